@@ -1,0 +1,44 @@
+# `make help` lists the targets. Each works on a fresh machine with Python 3.11: it sets up what it needs.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-fast check format bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: .venv/ready  ## make .venv and install everything at the versions of constraints.txt
+
+.venv/ready: pyproject.toml constraints.txt
+	command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found; name yours: make PYTHON=python3 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^pip==' constraints.txt)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e .
+	touch $@
+
+train: setup  ## train the default model: a few seconds, no account, no network
+	$(BIN)/python train.py
+
+test: setup  ## run all tests
+	$(BIN)/pytest -n 2
+
+test-fast: setup  ## run the tests that take little time
+	$(BIN)/pytest -n 2 -m "not slow"
+
+check: setup  ## lint, check the format and the types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## measure the cost of a training step, and of starting up
+	$(BIN)/python bench/step.py
+	$(BIN)/python bench/start.py
+
+clean:  ## remove the environment and the caches; runs and data stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,84 @@
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.check import check_file
+from lab.data.arrays import Array, ArrayData, Arrays
+from sweeplab.errors import UserError, did_you_mean
+
+REQUIRED = ("x_train", "y_train", "x_test", "y_test")
+OPTIONAL = ("x_val", "y_val", "x_predict")
+
+
+class Npz(ArrayData):
+    """Arrays of your own from a file of `numpy.savez`: x_train y_train x_test y_test, optional x_val y_val x_predict.
+
+    Inputs with 2 axes are signals (samples, length), with 3 grey images (samples, height, width), with 4 images
+    (samples, channels, height, width); `kind=signal` reads 3 axes as (samples, channels, length).
+    """
+
+    def __init__(self, path: str, root: str = ".", kind: str = "auto", **loading: Any) -> None:
+        super().__init__(**loading)
+        if kind not in ("auto", "signal", "image"):
+            raise UserError(f"data.kind={kind} is not known{did_you_mean(kind, ('auto', 'signal', 'image'))}")
+        self.path, self.kind = Path(root) / path, kind
+
+    def load(self) -> Arrays:
+        """Return the arrays of the file, in the shape that models take."""
+        with _opened(self.path) as file:
+            unlabelled = "x_predict" in file and not any(name in file for name in REQUIRED)
+            if not unlabelled and (missing := [name for name in REQUIRED if name not in file]):
+                raise UserError(f"{self.path} has no {missing[0]}; it holds {', '.join(file.files) or 'nothing'}.")
+            found = {name: self._read(file, name) for name in (*REQUIRED, *OPTIONAL) if name in file}
+        for part in ("train", "test", "val"):
+            self._check_pair(found.get(f"x_{part}"), found.get(f"y_{part}"), part)
+        return Arrays(**found)
+
+    def _read(self, file: Any, name: str) -> Array:
+        try:
+            array: Array = file[name]
+        except ValueError:  # what numpy raises for pickled objects
+            raise UserError(f"{name} in {self.path} holds objects; save it as numbers.") from None
+        return self._inputs(array, name) if name.startswith("x_") else self._labels(array, name)
+
+    def _inputs(self, x: Array, name: str) -> Array:
+        if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+            raise UserError(f"{name} in {self.path} is of type {x.dtype}; it must hold numbers.")
+        if not np.isfinite(x).all():
+            raise UserError(f"{name} in {self.path} holds values that are not finite.")
+        if x.ndim == 2 and self.kind != "image":
+            return x[:, None]
+        if x.ndim == 3:
+            return x if self.kind == "signal" else x[:, None]
+        if x.ndim == 4 and self.kind != "signal":
+            if x.shape[-1] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+                raise UserError(
+                    f"{name} has shape {x.shape}, but channels come second: save numpy.moveaxis({name}, -1, 1)."
+                )
+            return x
+        raise UserError(f"{name} has shape {x.shape}, which data.kind={self.kind} cannot read; see docs/data.md.")
+
+    def _labels(self, y: Array, name: str) -> Array:
+        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+            raise UserError(f"{name} is {y.dtype} of shape {y.shape}; labels are integers, one a sample.")
+        return y
+
+    def _check_pair(self, x: Array | None, y: Array | None, part: str) -> None:
+        if (x is None) != (y is None):
+            there, gone = (f"x_{part}", f"y_{part}") if y is None else (f"y_{part}", f"x_{part}")
+            raise UserError(f"{self.path} has {there} but no {gone}.")
+        if x is not None and y is not None and len(x) != len(y):
+            raise UserError(f"x_{part} has {len(x)} samples, y_{part} has {len(y)} labels.")
+
+
+def _opened(path: Path) -> Any:
+    check_file(path, "data.path")
+    try:
+        file = np.load(path, allow_pickle=False)
+    except (zipfile.BadZipFile, ValueError, EOFError):
+        raise UserError(f"{path} is not a file of numpy.savez.") from None
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise UserError(f"{path} holds a single array; write several with numpy.savez.")
+    return file

@@ -1,0 +1,209 @@
+"""A training, from its configuration to the folder that tells of it."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
+
+from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
+from sweeplab.errors import UserError
+from sweeplab.runs import config as run_config
+from sweeplab.runs import record as run_record
+from sweeplab.runs.process import is_alive, rank
+from sweeplab.runs.record import Record, Status, recorded
+from sweeplab.tracking.ending import OwnsRun, ended
+from sweeplab.training.build import build
+from sweeplab.training.lean import skip_idle_hooks
+from sweeplab.training.objective import BestObjective, Objective
+from sweeplab.training.quiet import quiet
+from sweeplab.training.resume import GeneratorStates
+
+log = logging.getLogger(__name__)
+
+LAST = Path("checkpoints", "last.ckpt")
+QUIET_FOR = 600  # seconds without a write, after which a run on another machine counts as dead
+
+
+@dataclass
+class Result:
+    """What a training came to: the best objective, the metrics of that moment, the last ones, the best checkpoint."""
+
+    objective: float
+    epoch: int | None
+    best: dict[str, float]
+    metrics: dict[str, float]
+    checkpoint: str | None
+
+
+def train(
+    model: LightningModule,
+    data: LightningDataModule | Mapping[str, Any],
+    trainer: Trainer,
+    objective: Objective,
+    *,
+    test: bool = True,
+    checkpoint: str | Path | None = None,
+) -> Result:
+    """Fit a model, test its best checkpoint, and return what it came to.
+
+    `data` is a data module, or loaders by the names `train`, `val` and `test`. With a `checkpoint` the training goes
+    on from there. Where no callback keeps the best checkpoint, the last weights are tested.
+
+    Raises:
+        UserError: the objective was never a finite number.
+    """
+    best = BestObjective(objective)
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
+    callbacks[:0] = [best, GeneratorStates()]
+    skip_idle_hooks(callbacks)
+    if isinstance(data, LightningDataModule):
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    else:
+        trainer.fit(model, data["train"], data["val"], ckpt_path=checkpoint, weights_only=True)
+    value = best.result()
+    metrics = {name: float(metric) for name, metric in trainer.callback_metrics.items()}
+    path = _best_checkpoint(trainer, objective)
+    if test:
+        source: Any = {"datamodule": data} if isinstance(data, LightningDataModule) else {"dataloaders": data["test"]}
+        trainer.test(model, **source, ckpt_path=path, weights_only=True)
+        metrics |= {name: float(metric) for name, metric in trainer.callback_metrics.items()}
+    return Result(value, best.epoch, best.metrics, metrics, path)
+
+
+def run(config: DictConfig) -> float:
+    """Train as the configuration says, in `config.folder`; return the best value of the objective.
+
+    Raises:
+        UserError: the folder already holds a run, or the configuration cannot work.
+    """
+    if config.seed is None:
+        config.seed = int(os.environ["PL_GLOBAL_SEED"]) if rank() > 0 else torch.seed() % 2**32
+    if rank() > 0:
+        return _train(config, None, None).objective
+    folder = Path(config.folder)
+    record = run_record.begin(folder, _overrides(), config.seed)
+    run_config.save(config, folder)
+    return _recorded(config, record, None)
+
+
+def resume(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> float:
+    """Go on with the run in `folder` where it stopped; overrides may, say, raise `trainer.max_epochs`.
+
+    Raises:
+        UserError: the run is complete and nothing is overridden, still lives, or stopped before its first checkpoint.
+    """
+    folder = folder.resolve()
+    config = run_config.load(folder, overrides, conf)
+    if rank() > 0:
+        return _train(config, None, folder / LAST).objective
+    facts = run_record.read(folder)
+    if facts["status"] == Status.COMPLETE and not overrides:
+        raise UserError(
+            f"{folder} is complete; to train longer, add trainer.max_epochs={2 * config.trainer.max_epochs}."
+        )
+    if facts["status"] == Status.RUNNING and _lives(folder, facts["process"]):
+        raise UserError(f"{folder} is still running on {facts['process']['host']}; stop it there first.")
+    if not (folder / LAST).is_file():
+        raise UserError(f"{folder} has no {LAST}, so there is nothing to go on from; start it anew.")
+    record = run_record.begin_again(folder, overrides)
+    run_config.save(config, folder)
+    return _recorded(config, record, folder / LAST)
+
+
+def _recorded(config: DictConfig, record: Record, checkpoint: Path | None) -> float:
+    try:
+        with recorded(record), quiet():
+            result = _train(config, record, checkpoint)
+    except (KeyboardInterrupt, SystemExit):
+        if (record.folder / LAST).is_file():
+            log.warning("Stopped. To go on: python train.py resume=%s", _short(record.folder))
+        raise
+    _say(result, config.objective.metric, record.folder)
+    return result.objective
+
+
+def _train(config: DictConfig, record: Record | None, checkpoint: Path | None) -> Result:
+    seed_everything(config.seed, workers=True, verbose=False)
+    data = build(config.data, "data")
+    data.setup()
+    model = assemble_model(config, data)
+    known = record.facts.get("wandb") if record else None
+    loggers = assemble_loggers(config, known and known["id"])
+    with ended(loggers):
+        trainer = assemble_trainer(config, loggers)
+        _begin(loggers, config, model, record)
+        objective = Objective(config.objective.metric, config.objective.mode)
+        result = train(model, data, trainer, objective, test=config.test, checkpoint=checkpoint)
+        _conclude(loggers, result, objective, record)
+    return result
+
+
+def _begin(loggers: Sequence[Logger], config: DictConfig, model: LightningModule, record: Record | None) -> None:
+    plain = run_config.resolved(config)
+    for logger in loggers:
+        if not isinstance(logger, OwnsRun):
+            logger.log_hyperparams(plain)
+        elif record is not None:
+            record.update(**logger.begin(plain, model))
+
+
+def _conclude(loggers: Sequence[Logger], result: Result, objective: Objective, record: Record | None) -> None:
+    if record is None:
+        return
+    for logger in loggers:
+        if isinstance(logger, OwnsRun):
+            best = {f"best/{name}": value for name, value in result.best.items() if name.startswith("val/")}
+            logger.conclude({"objective": result.objective, **best})
+    record.update(
+        objective={
+            "metric": objective.metric,
+            "mode": objective.mode,
+            "value": result.objective,
+            "epoch": result.epoch,
+        },
+        best=result.best,
+        metrics=result.metrics,
+        checkpoint=result.checkpoint and os.path.relpath(result.checkpoint, record.folder),
+    )
+
+
+def _say(result: Result, metric: str, folder: Path) -> None:
+    epoch = "" if result.epoch is None else f" (best, epoch {result.epoch + 1})"
+    tests = "".join(f", {name} {value:.4f}" for name, value in result.metrics.items() if name.startswith("test/"))
+    log.info("%s %.4f%s%s", metric, result.objective, epoch, tests)
+    log.info("Everything is in %s", _short(folder))
+    log.info("Evaluate it again: python eval.py run=%s", _short(folder))
+
+
+def _best_checkpoint(trainer: Trainer, objective: Objective) -> str | None:
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor == objective.metric:
+            return callback.best_model_path or None
+    return None
+
+
+def _lives(folder: Path, process: Mapping[str, Any]) -> bool:
+    alive = is_alive(process)
+    if alive is None:  # it ran on another machine: judge by what it last wrote
+        newest = max(path.stat().st_mtime for path in folder.rglob("*"))
+        return time.time() - newest < QUIET_FOR
+    return alive
+
+
+def _overrides() -> list[str]:
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def _short(folder: Path) -> str:
+    return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)

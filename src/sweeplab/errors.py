@@ -1,0 +1,83 @@
+"""Mistakes of users, told in one sentence."""
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+
+class UserError(ValueError):
+    """A mistake of the user: its message is one sentence that says what is wrong and what to write instead."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that `word` was probably meant to be, if any.
+
+    A choice counts as meant when it is spelt like the word, or when its last dotted part is.
+    """
+    choices = list(choices)
+    if found := difflib.get_close_matches(word, choices, n=1, cutoff=0.75):
+        return found[0]
+    tails = {choice.rpartition(".")[2]: choice for choice in reversed(choices)}
+    found = difflib.get_close_matches(word.rpartition(".")[2], tails, n=1, cutoff=0.75)
+    return tails[found[0]] if found else None
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?`, or `; there is a, b, c` where no choice is near."""
+    choices = list(choices)
+    if found := nearest(word, choices):
+        return f"; did you mean '{found}'?"
+    return f"; there is {', '.join(choices[:12])}{', ...' if len(choices) > 12 else ''}." if choices else "."
+
+
+@contextmanager
+def exit_on_user_error() -> Iterator[None]:
+    """End a single run on the user's mistake before Hydra adds words of its own; a sweep gets the error itself."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    try:
+        yield
+    except UserError as error:
+        if HydraConfig.get().mode is RunMode.RUN:
+            sys.exit(f"Error: {error}")
+        raise
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """End the program on an error: with one sentence where a user made it, with a traceback of the task where not.
+
+    `HYDRA_FULL_ERROR=1` in the environment shows every traceback whole.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        yield
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its errors on, instead of printing them its own way
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f"Error: {error}")
+    except Exception as error:  # noqa: BLE001 - the last stop before the shell
+        from sweeplab.hydra_errors import sentence
+
+        if text := sentence(error):
+            sys.exit(f"Error: {text}")
+        traceback.print_exception(error.with_traceback(_of_the_task(error.__traceback__)))
+        sys.exit(1)
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def _of_the_task(frames: TracebackType | None) -> TracebackType | None:
+    """Leave out the frames of Hydra above the task, if the error came from a task."""
+    below = frames
+    while below is not None:
+        if below.tb_frame.f_code.co_name == "run_job":
+            return below.tb_next
+        below = below.tb_next
+    return frames

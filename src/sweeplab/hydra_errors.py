@@ -1,0 +1,65 @@
+"""Hydra's and OmegaConf's complaints about a command line, said in one sentence with the nearest right spelling."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from sweeplab.errors import did_you_mean, nearest
+
+
+def sentence(error: Exception) -> str | None:
+    """Say in one sentence what is wrong with the command line, or None where it is not to blame."""
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, option = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
+        return f"{group}={option} is not a choice{did_you_mean(option, error.options)}"
+    cause = error.__cause__ if isinstance(error, HydraException) else error
+    if isinstance(cause, MissingMandatoryValue):
+        return f"{cause.full_key} has no value; write {cause.full_key}=..."
+    if isinstance(cause, InterpolationKeyError):
+        return f"{cause.full_key} refers to a key that does not exist: {_first_line(cause)}"
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        return _unknown_key(cause)
+    if isinstance(error, OverrideParseException):
+        return f"'{error.override}' cannot be read: write key=value, and quote values with spaces or commas."
+    if isinstance(error, HydraException) and not isinstance(error, InstantiationException):
+        return " ".join(str(error).split())
+    return None
+
+
+def _unknown_key(error: OmegaConfBaseException) -> str:
+    key = str(error.full_key or error.key)
+    root = _root(error.parent_node)
+    if found := nearest(key, _keys(root)):
+        return f"there is no key '{key}'; did you mean '{found}'?"
+    return (
+        f"there is no key '{key}'; the top ones are {', '.join(_keys(root, deep=False))} (+{key}=... adds a new one)."
+    )
+
+
+def _root(node: Any) -> DictConfig:
+    while node is not None and node._get_parent() is not None:
+        node = node._get_parent()
+    return node if isinstance(node, DictConfig) else OmegaConf.create()
+
+
+def _keys(node: DictConfig, prefix: str = "", deep: bool = True) -> Iterator[str]:
+    for key in map(str, node):
+        if not prefix and key == "hydra":
+            continue
+        yield f"{prefix}{key}"
+        child = node._get_node(key)
+        if deep and isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
+            yield from _keys(child, f"{prefix}{key}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

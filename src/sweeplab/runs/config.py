@@ -1,0 +1,75 @@
+"""The configuration that a run keeps: resolved, complete, and right wherever its folder is moved."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from sweeplab.errors import UserError
+from sweeplab.runs.files import write_text
+
+FILE = "config.yaml"
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration as plain data, every interpolation replaced by its value."""
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]  # a dict in, a dict out
+
+
+def save(config: DictConfig, folder: Path) -> None:
+    """Write the resolved configuration to `folder`; an earlier and different one is kept beside it, numbered."""
+    text = OmegaConf.to_yaml(OmegaConf.create(resolved(config)))
+    path = folder / FILE
+    if path.exists() and (before := path.read_text(encoding="utf-8")) != text:
+        number = 1 + len(list(folder.glob("config-*.yaml")))
+        write_text(folder / f"config-{number}.yaml", before)
+    write_text(path, text)
+
+
+def load(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> DictConfig:
+    """Return the configuration of the run in `folder`, with Hydra overrides on top.
+
+    Paths inside the folder follow it when it was moved. An override may choose from a group of `conf`.
+
+    Raises:
+        UserError: there is no configuration in the folder, or an override that only a sweep understands.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; give the folder of a run.")
+    saved = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(saved, dict)
+    config: DictConfig = OmegaConf.create(_moved(saved, str(saved["folder"]), str(folder.resolve())))
+    OmegaConf.set_struct(config, True)
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        _apply(override, config, conf)
+    return config
+
+
+def _apply(override: Override, config: DictConfig, conf: Path | None) -> None:
+    key = override.key_or_group
+    if override.is_sweep_override():
+        raise UserError(f"{override.input_line} asks for several runs; give one value.")
+    if override.is_delete():
+        OmegaConf.update(config, key, None)
+    elif conf is not None and (conf / key).is_dir():
+        with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+            chosen = compose("train", [str(override.input_line)])[key]
+            OmegaConf.update(config, key, OmegaConf.to_container(chosen), merge=False)
+    else:
+        value = override.value()
+        OmegaConf.update(config, key, value, merge=not isinstance(value, dict), force_add=override.is_add())
+
+
+def _moved(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _moved(item, old, new) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item, old, new) for item in value]
+    if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
+        return new + value[len(old) :]
+    return value

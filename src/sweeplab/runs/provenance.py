@@ -1,0 +1,49 @@
+"""What a run was made from: command, code, versions, machine."""
+
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "optuna", "wandb", "numpy")
+
+
+def command() -> str:
+    """Return the command line that started this process, ready to be pasted into a shell."""
+    return shlex.join(["python", *sys.argv])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that decide a run's numbers."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def code(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return the git commit that `folder` stands at, and the uncommitted changes as a patch; None outside a repository.
+
+    Files that git does not track are named, not copied.
+    """
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None, ""
+    status = (_git(folder, "status", "--porcelain", "--untracked-files=normal") or "").splitlines()
+    untracked = [line[3:] for line in status if line.startswith("??")]
+    patch = (_git(folder, "diff", "HEAD", "--binary") or "") if len(status) > len(untracked) else ""
+    return {"commit": commit.strip(), "dirty": bool(status), "untracked": untracked}, patch
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, errors="replace")
+    except FileNotFoundError:
+        return None
+    return done.stdout if done.returncode == 0 else None

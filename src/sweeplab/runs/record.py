@@ -1,0 +1,198 @@
+"""`run.json`: what a run is, and how it ended.
+
+It is written before training starts, and finished on every ending that a process can see. A process that was killed
+leaves `running` behind; `read` then looks whether it still lives, and says `killed` where it does not.
+"""
+
+import json
+import math
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.runs import provenance
+from sweeplab.runs.files import write_text, written_whole
+from sweeplab.runs.process import is_alive, this_process
+
+FILE = "run.json"
+PATCH = "uncommitted.patch"
+
+
+class Status(StrEnum):
+    """How a run stands, or how it ended."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    KILLED = "killed"
+    INTERRUPTED = "interrupted"
+
+
+class Killed(SystemExit):
+    """The process was asked to end by a signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.reason = f"signal {signal.Signals(number).name}"
+
+
+class Record:
+    """The facts of one run, and their file."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        self.folder = folder
+        self.facts = facts
+
+    def update(self, **facts: Any) -> None:
+        """Change facts, and the file with them. A number that is not finite becomes null."""
+        self.facts |= facts
+        write_text(self.folder / FILE, _json(self.facts))
+
+
+def is_run(folder: Path) -> bool:
+    """Say whether `folder` already belongs to a run."""
+    return (folder / FILE).exists()
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return the facts of the run in `folder`.
+
+    Raises:
+        UserError: the folder holds no run.
+    """
+    if not is_run(folder):
+        where = "has no run.json" if folder.is_dir() else "does not exist"
+        raise UserError(f"{folder} {where}; give the folder of a run, such as outputs/2026-01-31/12-00-00-000000.")
+    facts: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    if facts["status"] == Status.RUNNING and is_alive(facts["process"]) is False:
+        facts |= {"status": Status.KILLED, "error": "the process is gone and left no word"}
+    return facts
+
+
+def begin(folder: Path, overrides: Sequence[str], seed: int | None) -> Record:
+    """Claim `folder` for a new run.
+
+    Raises:
+        UserError: the folder already belongs to a run; nothing in it was touched.
+    """
+    record = Record(folder, _beginning(folder, overrides) | {"seed": seed})
+    try:
+        with written_whole(folder / f".{FILE}.claim") as claim:
+            claim.write_text(_json(record.facts), encoding="utf-8")
+            os.link(claim, folder / FILE)  # fails if another run was first, where a rename would replace it
+    except FileExistsError:
+        raise UserError(occupied(folder)) from None
+    (folder / f".{FILE}.claim").unlink()
+    return record
+
+
+def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
+    """Take up a run that stopped; what earlier attempts recorded moves to `attempts`."""
+    before = read(folder)
+    kept = ("status", "command", "overrides", "git", "versions", "process", "started", "ended", "seconds", "error")
+    attempts = [*before.get("attempts", ()), {key: before[key] for key in kept if key in before}]
+    carried = {key: value for key, value in before.items() if key not in kept}
+    record = Record(folder, carried | _beginning(folder, overrides) | {"attempts": attempts})
+    record.update()
+    return record
+
+
+def occupied(folder: Path) -> str:
+    """Say that a new run cannot be written to `folder`, and what to do."""
+    return (
+        f"{folder} already holds a run; leave hydra.run.dir away to get a new folder, "
+        f"or go on with that run: python train.py resume={folder}"
+    )
+
+
+@contextmanager
+def recorded(record: Record) -> Iterator[Record]:
+    """Write the ending of a run into its record, whatever the ending is."""
+    start = time.monotonic()
+    try:
+        with _sigterm_raises():
+            yield record
+    except BaseException as error:
+        record.update(**_ending(error), **_time_since(start))
+        raise
+    record.update(status=Status.COMPLETE, **_time_since(start))
+
+
+def status_of(error: BaseException) -> Status:
+    """Return the ending that an exception stands for."""
+    if isinstance(error, Killed):
+        return Status.KILLED
+    # Lightning turns Ctrl-C into SystemExit.
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+        return Status.INTERRUPTED
+    return Status.FAILED
+
+
+def _beginning(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    git, patch = provenance.code(Path.cwd())
+    if patch:
+        write_text(folder / PATCH, patch)
+    return {
+        "status": Status.RUNNING,
+        "command": provenance.command(),
+        "directory": str(Path.cwd()),
+        "overrides": list(overrides),
+        "git": git,
+        "versions": provenance.versions(),
+        "process": this_process(),
+        "started": _now(),
+    }
+
+
+def _ending(error: BaseException) -> dict[str, Any]:
+    status = status_of(error)
+    if status is Status.FAILED:
+        return {"status": status, "error": "".join(traceback.format_exception(error))}
+    return {"status": status, "error": error.reason if isinstance(error, Killed) else "Ctrl-C"}
+
+
+def _time_since(start: float) -> dict[str, Any]:
+    return {"ended": _now(), "seconds": round(time.monotonic() - start, 3)}
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that files are closed and endings written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Killed(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _json(facts: Mapping[str, Any]) -> str:
+    return json.dumps(_finite(facts), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,55 @@
+"""Progress for people on a terminal, and for people who read a log afterwards."""
+
+import logging
+import sys
+import time
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+
+log = logging.getLogger(__name__)
+
+
+def progress() -> Callback:
+    """Return a progress bar where output goes to a terminal, elsewhere one plain line an epoch."""
+    return RichProgressBar() if sys.stdout.isatty() else EpochLines()
+
+
+class EpochLines(ProgressBar):
+    """One line an epoch: its number, the seconds it took, and the metrics that people look for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._enabled = True
+        self._start = 0.0
+        self._ended: tuple[int, float] | None = None
+
+    def disable(self) -> None:
+        """Say nothing; Lightning calls this on every rank but the first."""
+        self._enabled = False
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the line of the epoch before, and start the clock."""
+        self._write(trainer)
+        self._start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock; the epoch's training metrics are known only after this hook."""
+        self._ended = (trainer.current_epoch + 1, time.monotonic() - self._start)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the line of the last epoch."""
+        self._write(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write the line of the last whole epoch."""
+        self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
+        if self._ended is None or not self._enabled:
+            return
+        (epoch, seconds), self._ended = self._ended, None
+        shown = sorted(name for name in trainer.callback_metrics if name.startswith(("train/", "val/")))
+        values = [f"{n} {trainer.callback_metrics[n]:.4f}" for n in shown if not n.endswith("_step")]
+        of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
+        log.info("epoch %*d%s  %.1fs  %s", len(of) - 1, epoch, of, seconds, "  ".join(values))

@@ -1,0 +1,26 @@
+"""Warnings that are wrong here, or that no user can act on."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# The beginning of each message, as a pattern.
+NOISE = (
+    # Lightning 2.6 asks torch 2.13 in an old way.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    # Metrics are logged once an epoch, whatever the interval.
+    r"The number of training batches \(\d+\) is smaller than the logging interval",
+    # Evaluation needs none of the callbacks that trained.
+    r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    # A run that goes on writes to the folder it began in.
+    r"Checkpoint directory .* exists and is not empty",
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the noise away; every other warning passes."""
+    with warnings.catch_warnings():
+        for message in NOISE:
+            warnings.filterwarnings("ignore", message)
+        yield
