@@ -17,20 +17,27 @@ from sweeplab.runs.record import is_run, occupied
 
 
 class Check(Callback):
-    """Ends the program with one sentence if the configuration cannot work; Hydra calls it before a single run."""
+    """Ends the program with one sentence if the configuration cannot work; Hydra calls it before anything runs."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration, and that the run's folder is free."""
-        if "LOCAL_RANK" in os.environ:
-            return  # one of several processes that train together: the first one has checked
-        try:
-            HydraConfig.instance().set_config(config)  # for ${hydra:...}, which a job finds set
-            check(config)
-            if is_run(folder := Path(config.hydra.run.dir)):
-                raise UserError(occupied(folder))
-        except (UserError, OmegaConfBaseException) as error:
-            # Hydra turns exceptions of callbacks into warnings, but lets this one pass.
-            sys.exit(f"Error: {sentence(error) or error}")
+        if "LOCAL_RANK" not in os.environ:  # set where several processes train together, and the first has checked
+            _check_or_exit(config, Path(config.hydra.run.dir))
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check what all runs have in common."""
+        _check_or_exit(config)
+
+
+def _check_or_exit(config: DictConfig, folder: Path | None = None) -> None:
+    try:
+        HydraConfig.instance().set_config(config)  # for ${hydra:...}, which a job finds set
+        check(config)
+        if folder and is_run(folder):
+            raise UserError(occupied(folder))
+    except (UserError, OmegaConfBaseException) as error:
+        # Hydra turns the exceptions of callbacks into warnings, but lets this one pass.
+        sys.exit(f"Error: {sentence(error) or error}")
 
 
 def check(config: DictConfig) -> None:

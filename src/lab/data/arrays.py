@@ -126,6 +126,9 @@ class ArrayData(LightningDataModule):
         tensors = ((x - mean) / deviation, *labels)
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         shuffle = Shuffle(len(x), self.shuffle_seed, rank, ranks) if shuffled else None
+        if shuffle and self.trainer:
+            # Lightning names the epoch only after the workers have begun to read, when a run is taken up again.
+            shuffle.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
         if self.num_workers == 0:
             return Batches(
                 *tensors,
@@ -142,6 +145,7 @@ class ArrayData(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=True,
+            generator=torch.Generator().manual_seed(self.shuffle_seed),  # the global one is for the model
         )
 
 

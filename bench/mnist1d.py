@@ -1,0 +1,53 @@
+"""The paper's table of MNIST-1D, five seeds a model: `python bench/mnist1d.py [linear mlp cnn gru]`.
+
+Trains what is not trained yet, below multirun/mnist1d, and prints the rows of docs/results.md.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "multirun" / "mnist1d"
+PAPER = {"linear": (32, 31.5), "mlp": (68, 65.1), "cnn": (94, 92.3), "gru": (91, 89.1)}
+SEEDS = range(5)
+
+
+def runs(model: str) -> list[dict[str, Any]]:
+    """Return the records of a model's runs, training those that are missing."""
+    folder = FOLDER / model
+    if missing := [seed for seed in SEEDS if not (folder / str(seed) / "run.json").exists()]:
+        seeds = ",".join(map(str, missing))
+        command = ["-m", f"experiment=mnist1d/{model}", f"seed={seeds}", f"hydra.sweep.dir={folder}"]
+        subprocess.run(
+            [sys.executable, "train.py", *command, "hydra.sweep.subdir=${seed}", "trainer=cpu"], cwd=ROOT, check=True
+        )
+    return [json.loads((folder / str(seed) / "run.json").read_text()) for seed in SEEDS]
+
+
+def row(model: str) -> str:
+    """Return a model's row: mean and standard deviation over the seeds, in percent, and the dates."""
+    records = runs(model)
+    cells = []
+    for values in ([r["objective"]["value"] for r in records], [r["metrics"]["test/acc"] for r in records]):
+        percent = [100 * value for value in values]
+        cells.append(f"{statistics.mean(percent):.1f} ± {statistics.stdev(percent):.1f}")
+    dates = sorted({record["started"][:10] for record in records})
+    seconds = statistics.mean(record["seconds"] for record in records)
+    paper, notebook = PAPER[model]
+    return f"| {model} | {cells[0]} | **{cells[1]}** | {paper} | {notebook} | {seconds:.0f} | {', '.join(dates)} |"
+
+
+def main() -> None:
+    """Print the table."""
+    print("| model | val/acc, best | test/acc | paper | its notebook | seconds a run | dates |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for model in sys.argv[1:] or PAPER:
+        print(row(model), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The checkpoint that a run goes on from."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+
+class LastCheckpoint(Checkpoint):
+    """Keeps the state between two epochs in one file; with `every_n_steps` inside epochs as well.
+
+    Lightning's ModelCheckpoint saves while an epoch ends, before its schedulers have taken their step, and a run that
+    goes on from there never takes it. This one saves when the next epoch begins, and when training is over.
+    """
+
+    def __init__(self, path: str, every_n_steps: int | None = None) -> None:
+        self.path, self.every_n_steps = path, every_n_steps
+        self._saved_at = 0
+        self._between_epochs = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note where training goes on, which is saved already."""
+        self._saved_at = trainer.global_step
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save what the epoch before came to."""
+        self._save(trainer, between_epochs=True)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Save inside an epoch, if it is time."""
+        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save what training came to."""
+        self._save(trainer, between_epochs=True)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Count epochs as Lightning does while one ends: the only state between epochs that it can go on from."""
+        if self._between_epochs:
+            for count in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
+                count["ready"], count["completed"] = count["started"], count["processed"] - 1
+
+    def _save(self, trainer: Trainer, between_epochs: bool = False) -> None:
+        if trainer.global_step != self._saved_at and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a connector
+            self._between_epochs = between_epochs
+            trainer.save_checkpoint(self.path)
+            self._between_epochs = False
+            self._saved_at = trainer.global_step

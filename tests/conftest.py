@@ -1,0 +1,81 @@
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Training is small here: what costs time is threads that wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+# No test may find a W&B account, or leave anything in the user's home.
+for name in [name for name in os.environ if name.startswith("WANDB_")]:
+    del os.environ[name]
+
+SMALL = (
+    "trainer=cpu",
+    "trainer.max_epochs=2",
+    "callbacks.progress=null",
+    "callbacks.summary=null",
+    "callbacks.early_stopping=null",
+    "callbacks.samples=null",
+)
+
+Compose = Callable[..., DictConfig]
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where generated data is kept, shared by all tests."""
+    return tmp_path_factory.getbasetemp().parent / "data"
+
+
+@pytest.fixture
+def configured(tmp_path: Path, cache: Path) -> Compose:
+    """Compose the configuration as train.py does, small, writing below the test's own folder."""
+
+    def compose_small(*overrides: str, folder: str = "run") -> DictConfig:
+        from hydra import compose, initialize_config_dir
+
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            return compose("train", [*SMALL, f"folder={tmp_path / folder}", f"root={cache.parent}", *overrides])
+
+    return compose_small
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Run one of the entry points as a user would, in a folder of the test's own."""
+
+    def run(script: str, *arguments: str, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / script), *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "200", **more},
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def equal_weights(first: Path, second: Path) -> bool:
+    """Say whether two checkpoints hold the same weights, bit by bit."""
+    import torch
+
+    with warnings.catch_warnings():
+        a, b = (torch.load(path, weights_only=True)["state_dict"] for path in (first, second))
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def small(*overrides: str) -> Sequence[str]:
+    """The overrides that make a training of train.py small."""
+    return [*SMALL, *overrides]

@@ -1,0 +1,110 @@
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lab.train import resume, run
+from sweeplab.errors import UserError
+from sweeplab.runs.record import Status, read
+from tests.conftest import Compose, equal_weights
+
+LAST = Path("checkpoints", "last.ckpt")
+# Dropout draws from the generators.
+DROPOUT = ("model=mlp", "model.dropout=0.3", "trainer.max_epochs=4")
+SCHEDULERS = {
+    # It never sees the metric fall, so it moves the learning rate after every epoch.
+    "plateau": ("scheduler=plateau", "scheduler.mode=min", "scheduler.patience=0", "scheduler.factor=0.5"),
+    "cosine": ("scheduler=cosine",),
+    "onecycle": ("scheduler=onecycle",),
+}
+
+
+class CtrlC(Callback):
+    """Stops a training behind a step, as a person would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def whole(configured: Compose, *overrides: str) -> Path:
+    config = configured(*overrides, folder="whole")
+    run(config)
+    return Path(config.folder)
+
+
+def cut(configured: Compose, *overrides: str, step: int) -> Path:
+    stop = f"+callbacks.stop={{_target_: tests.lab.test_resume.CtrlC, step: {step}}}"
+    config = configured(*overrides, stop, folder="cut")
+    with pytest.raises(SystemExit):
+        run(config)
+    folder = Path(config.folder)
+    assert read(folder)["status"] == Status.INTERRUPTED
+    return folder
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """What metrics.csv holds, empty cells left out."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_a_run_cut_in_two_ends_with_the_weights_of_one_in_a_piece(configured: Compose, scheduler: str) -> None:
+    options = (*DROPOUT, *SCHEDULERS[scheduler])
+    first = whole(configured, *options)
+    second = cut(configured, *options, step=50)  # in the third epoch: it goes on from the end of the second
+    resume(second, ["~callbacks.stop"])
+    assert equal_weights(first / LAST, second / LAST)
+    assert read(first)["objective"] == read(second)["objective"]
+    assert read(first)["metrics"] == read(second)["metrics"]
+
+
+def test_a_run_cut_inside_an_epoch_goes_on_with_the_next_batch(configured: Compose) -> None:
+    options = (*DROPOUT, "callbacks.last.every_n_steps=7")
+    first = whole(configured, *options)
+    second = cut(configured, *options, step=50)  # it goes on from step 49
+    resume(second, ["~callbacks.stop"])
+    assert equal_weights(first / LAST, second / LAST)
+
+
+def test_data_loader_workers_resume_exactly_too(configured: Compose) -> None:
+    options = (*DROPOUT, "data.num_workers=1")
+    first = whole(configured, *options)
+    second = cut(configured, *options, step=50)
+    resume(second, ["~callbacks.stop"])
+    assert equal_weights(first / LAST, second / LAST)
+
+
+def test_resume_keeps_rows_attempts_and_the_former_configuration(configured: Compose) -> None:
+    folder = cut(configured, *DROPOUT, step=50)
+    before = rows(folder)
+    former = (folder / "config.yaml").read_text()
+    resume(folder, ["~callbacks.stop"])
+    assert rows(folder)[: len(before)] == before
+    assert len(rows(folder)) > len(before)
+    assert (folder / "config-1.yaml").read_text() == former
+    facts = read(folder)
+    assert facts["status"] == Status.COMPLETE
+    assert [attempt["status"] for attempt in facts["attempts"]] == [Status.INTERRUPTED]
+
+
+def test_a_complete_run_is_resumed_only_to_train_longer(configured: Compose) -> None:
+    folder = whole(configured, "trainer.max_epochs=1")
+    with pytest.raises(UserError, match=r"complete; to train longer, add trainer.max_epochs=2"):
+        resume(folder)
+    resume(folder, ["trainer.max_epochs=2"])
+    assert read(folder)["objective"]["value"] > 0
+
+
+def test_a_run_that_still_lives_is_not_resumed(configured: Compose) -> None:
+    folder = whole(configured, "trainer.max_epochs=1")
+    record = folder / "run.json"
+    record.write_text(record.read_text().replace('"complete"', '"running"'))
+    with pytest.raises(UserError, match="still running"):
+        resume(folder)
