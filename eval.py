@@ -44,5 +44,5 @@ def _check(folder: Path, overrides: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with plain_errors():
+    with plain_errors(CONF):
         main(sys.argv[1:])

@@ -23,7 +23,9 @@ def train(config: DictConfig) -> float:
 def resume(folder: str, overrides: list[str]) -> None:
     """Go on with a run, logging to the same file."""
     from sweeplab.runs.log import log_again
+    from sweeplab.runs.resume import check_resumable
 
+    check_resumable(Path(folder), overrides, CONF)
     log_again(Path(folder))
     from lab.train import resume
 
@@ -31,7 +33,7 @@ def resume(folder: str, overrides: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with plain_errors():
+    with plain_errors(CONF):
         folders = [argument for argument in sys.argv[1:] if argument.startswith("resume=")]
         if folders:
             resume(folders[0].removeprefix("resume="), [word for word in sys.argv[1:] if word not in folders])

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,11 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
-from sweeplab.errors import UserError
 from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
-from sweeplab.runs.process import is_alive, rank
-from sweeplab.runs.record import Record, Status, recorded
+from sweeplab.runs.process import rank
+from sweeplab.runs.record import Record, recorded
+from sweeplab.runs.resume import LAST, check_resumable
 from sweeplab.tracking.ending import OwnsRun, ended
 from sweeplab.training.build import build
 from sweeplab.training.lean import skip_idle_hooks
@@ -28,9 +27,6 @@ from sweeplab.training.quiet import quiet
 from sweeplab.training.resume import GeneratorStates
 
 log = logging.getLogger(__name__)
-
-LAST = Path("checkpoints", "last.ckpt")
-QUIET_FOR = 600  # seconds without a write, after which a run on another machine counts as dead
 
 
 @dataclass
@@ -99,21 +95,12 @@ def resume(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None
     """Go on with the run in `folder` where it stopped; overrides may, say, raise `trainer.max_epochs`.
 
     Raises:
-        UserError: the run is complete and nothing is overridden, still lives, or stopped before its first checkpoint.
+        UserError: the run cannot go on; see `check_resumable`.
     """
     folder = folder.resolve()
-    config = run_config.load(folder, overrides, conf)
     if rank() > 0:
-        return _train(config, None, folder / LAST).objective
-    facts = run_record.read(folder)
-    if facts["status"] == Status.COMPLETE and not overrides:
-        raise UserError(
-            f"{folder} is complete; to train longer, add trainer.max_epochs={2 * config.trainer.max_epochs}."
-        )
-    if facts["status"] == Status.RUNNING and _lives(folder, facts["process"]):
-        raise UserError(f"{folder} is still running on {facts['process']['host']}; stop it there first.")
-    if not (folder / LAST).is_file():
-        raise UserError(f"{folder} has no {LAST}, so there is nothing to go on from; start it anew.")
+        return _train(run_config.load(folder, overrides, conf), None, folder / LAST).objective
+    config = check_resumable(folder, overrides, conf)
     record = run_record.begin_again(folder, overrides)
     run_config.save(config, folder)
     return _recorded(config, record, folder / LAST)
@@ -178,8 +165,8 @@ def _conclude(loggers: Sequence[Logger], result: Result, objective: Objective, r
 
 def _say(result: Result, metric: str, folder: Path) -> None:
     epoch = "" if result.epoch is None else f" (best, epoch {result.epoch + 1})"
-    tests = "".join(f", {name} {value:.4f}" for name, value in result.metrics.items() if name.startswith("test/"))
-    log.info("%s %.4f%s%s", metric, result.objective, epoch, tests)
+    tests = "".join(f", {name} {value:.4g}" for name, value in result.metrics.items() if name.startswith("test/"))
+    log.info("%s %.4g%s%s", metric, result.objective, epoch, tests)
     log.info("Everything is in %s", _short(folder))
     log.info("Evaluate it again: python eval.py run=%s", _short(folder))
 
@@ -189,14 +176,6 @@ def _best_checkpoint(trainer: Trainer, objective: Objective) -> str | None:
         if isinstance(callback, ModelCheckpoint) and callback.monitor == objective.metric:
             return callback.best_model_path or None
     return None
-
-
-def _lives(folder: Path, process: Mapping[str, Any]) -> bool:
-    alive = is_alive(process)
-    if alive is None:  # it ran on another machine: judge by what it last wrote
-        newest = max(path.stat().st_mtime for path in folder.rglob("*"))
-        return time.time() - newest < QUIET_FOR
-    return alive
 
 
 def _overrides() -> list[str]:

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 
@@ -49,10 +50,11 @@ def exit_on_user_error() -> Iterator[None]:
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
+def plain_errors(conf: Path) -> Iterator[None]:
     """End the program on an error: with one sentence where a user made it, with a traceback of the task where not.
 
-    `HYDRA_FULL_ERROR=1` in the environment shows every traceback whole.
+    `conf` is the folder of the configuration, for choices that do not exist. `HYDRA_FULL_ERROR=1` in the environment
+    shows every traceback whole.
     """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         yield
@@ -65,7 +67,7 @@ def plain_errors() -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - the last stop before the shell
         from sweeplab.hydra_errors import sentence
 
-        if text := sentence(error):
+        if text := sentence(error, conf):
             sys.exit(f"Error: {text}")
         traceback.print_exception(error.with_traceback(_of_the_task(error.__traceback__)))
         sys.exit(1)

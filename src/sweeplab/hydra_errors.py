@@ -1,6 +1,7 @@
 """Hydra's and OmegaConf's complaints about a command line, said in one sentence with the nearest right spelling."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
@@ -16,11 +17,13 @@ from omegaconf.errors import (
 from sweeplab.errors import did_you_mean, nearest
 
 
-def sentence(error: Exception) -> str | None:
+def sentence(error: Exception, conf: Path | None = None) -> str | None:
     """Say in one sentence what is wrong with the command line, or None where it is not to blame."""
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, option = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
-        return f"{group}={option} is not a choice{did_you_mean(option, error.options)}"
+    if isinstance(error, MissingConfigException) and conf is not None:
+        group, _, choice = str(error.missing_cfg_file).removesuffix(".yaml").partition("/")
+        files = sorted((conf / group).rglob("*.yaml"))
+        choices = [file.relative_to(conf / group).with_suffix("").as_posix() for file in files]
+        return f"{group}={choice} is not a choice{did_you_mean(choice, choices)}"
     cause = error.__cause__ if isinstance(error, HydraException) else error
     if isinstance(cause, MissingMandatoryValue):
         return f"{cause.full_key} has no value; write {cause.full_key}=..."
@@ -28,6 +31,9 @@ def sentence(error: Exception) -> str | None:
         return f"{cause.full_key} refers to a key that does not exist: {_first_line(cause)}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
+    if "Ambiguous value" in str(error):
+        override = str(error).splitlines()[0].rpartition(" ")[2].strip("'")
+        return f"{override} names several values: add -m to run each of them, or write a list as key=[1,2]."
     if isinstance(error, OverrideParseException):
         return f"'{error.override}' cannot be read: write key=value, and quote values with spaces or commas."
     if isinstance(error, HydraException) and not isinstance(error, InstantiationException):
@@ -39,7 +45,8 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     key = str(error.full_key or error.key)
     root = _root(error.parent_node)
     if found := nearest(key, _keys(root)):
-        return f"there is no key '{key}'; did you mean '{found}'?"
+        add = f" (+{key}=... adds it)" if "." in key else ""
+        return f"there is no key '{key}'; did you mean '{found}'?{add}"
     return (
         f"there is no key '{key}'; the top ones are {', '.join(_keys(root, deep=False))} (+{key}=... adds a new one)."
     )

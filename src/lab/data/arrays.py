@@ -128,7 +128,8 @@ class ArrayData(LightningDataModule):
         shuffle = Shuffle(len(x), self.shuffle_seed, rank, ranks) if shuffled else None
         if shuffle and self.trainer:
             # Lightning names the epoch only after the workers have begun to read, when a run is taken up again.
-            shuffle.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
+            progress: Any = self.trainer.fit_loop.epoch_progress.current
+            shuffle.set_epoch(progress.processed)
         if self.num_workers == 0:
             return Batches(
                 *tensors,

@@ -1,6 +1,7 @@
 """Objects from configuration, with errors that a user can act on."""
 
 import inspect
+import pkgutil
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -43,10 +44,7 @@ def _check(config: Mapping[str, Any], name: str, more: Mapping[str, Any]) -> Non
     if "_target_" not in config:
         raise UserError(f"{name} has no _target_, so nothing can be built from it; choose {name}=... or remove it.")
     target = config["_target_"]
-    try:
-        function = hydra.utils.get_object(target) if isinstance(target, str) else target
-    except Exception as error:
-        raise UserError(f"{name}._target_={target} cannot be imported: {' '.join(str(error).split())}") from error
+    function = _located(target, name)
     known, open_ended = arguments(function)
     given = {key: value for key, value in config.items() if not key.startswith("_")}
     for key, value in given.items():
@@ -59,6 +57,19 @@ def _check(config: Mapping[str, Any], name: str, more: Mapping[str, Any]) -> Non
     for key, value in given.items():
         if isinstance(value, Mapping) and "_target_" in value:
             _check(value, f"{name}.{key}", {})
+
+
+def _located(target: Any, name: str) -> Any:
+    if not isinstance(target, str):
+        return target
+    try:
+        return pkgutil.resolve_name(target)
+    except AttributeError:
+        module, _, attribute = target.rpartition(".")
+        near = did_you_mean(attribute, [n for n in dir(pkgutil.resolve_name(module)) if not n.startswith("_")])
+        raise UserError(f"{name}._target_={target} does not exist{near}") from None
+    except (ImportError, ValueError) as error:
+        raise UserError(f"{name}._target_={target} cannot be imported: {error}.") from error
 
 
 def _near(key: str, known: Mapping[str, Any]) -> str:
@@ -92,13 +103,13 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Judge plain values against plain hints only; anything richer is the target's own business."""
+    """Judge a plain value against a class or several; anything richer is the target's own business."""
     options = _options(hint)
-    if not all(option in (*SCALARS, type(None)) for option in options) or not isinstance(value, (*SCALARS, type(None))):
+    if not all(isinstance(option, type) for option in options) or not isinstance(value, (*SCALARS, type(None))):
         return True
     if float in options and type(value) is int:
         return True
-    return type(value) in options
+    return object in options or type(value) in options
 
 
 def _spelled(hint: Any) -> str:

@@ -44,6 +44,6 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: Trainer, between_epochs: bool = False) -> None:
         if trainer.global_step != self._saved_at and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a connector
             self._between_epochs = between_epochs
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.path, weights_only=False)
             self._between_epochs = False
             self._saved_at = trainer.global_step

@@ -50,6 +50,6 @@ class EpochLines(ProgressBar):
             return
         (epoch, seconds), self._ended = self._ended, None
         shown = sorted(name for name in trainer.callback_metrics if name.startswith(("train/", "val/")))
-        values = [f"{n} {trainer.callback_metrics[n]:.4f}" for n in shown if not n.endswith("_step")]
+        values = [f"{n} {trainer.callback_metrics[n]:.4g}" for n in shown if not n.endswith("_step")]
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
         log.info("epoch %*d%s  %.1fs  %s", len(of) - 1, epoch, of, seconds, "  ".join(values))
