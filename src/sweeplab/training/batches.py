@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
@@ -24,7 +25,9 @@ class Shuffle(Sampler[int]):
 
     def order(self) -> Tensor:
         """Return the indices of this epoch."""
-        generator = torch.Generator().manual_seed((self.seed << 32) + self.epoch)
+        # torch's CPU generator takes 32 bits of a seed: both numbers have to be mixed into them.
+        seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0])
+        generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(self.size, generator=generator)
         if self.ranks == 1:
             return order
