@@ -25,7 +25,6 @@ from sweeplab.runs.files import write_text, written_whole
 from sweeplab.runs.process import is_alive, this_process
 
 FILE = "run.json"
-PATCH = "uncommitted.patch"
 
 
 class Status(StrEnum):
@@ -85,7 +84,8 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None) -> Record:
     Raises:
         UserError: the folder already belongs to a run; nothing in it was touched.
     """
-    record = Record(folder, _beginning(folder, overrides) | {"seed": seed})
+    facts, patch = _beginning(overrides, "uncommitted.patch")
+    record = Record(folder, facts | {"seed": seed})
     try:
         with written_whole(folder / f".{FILE}.claim") as claim:
             claim.write_text(_json(record.facts), encoding="utf-8")
@@ -93,6 +93,8 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None) -> Record:
     except FileExistsError:
         raise UserError(occupied(folder)) from None
     (folder / f".{FILE}.claim").unlink()
+    if patch:
+        write_text(folder / facts["git"]["patch"], patch)
     return record
 
 
@@ -102,8 +104,11 @@ def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
     kept = ("status", "command", "overrides", "git", "versions", "process", "started", "ended", "seconds", "error")
     attempts = [*before.get("attempts", ()), {key: before[key] for key in kept if key in before}]
     carried = {key: value for key, value in before.items() if key not in kept}
-    record = Record(folder, carried | _beginning(folder, overrides) | {"attempts": attempts})
+    facts, patch = _beginning(overrides, f"uncommitted-{len(attempts)}.patch")
+    record = Record(folder, carried | facts | {"attempts": attempts})
     record.update()
+    if patch:
+        write_text(folder / facts["git"]["patch"], patch)
     return record
 
 
@@ -138,11 +143,12 @@ def status_of(error: BaseException) -> Status:
     return Status.FAILED
 
 
-def _beginning(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
+def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any], str]:
+    """Return the facts of a beginning, and the changes of the code that no commit holds."""
     git, patch = provenance.code(Path.cwd())
-    if patch:
-        write_text(folder / PATCH, patch)
-    return {
+    if git is not None:
+        git["patch"] = patch_name if patch else None
+    facts = {
         "status": Status.RUNNING,
         "command": provenance.command(),
         "directory": str(Path.cwd()),
@@ -152,6 +158,7 @@ def _beginning(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
         "process": this_process(),
         "started": _now(),
     }
+    return facts, patch
 
 
 def _ending(error: BaseException) -> dict[str, Any]:
