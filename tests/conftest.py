@@ -20,10 +20,10 @@ for name in [name for name in os.environ if name.startswith("WANDB_")]:
 SMALL = (
     "trainer=cpu",
     "trainer.max_epochs=2",
-    "callbacks.progress=null",
-    "callbacks.summary=null",
-    "callbacks.early_stopping=null",
-    "callbacks.samples=null",
+    "++callbacks.progress=null",
+    "++callbacks.summary=null",
+    "++callbacks.early_stopping=null",
+    "++callbacks.samples=null",
 )
 
 Compose = Callable[..., DictConfig]

@@ -6,7 +6,6 @@ leaves `running` behind; `read` then looks whether it still lives, and says `kil
 
 import json
 import math
-import os
 import signal
 import threading
 import time
@@ -21,7 +20,7 @@ from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.runs import provenance
-from sweeplab.runs.files import write_text, written_whole
+from sweeplab.runs.files import write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
 
 FILE = "run.json"
@@ -87,12 +86,9 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None) -> Record:
     facts, patch = _beginning(overrides, "uncommitted.patch")
     record = Record(folder, facts | {"seed": seed})
     try:
-        with written_whole(folder / f".{FILE}.claim") as claim:
-            claim.write_text(_json(record.facts), encoding="utf-8")
-            os.link(claim, folder / FILE)  # fails if another run was first, where a rename would replace it
+        write_new(folder / FILE, _json(record.facts))
     except FileExistsError:
         raise UserError(occupied(folder)) from None
-    (folder / f".{FILE}.claim").unlink()
     if patch:
         write_text(folder / facts["git"]["patch"], patch)
     return record

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import Sampler, SequentialSampler
 
 
 class Shuffle(Sampler[int]):
@@ -59,18 +59,20 @@ class Batches:
         assert len({len(tensor) for tensor in tensors}) == 1, "the tensors differ in length"
         self.tensors = tensors if shuffle else tuple(tensor[rank::ranks] for tensor in tensors)
         self.batch_size = batch_size
-        self.sampler = shuffle
-        self.batch_sampler = None  # Lightning looks for it wherever there is a sampler
+        self.shuffle = shuffle
+        # Lightning looks here: for an order to set an epoch in, and whether there is one at all.
+        self.sampler: Sampler[int] = shuffle or SequentialSampler(self.tensors[0])
+        self.batch_sampler = None
         self.pin_memory = pin_memory
         self._next = 0
         self._resumed = False
 
     def __len__(self) -> int:
-        size = len(self.sampler) if self.sampler else len(self.tensors[0])
+        size = len(self.shuffle) if self.shuffle else len(self.tensors[0])
         return -(-size // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        order = self.sampler.order() if self.sampler else None
+        order = self.shuffle.order() if self.shuffle else None
         first, self._resumed = (self._next % len(self) if self._resumed else 0), False
         for number in range(first, len(self)):
             part = slice(number * self.batch_size, (number + 1) * self.batch_size)

@@ -27,9 +27,10 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     torch.rand(5)  # the global generator has no say
     assert epoch(again) == order
     assert epoch(other_seed) != order
-    again.sampler.set_epoch(1)
+    assert again.shuffle
+    again.shuffle.set_epoch(1)
     assert epoch(again) != order
-    again.sampler.set_epoch(0)
+    again.shuffle.set_epoch(0)
     assert epoch(again) == order
 
 

@@ -28,7 +28,7 @@ def test_an_epoch_of_uneven_batches_equals_one_look_at_everything() -> None:
     generator = torch.Generator().manual_seed(0)
     logits, labels = torch.randn(217, 5, generator=generator), torch.randint(5, (217,), generator=generator)
     sizes = [7] * 30 + [7]  # more batches than are held back, and not a multiple of them
-    batches = list(zip(logits.split(sizes), labels.split(sizes), strict=True))
+    batches = list(zip(logits.split(sizes), labels.split(sizes), strict=True))  # type: ignore[no-untyped-call]  # torch
     trainer = Trainer(logger=False, enable_progress_bar=False, accelerator="cpu", enable_checkpointing=False)
     module = Given()
     for _ in range(2):  # the second epoch starts from nothing

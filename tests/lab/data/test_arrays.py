@@ -1,0 +1,130 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lab.data.arrays import ArrayData, Arrays
+from lab.data.digits import Digits
+from lab.data.mnist1d import Mnist1D
+from lab.data.npz import Npz
+from sweeplab.errors import UserError
+
+
+class Ramp(ArrayData):
+    """100 signals that hold their own number, plus a test part far away."""
+
+    def load(self) -> Arrays:
+        x = np.arange(100.0)[:, None, None].repeat(4, axis=2)
+        return Arrays(x, np.arange(100) % 3, x[:10] + 1000, np.arange(10) % 3)
+
+
+def ramp(**options: int) -> Ramp:
+    data = Ramp(batch_size=8, val_fraction=0.2, **options)  # type: ignore[arg-type]  # none of them is the bool
+    data.setup()
+    return data
+
+
+def test_parts_do_not_overlap_and_are_the_same_each_time() -> None:
+    parts = {name: set(x[:, 0, 0].tolist()) for name, (x, _) in ramp().parts.items()}
+    assert [len(parts[name]) for name in ("train", "val", "test")] == [80, 20, 10]
+    assert parts["train"] | parts["val"] == set(range(100))
+    again = ramp(shuffle_seed=5)
+    assert set(again.parts["val"][0][:, 0, 0].tolist()) == parts["val"]
+    assert set(ramp(split_seed=1).parts["val"][0][:, 0, 0].tolist()) != parts["val"]
+
+
+def test_the_scale_comes_from_the_training_part_alone() -> None:
+    data = ramp()
+    served = torch.cat([x for x, _ in data.train_dataloader()])
+    torch.testing.assert_close(served.mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(served.std(), torch.tensor(1.0), atol=1e-4, rtol=0)
+    # Far from all training data, and left there.
+    assert torch.cat([x for x, _ in data.test_dataloader()]).mean() > 20
+
+
+def test_a_model_takes_its_scale_along() -> None:
+    data, other = ramp(), ramp(split_seed=3)
+    other.load_state_dict(data.state_dict())
+    assert torch.equal(next(iter(other.test_dataloader()))[0], next(iter(data.test_dataloader()))[0])
+
+
+def test_workers_serve_what_memory_serves() -> None:
+    def served(workers: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [(x, y) for x, y in ramp(num_workers=workers).train_dataloader()]
+
+    for (x, y), (also_x, also_y) in zip(served(0), served(1), strict=True):
+        assert torch.equal(x, also_x)
+        assert torch.equal(y, also_y)
+
+
+def test_digits_are_all_there() -> None:
+    data = Digits(batch_size=64, val_fraction=0.2, test_fraction=0.2)
+    data.setup()
+    assert sum(len(x) for x, _ in data.parts.values()) == 1797
+    assert (data.in_shape, data.num_classes) == ((1, 8, 8), 10)
+
+
+def test_generating_mnist1d_changes_nothing_that_follows(tmp_path: Path) -> None:
+    np.random.seed(1)
+    expected = np.random.rand()
+    np.random.seed(1)
+    generated = Mnist1D(str(tmp_path), batch_size=100, val_fraction=0.1)
+    generated.setup()
+    assert np.random.rand() == expected
+    assert [len(generated.parts[name][0]) for name in ("train", "val", "test")] == [3600, 400, 1000]
+    cached = Mnist1D(str(tmp_path), batch_size=100, val_fraction=0.1)
+    cached.setup()
+    assert torch.equal(cached.parts["train"][0], generated.parts["train"][0])
+    assert [path.name for path in tmp_path.iterdir()] == ["mnist1d.npz"]
+
+
+X, Y = np.zeros((30, 8, 8)), np.arange(30) % 3
+GOOD = {"x_train": X, "y_train": Y, "x_test": X[:9], "y_test": Y[:9]}
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "in_shape"),
+    [
+        ((12,), "auto", (1, 12)),
+        ((8, 8), "auto", (1, 8, 8)),
+        ((2, 12), "signal", (2, 12)),
+        ((3, 8, 8), "auto", (3, 8, 8)),
+    ],
+)
+def test_own_arrays_are_signals_or_images(tmp_path: Path, shape: tuple[int, ...], kind: str, in_shape: object) -> None:
+    x = np.random.default_rng(0).normal(size=(30, *shape))
+    np.savez(tmp_path / "my.npz", x_train=x, y_train=Y, x_test=x[:9], y_test=Y[:9])
+    data = Npz("my.npz", root=str(tmp_path), kind=kind, batch_size=8, val_fraction=0.2)
+    data.setup()
+    assert (data.in_shape, data.num_classes) == (in_shape, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"y_train": Y.astype(float)}, "y_train is float64"),
+        ({"y_train": Y[:-1]}, "x_train has 30 samples, y_train has 29"),
+        ({"y_train": Y - 1}, "holds the label -1"),
+        ({"y_test": Y[:9] + 3}, "y_test holds the label 5, which y_train"),
+        ({"x_test": X[:9, :7]}, r"x_test has samples of shape \(1, 7, 8\)"),
+        ({"x_test": None}, "has no x_test; it holds"),
+        ({"x_val": X}, "has x_val but no y_val"),
+        ({"x_train": X + np.nan}, "not finite"),
+        ({"x_train": np.zeros((30, 9, 9, 3))}, r"save numpy.moveaxis\(x_train, -1, 1\)"),
+        ({"x_train": np.zeros(30)}, "see docs/data.md"),
+        ({"x_train": np.array(["a"] * 30)}, "must hold numbers"),
+        ({"y_train": np.array([None] * 30)}, "holds objects"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    arrays = {name: array for name, array in {**GOOD, **change}.items() if array is not None}
+    np.savez(tmp_path / "my.npz", **arrays)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(UserError, match=words):
+        Npz("my.npz", root=str(tmp_path), batch_size=8, val_fraction=0.2).setup()
+
+
+def test_a_missing_file_is_named_with_its_nearest_neighbour(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", x_train=X)
+    with pytest.raises(UserError, match=r"did you mean 'mine.npz'"):
+        Npz("mien.npz", root=str(tmp_path), batch_size=8, val_fraction=0.2).setup()

@@ -1,0 +1,159 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from lab.check import check
+from lab.train import run
+from sweeplab.errors import UserError
+from sweeplab.runs.record import Status, read
+from tests.conftest import Compose, equal_weights
+
+LAST = Path("checkpoints", "last.ckpt")
+
+
+def trained(configured: Compose, *overrides: str, folder: str = "run") -> Path:
+    config = configured(*overrides, folder=folder)
+    run(config)
+    return Path(config.folder)
+
+
+def test_a_run_folder_explains_itself(configured: Compose) -> None:
+    folder = trained(configured, "model=cnn")
+    facts = read(folder)
+    assert facts["status"] == Status.COMPLETE
+    assert facts["checkpoint"] == "checkpoints/best.ckpt"
+    assert {path.name for path in folder.iterdir()} == {"checkpoints", "config.yaml", "metrics.csv", "run.json"} | {
+        path.name for path in folder.glob("uncommitted.patch")
+    }
+    assert "${" not in (folder / "config.yaml").read_text()
+    assert facts["versions"]["torch"].startswith("2.")
+    assert {"train/loss", "train/acc", "val/loss", "val/acc", "test/loss", "test/acc"} <= facts["metrics"].keys()
+
+
+def test_the_objective_is_the_best_value_and_not_the_last(configured: Compose) -> None:
+    # A learning rate that jumps up makes the last epochs worse than the first ones.
+    options = ("optimizer=sgd", "optimizer.lr=0.05", "trainer.max_epochs=6", "scheduler=plateau", "scheduler.mode=min")
+    folder = trained(configured, *options, "scheduler.patience=0", "scheduler.factor=0.99", "optimizer.momentum=0.999")
+    with (folder / "metrics.csv").open(newline="") as file:
+        values = [float(row["val/acc"]) for row in csv.DictReader(file) if row["val/acc"]]
+    facts = read(folder)
+    assert values[-1] < max(values), "the training was meant to get worse"
+    assert facts["objective"]["value"] == pytest.approx(max(values))
+    assert facts["objective"]["epoch"] == values.index(max(values))
+    assert facts["best"]["val/acc"] == facts["objective"]["value"]
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_same_seed_gives_the_same_numbers(configured: Compose, seed: int) -> None:
+    options = ("model=mlp", "model.dropout=0.2", f"seed={seed}")
+    first, second = (trained(configured, *options, folder=name) for name in ("first", "second"))
+    assert read(first)["metrics"] == read(second)["metrics"]
+    assert equal_weights(first / LAST, second / LAST)
+
+
+def test_other_seeds_give_other_numbers_and_null_draws_one(configured: Compose) -> None:
+    folders = [trained(configured, f"seed={seed}", folder=str(seed)) for seed in (0, 1, "null")]
+    assert not equal_weights(folders[0] / LAST, folders[1] / LAST)
+    drawn = read(folders[2])["seed"]
+    assert isinstance(drawn, int)
+    again = trained(configured, f"seed={drawn}", folder="again")
+    assert equal_weights(folders[2] / LAST, again / LAST)
+
+
+def test_a_training_that_diverges_fails(configured: Compose) -> None:
+    config = configured("optimizer=sgd", "optimizer.lr=1e30", "objective={metric: val/loss, mode: min}")
+    with pytest.raises(UserError, match="val/loss was never a finite number"):
+        run(config)
+    facts = read(Path(config.folder))
+    assert facts["status"] == Status.FAILED
+    assert "never a finite number" in facts["error"]
+
+
+def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
+    folder = trained(configured)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="already holds a run"):
+        run(configured("seed=1"))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["best", "last", "early_stopping", "learning_rate", "samples", "progress", "summary"])
+def test_each_callback_can_be_switched_off(configured: Compose, name: str) -> None:
+    config = configured("trainer.max_epochs=1")
+    config.callbacks[name] = None
+    run(config)
+    folder = Path(config.folder)
+    assert (folder / "checkpoints" / "best.ckpt").exists() == (name != "best")
+    assert (folder / LAST).exists() == (name != "last")
+    assert read(folder)["objective"]["value"] > 0
+
+
+def test_no_callbacks_and_no_logger_leave_config_and_record_alone(configured: Compose) -> None:
+    folder = trained(configured, "logger=none", "callbacks=none")
+    assert {path.name for path in folder.iterdir()} - {"uncommitted.patch"} == {"config.yaml", "run.json"}
+    assert read(folder)["metrics"]["test/acc"] > 0
+
+
+def test_predictions_are_drawn(configured: Compose) -> None:
+    from PIL import Image
+
+    for data in ("digits", "mnist1d"):
+        config = configured(f"data={data}", folder=data)
+        config.callbacks.samples = {"_target_": "lab.samples.Samples", "folder": f"{config.folder}/samples", "count": 5}
+        run(config)
+        (path,) = (Path(config.folder) / "samples").iterdir()
+        with Image.open(path) as picture:
+            assert picture.size == (768, 110)
+            assert len(set(picture.convert("L").getdata())) > 2, "an empty picture"
+
+
+def test_tensorboard_records_the_same_curves(configured: Compose) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = trained(configured, "logger=[csv,tensorboard]")
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    with (folder / "metrics.csv").open(newline="") as file:
+        values = [float(row["val/acc"]) for row in csv.DictReader(file) if row["val/acc"]]
+    assert [scalar.value for scalar in events.Scalars("val/acc")] == pytest.approx(values)
+
+
+@pytest.mark.parametrize("group", ["trainer=debug", "debug=fast", "debug=overfit", "debug=profile"])
+def test_debugging_presets_run(configured: Compose, group: str) -> None:
+    folder = trained(
+        configured, group, "trainer.max_epochs=2", "~callbacks.best" if group == "debug=fast" else "seed=0"
+    )
+    assert read(folder)["status"] == Status.COMPLETE
+
+
+def test_overfit_sees_the_same_batches_each_epoch(configured: Compose) -> None:
+    folder = trained(configured, "debug=overfit", "trainer.max_epochs=30", "model.width=200", "optimizer.lr=1e-2")
+    assert read(folder)["metrics"]["train/acc"] == 1.0
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path: Path, command: object) -> None:
+    assert callable(command)
+    done = command(
+        "train.py", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2",
+        "hydra.run.dir=run", "logger=[csv,wandb]",
+    )  # fmt: skip
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["status"] == Status.COMPLETE, done.stderr
+    assert facts["objective"]["value"] > 0.3
+    assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*"))) == 1
+    assert not list(tmp_path.glob("outputs"))
+
+
+def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> None:
+    for override, words in {
+        "objective.metric=val/ac": "did you mean 'val/acc'",
+        "objective.metric=test/acc": "not a metric of the validation",
+        "objective.mode=up": "write min or max",
+        "seed=-1": "whole number",
+        "+logger.mine={name: x}": "logger.mine has no _target_",
+        "data=npz": "data.path has no value",
+    }.items():
+        with pytest.raises(UserError, match=words):
+            check(configured(override))
