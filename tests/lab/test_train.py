@@ -106,7 +106,7 @@ def test_predictions_are_drawn(configured: Compose) -> None:
         (path,) = (Path(config.folder) / "samples").iterdir()
         with Image.open(path) as picture:
             assert picture.size == (768, 110)
-            assert len(set(picture.convert("L").getdata())) > 2, "an empty picture"
+            assert len(picture.getcolors(10**6) or []) > 2, "an empty picture"
 
 
 def test_tensorboard_records_the_same_curves(configured: Compose) -> None:

@@ -1,0 +1,75 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab.evaluate import evaluate
+from lab.train import run
+from sweeplab.errors import UserError
+from sweeplab.runs.record import read
+from tests.conftest import ROOT, Compose
+
+
+@pytest.fixture
+def trained(configured: Compose) -> Path:
+    config = configured("model=cnn")
+    run(config)
+    return Path(config.folder)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_test_gives_the_number_that_training_gave(trained: Path) -> None:
+    metrics = json.loads(evaluate(trained, "test").read_text())
+    assert metrics == {name: value for name, value in read(trained)["metrics"].items() if name.startswith("test/")}
+
+
+def test_validation_gives_the_objective_even_from_a_folder_that_moved(trained: Path, tmp_path: Path) -> None:
+    moved = trained.rename(tmp_path / "elsewhere")
+    written = evaluate(moved, "validate", ["data.batch_size=7"])
+    assert written.is_relative_to(moved)
+    assert json.loads(written.read_text())["val/acc"] == pytest.approx(read(moved)["objective"]["value"])
+
+
+def test_predictions_are_a_table_that_agrees_with_the_test(trained: Path) -> None:
+    table = rows(evaluate(trained, "predict"))
+    assert len(table) == 359
+    right = np.mean([row["predicted"] == row["label"] for row in table])
+    assert right == pytest.approx(read(trained)["metrics"]["test/acc"])
+    for row in table[:20]:
+        probabilities = [float(row[f"p{number}"]) for number in range(10)]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+        assert float(row["probability"]) == max(probabilities)
+
+
+def test_two_evaluations_do_not_overwrite_each_other(trained: Path) -> None:
+    assert len({evaluate(trained), evaluate(trained)}) == 2
+
+
+def test_new_data_is_scaled_as_the_training_data_was(configured: Compose, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(5, 2, size=(90, 12))
+    y = (x.mean(1) > 5).astype(int)
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x[:30], y_test=y[:30])
+    np.savez(tmp_path / "new.npz", x_predict=x[:1])  # its own scale would make it zero
+    config = configured("data=npz", f"data.path={tmp_path}/mine.npz", "model=linear", "trainer.max_epochs=30")
+    run(config)
+    known = rows(evaluate(Path(config.folder), "predict"))[0]
+    new = rows(evaluate(Path(config.folder), "predict", [f"data.path={tmp_path}/new.npz"]))
+    assert len(new) == 1
+    assert "label" not in new[0]
+    assert float(new[0]["p0"]) == pytest.approx(float(known["p0"]), abs=1e-5)
+
+
+def test_what_does_not_fit_is_named(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'validate'"):
+        evaluate(trained, "validat")
+    with pytest.raises(UserError, match=r"takes samples of shape \(1, 8, 8\), but this data has \(1, 40\)"):
+        evaluate(trained, "test", ["data=mnist1d", f"data.cache={tmp_path}"], ROOT / "conf")
+    (trained / "checkpoints" / "best.ckpt").unlink()
+    with pytest.raises(UserError, match="has no checkpoint"):
+        evaluate(trained)

@@ -1,0 +1,125 @@
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from lightning.pytorch import LightningModule
+
+from lab.train import resume, run
+from sweeplab.errors import UserError
+from sweeplab.runs.record import read
+from sweeplab.tracking.ending import ended
+from sweeplab.tracking.wandb_run import WandbRun, pick_mode
+from tests.conftest import Compose
+from tests.wandb_log import offline_runs, records, summary
+
+TINY = ("model=linear", "trainer.max_epochs=2", "logger=wandb")
+
+
+def only_run(folder: Path) -> Path:
+    (found,) = offline_runs(folder)
+    return found
+
+
+def test_a_training_is_one_finished_run_that_tells_everything(configured: Compose) -> None:
+    config = configured(*TINY, "logger.wandb.tags=[a,b]", "logger.wandb.group=g", "logger.wandb.notes=why")
+    objective = run(config)
+    folder = Path(config.folder)
+    told = summary(only_run(folder))
+    assert (told["state"], told["exit_code"]) == ("finished", 0)
+    assert told["tags"] == ["a", "b"]
+    assert told["config"]["optimizer"]["lr"] == 0.001  # nested, as it was composed
+    assert "${" not in str(told["config"])
+    assert told["summary"]["objective"] == pytest.approx(objective)
+    assert told["summary"]["best/val/acc"] == pytest.approx(objective)
+    assert told["summary"]["test/acc"] == pytest.approx(read(folder)["metrics"]["test/acc"])
+    assert read(folder)["wandb"]["id"] in only_run(folder).name
+    assert read(folder)["wandb"]["mode"] == "offline"
+
+
+def test_a_training_that_fails_is_a_failed_run(configured: Compose) -> None:
+    config = configured(
+        *TINY, "model=mlp", "optimizer=sgd", "optimizer.lr=1e30", "objective={metric: val/loss, mode: min}"
+    )
+    with pytest.raises(UserError, match="never a finite number"):
+        run(config)
+    told = summary(only_run(Path(config.folder)))
+    assert (told["state"], told["exit_code"]) == ("failed", 1)
+
+
+def test_an_interrupted_training_is_a_failed_run_and_its_id_is_taken_up_again(configured: Compose) -> None:
+    stop = "+callbacks.stop={_target_: tests.lab.test_resume.CtrlC, step: 25}"
+    config = configured(*TINY, stop)
+    with pytest.raises(SystemExit):
+        run(config)
+    folder = Path(config.folder)
+    first = only_run(folder)
+    assert summary(first)["state"] == "failed"
+    resume(folder, ["~callbacks.stop"])
+    second = next(found for found in offline_runs(folder) if found != first)
+    assert second.name.rpartition("-")[2] == first.name.rpartition("-")[2]
+    assert summary(second)["state"] == "finished"
+
+
+def test_a_run_that_nobody_ended_does_not_leak_into_the_next(configured: Compose, tmp_path: Path) -> None:
+    left = wandb.init(mode="offline", dir=tmp_path, project="left", config={"mine": 1})
+    left.log({"left": 1})
+    config = configured(*TINY)
+    run(config)
+    told = summary(only_run(Path(config.folder)))
+    assert "mine" not in told["config"]
+    assert "left" not in told["summary"]
+    (abandoned,) = (found for found in offline_runs(tmp_path) if left.id in found.name)
+    assert summary(abandoned)["state"] == "failed"
+
+
+def test_the_best_checkpoint_is_the_artifact_and_the_last_one_is_not(configured: Compose) -> None:
+    config = configured(*TINY, "logger.wandb.log_model=true", "logger.wandb.checkpoint_name=mine")
+    run(config)
+    artifacts = records(only_run(Path(config.folder)), "artifact")
+    assert [(artifact["name"], artifact["type"]) for artifact in artifacts] == [("mine", "model")]
+    assert "best" in artifacts[0]["aliases"]
+
+
+def test_watch_records_gradients(configured: Compose) -> None:
+    config = configured(*TINY, "logger.wandb.watch=gradients", "trainer.max_epochs=8")
+    run(config)
+    keys = {key for row in records(only_run(Path(config.folder)), "history") for key in row["item"]}
+    assert any(key.startswith("gradients/") for key in keys), keys
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [({"watch": "weights"}, "did you mean|there is all"), ({"log_model": "best"}, "write true, false or all")],
+)
+def test_wrong_arguments_are_named(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        WandbRun(save_dir=str(tmp_path), **arguments)
+
+
+def test_a_run_that_never_started_needs_no_end(tmp_path: Path) -> None:
+    with ended([WandbRun(save_dir=str(tmp_path))]):
+        pass
+    assert not offline_runs(tmp_path)
+
+
+def test_the_mode_is_the_one_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pick_mode(offline=True) == "offline"
+    assert pick_mode(offline=False) == "online"
+    assert pick_mode(offline=None) == "offline"  # no key
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = wandb.setup().settings
+        monkeypatch.setattr(settings, "base_url", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+        assert pick_mode(offline=None) == "online"
+        server.close()
+        assert pick_mode(offline=None) == "offline"  # nobody answers
+
+
+def test_a_model_is_handed_over_with_its_configuration(tmp_path: Path) -> None:
+    logger = WandbRun(save_dir=str(tmp_path), offline=True, project="p", id="abc123")
+    with ended([logger]):
+        where = logger.begin({"a": {"b": 1}}, LightningModule())
+    assert where == {"wandb": {"id": "abc123", "project": "p", "entity": "", "mode": "offline", "url": None}}
+    assert summary(only_run(tmp_path))["config"]["a"] == {"b": 1}

@@ -1,0 +1,142 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SMALL, Command
+
+HEAVY = ("torch", "lightning", "torchmetrics", "wandb", "optuna", "sklearn", "numpy")
+
+
+def imported(done: subprocess.CompletedProcess[str]) -> set[str]:
+    """The packages that a process imported, as `python -X importtime` lists them."""
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--cfg", "job"],
+        ["--info", "defaults"],
+        ["-sc", "query=bash"],
+        ["--cfg", "job", "experiment=mnist1d/cnn", "logger=[csv,wandb]"],
+    ],
+    ids=" ".join,
+)
+def test_questions_are_answered_without_heavy_imports(command: Command, arguments: list[str]) -> None:
+    done = command(
+        "train.py", *arguments, PYTHONPROFILEIMPORTTIME="1", COMP_LINE="python train.py model=", COMP_POINT="22"
+    )
+    assert "hydra" in imported(done)
+    assert not imported(done) & set(HEAVY)
+    assert done.stdout
+
+
+def test_completion_knows_the_models(command: Command) -> None:
+    line = "python train.py model=re"
+    done = command("train.py", "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
+    assert done.stdout.split() == ["model=resnet"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["modle=cnn"], "there is no key 'modle'; did you mean 'model'?"),
+        (["lr=1"], "there is no key 'lr'; did you mean 'optimizer.lr'?"),
+        (["model=cn"], "model=cn is not a choice; did you mean 'cnn'?"),
+        (["experiment=mnist1d/cn"], "experiment=mnist1d/cn is not a choice; did you mean 'mnist1d/cnn'?"),
+        (["objective.metric=val/ac"], "did you mean 'val/acc'?"),
+        (["data=npz"], "data.path has no value; write data.path=..."),
+        (["data=npz", "data.path=mien.npz"], "did you mean 'mine.npz'?"),
+        (["model.width=1,2"], "names several values: add -m"),
+        (["seed=x"], "seed=x must be a whole number"),
+        (["hydra.run.dir=taken"], "taken already holds a run"),
+        (["resume=nowhere"], "nowhere does not exist"),
+        (["resume=taken", "trainer.max_epoch=2"], "did you mean 'trainer.max_epochs'?"),
+    ],
+)
+def test_a_mistake_is_one_sentence_before_torch_is_imported(
+    command: Command, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    (tmp_path / "mine.npz").touch()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "run.json").write_text('{"status": "complete"}')
+    (tmp_path / "taken" / "config.yaml").write_text("folder: taken\ntrainer: {max_epochs: 1}\n")
+    done = command("train.py", *arguments, check=False, PYTHONPROFILEIMPORTTIME="1")
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 1
+    assert len(said) == 1, said
+    assert said[0].startswith("Error: ")
+    assert sentence in said[0]
+    assert not imported(done) & set(HEAVY)
+    assert not (tmp_path / "outputs").exists(), "a mistake leaves no folder"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "python eval.py run=<run folder>"),
+        (["stage=test"], "say which run"),
+        (["run=nowhere"], "nowhere does not exist"),
+        (["run=.", "stag=test"], "did you mean 'stage=...'?"),
+    ],
+)
+def test_eval_answers_without_torch(command: Command, arguments: list[str], sentence: str) -> None:
+    done = command("eval.py", *arguments, check=False, PYTHONPROFILEIMPORTTIME="1")
+    said = "".join(line for line in done.stderr.splitlines() if not line.startswith("import time:"))
+    assert sentence in said + done.stdout
+    assert "Traceback" not in said
+    assert not imported(done) & set(HEAVY)
+
+
+def test_a_mistake_that_only_the_task_can_see_is_one_sentence_too(command: Command) -> None:
+    done = command("train.py", "+trainer.max_epoch=2", check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: lightning.pytorch.Trainer has no argument 'trainer.max_epoch'; did you mean 'max_epochs'?\n"
+    )
+
+
+def test_a_bug_shows_the_traceback_of_the_task(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("class Net:\n    def __init__(self, **_): self.oops\n")
+    done = command("train.py", "model._target_=broken.Net", "~model.width", "~model.depth", "~model.dropout",
+                   check=False, PYTHONPATH=str(tmp_path))  # fmt: skip
+    assert done.returncode == 1
+    assert "AttributeError: 'Net' object has no attribute 'oops'" in done.stderr
+    assert "run_and_report" not in done.stderr
+
+
+def test_train_stop_resume_evaluate_as_the_readme_has_it(tmp_path: Path, command: Command) -> None:
+    arguments = ["model=cnn", "logger=[csv,wandb]", *SMALL[2:], "trainer=cpu", "trainer.max_epochs=200"]
+    with (tmp_path / "log").open("w") as log:
+        line = [sys.executable, str(ROOT / "train.py"), *arguments, "hydra.run.dir=run"]
+        process = subprocess.Popen(line, cwd=tmp_path, stdout=log, stderr=log)
+    while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (facts["status"], facts["error"]) == ("killed", "signal SIGTERM")
+    assert "To go on: python train.py resume=run" in (tmp_path / "log").read_text()
+
+    epochs = _epochs_logged(tmp_path / "run" / "train.log")
+    command("train.py", "resume=run", f"trainer.max_epochs={epochs + 3}")
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["status"] == "complete"
+    assert _epochs_logged(tmp_path / "run" / "train.log") >= epochs  # the same log goes on
+
+    command("eval.py", "run=run")
+    (written,) = (tmp_path / "run" / "eval").glob("test-*/metrics.json")
+    assert json.loads(written.read_text())["test/acc"] == facts["metrics"]["test/acc"]
+
+
+def _epochs_logged(log: Path) -> int:
+    numbers = re.findall(r"epoch +(\d+)/", log.read_text())
+    return max(map(int, numbers), default=0)
