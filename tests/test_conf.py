@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from hydra import compose, initialize_config_dir
 
 from lab.check import check
@@ -14,28 +13,12 @@ CHOICES = [
 ]
 
 
-def nodes(value: object) -> list[dict[str, object]]:
-    """All mappings inside a value."""
-    if not isinstance(value, dict):
-        return []
-    return [value, *(node for item in value.values() for node in nodes(item))]
-
-
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_file_composes_and_passes_the_check(configured: Compose, choice: str, tmp_path: Path) -> None:
     (tmp_path / "my.npz").touch()
     more = [f"data.path={tmp_path}/my.npz"] if choice == "data=npz" else []
     config = configured(choice, *more)
     check(config)
-
-
-@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
-def test_no_key_is_commented_out(path: Path) -> None:
-    comments = [line.strip("# \n") for line in path.read_text().splitlines() if line.lstrip().startswith("#")]
-    for comment in comments:
-        assert not isinstance(
-            yaml.safe_load(comment) if ":" in comment and " " not in comment.split(":")[0] else "", dict
-        )
 
 
 def test_metric_and_mode_stand_in_one_place() -> None:

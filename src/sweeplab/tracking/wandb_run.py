@@ -97,7 +97,7 @@ class WandbRun(WandbLogger):
         run = self.experiment
         run.config.update(dict(config), allow_val_change=True)
         if self._watch is not None:
-            run.watch(model, log=self._watch)
+            self.watch(model, log=self._watch, log_graph=False)
         where = {"id": run.id, "project": run.project, "entity": run.entity, "mode": self.mode}
         where["url"] = run.url if self.mode == "online" else None
         return {"wandb": where}
