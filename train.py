@@ -1,4 +1,12 @@
-"""Train a model: `python train.py model=cnn`, or go on with a run: `python train.py resume=<run folder>`."""
+"""Train a model, and test its best checkpoint.
+
+python train.py                                   a multilayer perceptron on scanned digits
+python train.py model=cnn data=mnist1d            other choices
+python train.py optimizer.lr=3e-3 seed=1          other values
+python train.py experiment=mnist1d/cnn            a whole experiment
+python train.py 'logger=[csv,wandb]'              W&B too, offline where there is no account
+python train.py resume=outputs/<date>/<time>      go on with a run that stopped
+"""
 
 import sys
 from pathlib import Path
@@ -32,10 +40,19 @@ def resume(folder: str, overrides: list[str]) -> None:
     resume(Path(folder), overrides, CONF)
 
 
+def main(arguments: list[str]) -> None:
+    """Show help, go on with a run, or train."""
+    folders = [argument for argument in arguments if argument.startswith("resume=")]
+    if {"-h", "--help"} & set(arguments):
+        from sweeplab.help import help_text
+
+        print(help_text(__doc__, CONF, "train", [word for word in arguments if not word.startswith("-")]))
+    elif folders:
+        resume(folders[0].removeprefix("resume="), [word for word in arguments if word not in folders])
+    else:
+        train()
+
+
 if __name__ == "__main__":
     with plain_errors(CONF):
-        folders = [argument for argument in sys.argv[1:] if argument.startswith("resume=")]
-        if folders:
-            resume(folders[0].removeprefix("resume="), [word for word in sys.argv[1:] if word not in folders])
-        else:
-            train()
+        main(sys.argv[1:])
