@@ -100,6 +100,7 @@ class UsualModule(LightningModule):
 def ours(data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
     """Train as `python train.py model=cnn data=mnist1d` does, callbacks and all."""
     choices = ["model=cnn", "data=mnist1d", "trainer=cpu", "callbacks.early_stopping=null", "callbacks.progress=null"]
+    choices += ["callbacks.summary=null"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", [*choices, f"trainer.max_epochs={epochs}", f"folder={folder}", "root=."])
     trainer = assemble_trainer(config, assemble_loggers(config))

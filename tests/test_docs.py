@@ -1,0 +1,100 @@
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, SMALL, Command
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+RUN = "outputs/2026-01-31/12-00-00-123456"
+COMMANDS = sorted(
+    {
+        (page.name, re.split(r"\s#", line)[0].strip())
+        for page in PAGES
+        for line in re.findall(r"^    (?:\$ )?(python (?:train|eval)\.py.*)$", page.read_text(), re.M)
+    }
+)
+TRAIN = [(page, line) for page, line in COMMANDS if " train.py" in line and "resume=" not in line]
+
+
+def snippets(page: str) -> dict[str, str]:
+    """The files that a page tells the reader to write, by their paths."""
+    text = (ROOT / page).read_text()
+    return dict(re.findall(r"`((?:src|conf)/[\w/]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)```", text, re.S))
+
+
+def test_the_readme_can_be_read_in_one_sitting() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    written = {path for each in ("README.md", "docs/data.md") for path in snippets(each)}
+    for target in re.findall(r"`((?:src|conf|docs|bench|tests|lab)/[\w/.-]+)`", page.read_text()):
+        path = ROOT / ("src" if target.startswith("lab/") else "") / target
+        assert path.exists() or target in written | {"conf/local/default.yaml", "src/lab/models/wide.py"}, target
+
+
+@pytest.mark.parametrize(("page", "line"), TRAIN, ids=[f"{page}: {line}" for page, line in TRAIN])
+def test_commands_for_training_compose(command: Command, tmp_path: Path, page: str, line: str) -> None:
+    words = shlex.split(line)[2:]
+    np.savez(tmp_path / "my.npz", x=np.zeros(1))
+    if "optimiser.lr=0.1" in words:
+        done = command("train.py", *words, check=False)
+        assert done.stderr.strip() in (ROOT / page).read_text()
+    else:
+        command("train.py", *words, *([] if {"--help", "--cfg"} & set(words) else ["--cfg", "job"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/data.md"])
+def test_what_a_page_tells_to_add_works(tmp_path: Path, page: str) -> None:
+    """Follow the page in a copy of the project: write its files, run its command."""
+    import shutil
+    import subprocess
+    import sys
+
+    text = (ROOT / page).read_text()
+    files = snippets(page)
+    assert files
+    for name in ("conf", "src", "train.py"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
+    for path, content in files.items():
+        (tmp_path / path).write_text(content)
+    match = re.search(r"Then `python (train\.py [^`]+)`", text)
+    assert match
+    done = subprocess.run(
+        [sys.executable, *match.group(1).split(), *SMALL[:2]],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Everything is in" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_readmes_path_from_training_to_predictions(command: Command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(80, 8, 8)), np.arange(80) % 3
+    for name in ("my.npz", "new.npz"):
+        np.savez(tmp_path / name, x_train=x, y_train=y, x_test=x, y_test=y)
+    lines = [line for page, line in COMMANDS if page == "README.md"]
+    own_data = next(line for line in lines if "data.path=my.npz" in line)
+    command(*shlex.split(own_data)[1:], *SMALL[:2], f"hydra.run.dir={RUN}")
+    followed = [line for line in lines if "resume=" in line or " eval.py" in line]
+    assert len(followed) == 5
+    for line in sorted(followed, key=lambda line: "resume=" not in line):
+        done = command(*shlex.split(line)[1:], check=False)
+        complete = "resume=" in line and "max_epochs" not in line
+        assert done.returncode == (1 if complete else 0), line + done.stderr
+    assert len(list((tmp_path / RUN / "eval").iterdir())) == 3
