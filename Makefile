@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast check format bench clean
+.PHONY: help setup train test test-fast sweep check format bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: setup  ## run all tests
 
 test-fast: setup  ## run the tests that take little time
 	$(BIN)/pytest -n 2 -m "not slow"
+
+sweep: setup  ## train a small grid: two models, two seeds, one run after the other
+	$(BIN)/python train.py -m model=mlp,cnn seed=0,1 trainer.max_epochs=5
 
 check: setup  ## lint, check the format and the types
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, SMALL, Command
+from tests.wandb_log import offline_runs, summary
 
 HEAVY = ("torch", "lightning", "torchmetrics", "wandb", "optuna", "sklearn", "numpy")
 
@@ -125,6 +126,8 @@ def test_train_stop_resume_evaluate_as_the_readme_has_it(tmp_path: Path, command
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (facts["status"], facts["error"]) == ("killed", "signal SIGTERM")
     assert "To go on: python train.py resume=run" in (tmp_path / "log").read_text()
+    (first,) = offline_runs(tmp_path / "run")
+    assert summary(first)["state"] == "failed"
 
     epochs = _epochs_logged(tmp_path / "run" / "train.log")
     command("train.py", "resume=run", f"trainer.max_epochs={epochs + 3}")

@@ -64,6 +64,8 @@ def plain_errors(conf: Path) -> Iterator[None]:
         yield
     except UserError as error:
         sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the last stop before the shell
         from sweeplab.hydra_errors import sentence
 

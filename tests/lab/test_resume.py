@@ -32,6 +32,14 @@ class CtrlC(Callback):
             raise KeyboardInterrupt
 
 
+class Spoil(Callback):
+    """Makes the model forget everything at each step."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        for weights in pl_module.parameters():
+            weights.data.zero_()
+
+
 def whole(configured: Compose, *overrides: str) -> Path:
     config = configured(*overrides, folder="whole")
     run(config)
@@ -92,6 +100,20 @@ def test_resume_keeps_rows_attempts_and_the_former_configuration(configured: Com
     facts = read(folder)
     assert facts["status"] == Status.COMPLETE
     assert [attempt["status"] for attempt in facts["attempts"]] == [Status.INTERRUPTED]
+
+
+def test_a_run_that_was_moved_keeps_its_best_checkpoint(configured: Compose, tmp_path: Path) -> None:
+    # The learning rate of the second part spoils the model, so that the best stays the one from before.
+    folder = whole(configured, "trainer.max_epochs=3", "optimizer=sgd", "optimizer.lr=0.1")
+    before = read(folder)
+    moved = folder.rename(tmp_path / "moved")
+    resume(
+        moved, ["trainer.max_epochs=4", "callbacks.last=null", "+callbacks.spoil._target_=tests.lab.test_resume.Spoil"]
+    )
+    after = read(moved)
+    assert after["objective"] == before["objective"]
+    assert after["metrics"]["val/acc"] < before["objective"]["value"]
+    assert after["metrics"]["test/acc"] == before["metrics"]["test/acc"]
 
 
 def test_a_complete_run_is_resumed_only_to_train_longer(configured: Compose) -> None:

@@ -7,6 +7,7 @@ leaves `running` behind; `read` then looks whether it still lives, and says `kil
 import json
 import math
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -141,7 +142,7 @@ def status_of(error: BaseException) -> Status:
 
 def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any], str]:
     """Return the facts of a beginning, and the changes of the code that no commit holds."""
-    git, patch = provenance.code(Path.cwd())
+    git, patch = provenance.code(Path(sys.argv[0]).resolve().parent)
     if git is not None:
         git["patch"] = patch_name if patch else None
     facts = {
