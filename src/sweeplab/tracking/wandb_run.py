@@ -12,7 +12,6 @@ from typing import Any, Literal
 import wandb
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import LightningModule
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -83,14 +82,6 @@ class WandbRun(WandbLogger):
             self._experiment.define_metric(X_AXIS)
             self._experiment.define_metric("*", step_metric=X_AXIS, step_sync=True)
         return self._experiment
-
-    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
-        """Log a checkpoint as an artifact, if `log_model` says so and it was kept for its metric, not as the last one.
-
-        Lightning would call both the best.
-        """
-        if checkpoint_callback.monitor is not None:
-            super().after_save_checkpoint(checkpoint_callback)
 
     def begin(self, config: Mapping[str, Any], model: LightningModule) -> dict[str, Any]:
         """Start the run, with the nested configuration; return id, project, entity, mode and address."""
