@@ -31,10 +31,12 @@ def train(config: DictConfig) -> float:
 def resume(folder: str, overrides: list[str]) -> None:
     """Go on with a run, logging to the same file."""
     from sweeplab.runs.log import log_again
+    from sweeplab.runs.process import rank
     from sweeplab.runs.resume import check_resumable
 
-    check_resumable(Path(folder), overrides, CONF)
-    log_again(Path(folder))
+    if rank() == 0:
+        check_resumable(Path(folder), overrides, CONF)
+        log_again(Path(folder))
     from lab.train import resume
 
     resume(Path(folder), overrides, CONF)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
+from sweeplab.errors import UserError
 from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
 from sweeplab.runs.process import rank
@@ -129,7 +131,10 @@ def _train(config: DictConfig, record: Record | None, checkpoint: Path | None) -
         trainer = assemble_trainer(config, loggers)
         _begin(loggers, config, model, record)
         objective = Objective(config.objective.metric, config.objective.mode)
-        result = train(model, data, trainer, objective, test=config.test, checkpoint=checkpoint)
+        try:
+            result = train(model, data, trainer, objective, test=config.test, checkpoint=checkpoint)
+        except MisconfigurationException as error:
+            raise UserError(" ".join(str(error).split())) from error
         _conclude(loggers, result, objective, record)
     return result
 

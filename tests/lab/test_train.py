@@ -144,6 +144,8 @@ def test_two_processes_train_one_model(tmp_path: Path, command: object) -> None:
     assert facts["objective"]["value"] > 0.3
     assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*"))) == 1
     assert not list(tmp_path.glob("outputs"))
+    command("train.py", "resume=run", "trainer.max_epochs=3")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == Status.COMPLETE
 
 
 def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> None:
