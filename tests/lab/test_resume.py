@@ -117,12 +117,12 @@ def test_a_run_that_was_moved_keeps_its_best_checkpoint(configured: Compose, tmp
 
 
 def test_a_complete_run_is_resumed_only_to_train_longer(configured: Compose) -> None:
-    folder = whole(configured, "trainer.max_epochs=2")
-    with pytest.raises(UserError, match=r"complete; to train longer, add trainer.max_epochs=4"):
+    folder = whole(configured, "trainer.max_epochs=3")
+    with pytest.raises(UserError, match=r"complete; to train longer, add trainer.max_epochs=6"):
         resume(folder)
     with pytest.raises(UserError, match=r"you have set Trainer\(max_epochs=1\)"):
         resume(folder, ["trainer.max_epochs=1"])
-    resume(folder, ["trainer.max_epochs=3"])
+    resume(folder, ["trainer.max_epochs=4"])
     assert read(folder)["objective"]["value"] > 0
 
 
