@@ -29,18 +29,17 @@ def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     folder = Path(own["run"])
-    _check(folder, overrides)
+    stage = own.get("stage", "test")
+    # What is named here lies here, not where the training was started.
+    overrides = [
+        f"data.path={Path(word[10:]).resolve()}" if word.startswith("data.path=") else word for word in overrides
+    ]
+    from lab.check import check_evaluation
+
+    check_evaluation(folder, stage, overrides, CONF)
     from lab.evaluate import evaluate
 
-    evaluate(folder, own.get("stage", "test"), overrides, CONF)
-
-
-def _check(folder: Path, overrides: list[str]) -> None:
-    """Find the mistakes of a command line before torch is imported."""
-    from sweeplab.runs import config, record
-
-    record.read(folder)
-    config.load(folder, overrides, CONF)
+    evaluate(folder, stage, overrides, CONF)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from sweeplab.errors import exit_on_user_error, plain_errors
+from sweeplab.errors import UserError, exit_on_user_error, plain_errors
 
 CONF = Path(__file__).parent / "conf"
 
@@ -50,7 +50,10 @@ def main(arguments: list[str]) -> None:
 
         print(help_text(__doc__, CONF, "train", [word for word in arguments if not word.startswith("-")]))
     elif folders:
-        resume(folders[0].removeprefix("resume="), [word for word in arguments if word not in folders])
+        overrides = [word for word in arguments if word not in folders]
+        if flags := [word for word in overrides if word.startswith("-")]:
+            raise UserError(f"resume takes keys and values only, not {flags[0]}.")
+        resume(folders[0].removeprefix("resume="), overrides)
     else:
         train()
 

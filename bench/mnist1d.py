@@ -18,14 +18,17 @@ SEEDS = range(5)
 
 def runs(model: str) -> list[dict[str, Any]]:
     """Return the records of a model's runs, training those that are missing."""
-    folder = FOLDER / model
-    if missing := [seed for seed in SEEDS if not (folder / str(seed) / "run.json").exists()]:
-        seeds = ",".join(map(str, missing))
-        command = ["-m", f"experiment=mnist1d/{model}", f"seed={seeds}", f"hydra.sweep.dir={folder}"]
-        subprocess.run(
-            [sys.executable, "train.py", *command, "hydra.sweep.subdir=${seed}", "trainer=cpu"], cwd=ROOT, check=True
-        )
-    return [json.loads((folder / str(seed) / "run.json").read_text()) for seed in SEEDS]
+    records = []
+    for seed in SEEDS:
+        folder = FOLDER / model / str(seed)
+        if not (folder / "run.json").exists():
+            choices = [f"experiment=mnist1d/{model}", f"seed={seed}", "trainer=cpu", f"hydra.run.dir={folder}"]
+            subprocess.run([sys.executable, "train.py", *choices], cwd=ROOT, check=True)
+        record = json.loads((folder / "run.json").read_text())
+        if record["status"] != "complete":
+            sys.exit(f"{folder} is {record['status']}: python train.py resume={folder}, or remove it")
+        records.append(record)
+    return records
 
 
 def row(model: str) -> str:

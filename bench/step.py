@@ -136,7 +136,7 @@ def main() -> None:
     epochs = parser.parse_args().epochs
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    data = Mnist1D(cache="data", batch_size=BATCH, val_fraction=0.2)
+    data = Mnist1D(cache=str(CONF.parent / "data"), batch_size=BATCH, val_fraction=0.2)
     data.setup()
     for name, train_as in (("ours", ours), ("usual", usual)):
         clock = AgainstBareLoop(*data.parts["train"])

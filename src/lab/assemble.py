@@ -18,8 +18,8 @@ def assemble_model(config: DictConfig, data: ArrayData) -> Classifier:
     """Return the classifier that the configuration describes, fitted to the shapes of the data."""
     plain = resolved(config)
     metrics = {
-        name: metric | {"num_classes": data.num_classes, "validate_args": False}
-        for name, metric in plain["metrics"].items()
+        name: metric | {"num_classes": data.num_classes}
+        for name, metric in (plain["metrics"] or {}).items()
         if metric is not None
     }
     return Classifier(
@@ -29,6 +29,7 @@ def assemble_model(config: DictConfig, data: ArrayData) -> Classifier:
         metrics,
         plain["label_smoothing"],
         plain["compile"],
+        scale=data.channel_scale(),
     )
 
 

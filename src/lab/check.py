@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.hydra_errors import sentence
-from sweeplab.runs.record import is_run, occupied
+from sweeplab.runs.config import load
+from sweeplab.runs.record import is_run, occupied, read
+
+STAGES = ("test", "validate", "predict")
 
 
 class Check(Callback):
@@ -25,19 +29,25 @@ class Check(Callback):
             _check_or_exit(config, Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check what all runs have in common."""
+        """Check what all runs have in common, and that their folders are free."""
         _check_or_exit(config)
+        taken = sorted(Path(config.hydra.sweep.dir).glob("*/run.json"))
+        if taken:
+            sys.exit(f"Error: {taken[0].parent} already holds a run; leave hydra.sweep.dir away to get a new folder.")
 
 
 def _check_or_exit(config: DictConfig, folder: Path | None = None) -> None:
     try:
         HydraConfig.instance().set_config(config)  # for ${hydra:...}, which a job finds set
         check(config)
-        if folder and is_run(folder):
-            raise UserError(occupied(folder))
+        if folder:
+            check_free(folder)
     except (UserError, OmegaConfBaseException) as error:
         # Hydra turns the exceptions of callbacks into warnings, but lets this one pass.
         sys.exit(f"Error: {sentence(error) or error}")
+    except Exception:  # noqa: BLE001 - as above: a bug in the check must not switch it off
+        traceback.print_exc()
+        sys.exit(1)
 
 
 def check(config: DictConfig) -> None:
@@ -47,12 +57,15 @@ def check(config: DictConfig) -> None:
         UserError: the first mistake found.
         OmegaConfBaseException: a value that is missing, or refers to a key that does not exist.
     """
+    for key in ("test", "compile"):
+        if not isinstance(config[key], bool):
+            raise UserError(f"{key}={config[key]} must be true or false.")
     seed = config.seed
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
         raise UserError(f"seed={seed} must be a whole number from 0 to {2**32 - 1}, or null for a random one.")
     _check_objective(config)
     for group in ("callbacks", "logger"):
-        for name, entry in config[group].items():
+        for name, entry in (config[group] or {}).items():
             if entry is not None and not (isinstance(entry, Mapping | DictConfig) and "_target_" in entry):
                 raise UserError(
                     f"{group}.{name} has no _target_: {group}={name} chooses it, {group}.{name}=null turns it off."
@@ -60,12 +73,48 @@ def check(config: DictConfig) -> None:
     _check_data(config)
 
 
+def check_free(folder: Path) -> None:
+    """Make sure that a new run can be written to `folder`.
+
+    Raises:
+        UserError: it is a file, or holds a run.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"hydra.run.dir={folder} is a file; name a folder.")
+    if is_run(folder):
+        raise UserError(occupied(folder))
+
+
+def check_evaluation(run: Path, stage: str, overrides: Sequence[str], conf: Path | None) -> tuple[DictConfig, Path]:
+    """Return the configuration and the checkpoint that an evaluation needs: the best, or else the last one.
+
+    Raises:
+        UserError: there is no such run, stage, or checkpoint.
+    """
+    if stage not in STAGES:
+        raise UserError(f"stage={stage} is not known{did_you_mean(stage, STAGES)}")
+    facts = read(run)
+    config = load(run, overrides, conf)
+    _check_data(config)
+    for checkpoint in (facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        if checkpoint and (run / checkpoint).is_file():
+            return config, run / checkpoint
+    raise UserError(f"{run} has no checkpoint (its status is {facts['status']}); train it first.")
+
+
 def metrics(config: DictConfig) -> list[str]:
     """Return the names of the metrics that a run can be judged by."""
-    return ["val/loss", *(f"val/{name}" for name, entry in config.metrics.items() if entry is not None)]
+    for name, entry in (config.metrics or {}).items():
+        if entry is not None and not (isinstance(entry, Mapping | DictConfig) and "_target_" in entry):
+            raise UserError(f"metrics.{name} has no _target_; write +metrics.{name}._target_=torchmetrics...")
+    return ["val/loss", *(f"val/{name}" for name, entry in (config.metrics or {}).items() if entry is not None)]
 
 
 def _check_objective(config: DictConfig) -> None:
+    if not isinstance(config.objective, DictConfig):
+        raise UserError(
+            f"objective={config.objective} is no metric and mode; write objective.metric={config.objective}."
+        )
     metric, mode = config.objective.metric, config.objective.mode
     if metric not in metrics(config):
         raise UserError(

@@ -11,23 +11,19 @@ from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from lab.assemble import assemble_trainer
+from lab.check import check_evaluation
 from lab.data.arrays import ArrayData
 from lab.models.classifier import Classifier
-from sweeplab.errors import UserError, did_you_mean
-from sweeplab.runs import config as run_config
+from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text, written_whole
-from sweeplab.runs.record import read
 from sweeplab.training.build import build
 from sweeplab.training.quiet import quiet
 
 log = logging.getLogger(__name__)
-
-STAGES = ("test", "validate", "predict")
-LAST = "checkpoints/last.ckpt"
 
 
 def evaluate(run: Path, stage: str = "test", overrides: Sequence[str] = (), conf: Path | None = None) -> Path:
@@ -39,14 +35,9 @@ def evaluate(run: Path, stage: str = "test", overrides: Sequence[str] = (), conf
     Raises:
         UserError: there is no such run, stage or checkpoint, or the data does not fit the model.
     """
-    if stage not in STAGES:
-        raise UserError(f"stage={stage} is not known{did_you_mean(stage, STAGES)}")
     run = run.resolve()
-    facts = read(run)
-    config = run_config.load(run, overrides, conf)
-    checkpoint = run / (facts.get("checkpoint") or LAST)
-    if not checkpoint.is_file():
-        raise UserError(f"{run} has no checkpoint (its status is {facts['status']}); train it first.")
+    config, checkpoint = check_evaluation(run, stage, overrides, conf)
+    log.info("%s with %s", stage, checkpoint.relative_to(run))
     with quiet():
         return _evaluate(config, run, stage, checkpoint)
 
@@ -57,6 +48,9 @@ def _evaluate(config: DictConfig, run: Path, stage: str, checkpoint: Path) -> Pa
     data: ArrayData = build(config.data, "data")
     data.setup()
     _check_fit(model, data)
+    # Several processes would each write a share of the samples, and none the whole.
+    config.trainer = {key: value for key, value in config.trainer.items() if key not in ("strategy", "num_nodes")}
+    OmegaConf.update(config, "trainer.devices", 1, force_add=True)
     config.callbacks = {name: entry for name, entry in config.callbacks.items() if name == "progress"}
     trainer = assemble_trainer(config, loggers=[])
     folder = run / "eval" / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"

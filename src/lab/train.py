@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
+from lab.check import check
 from sweeplab.errors import UserError
 from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
@@ -103,9 +104,17 @@ def resume(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None
     if rank() > 0:
         return _train(run_config.load(folder, overrides, conf), None, folder / LAST).objective
     config = check_resumable(folder, overrides, conf)
+    check(config)
+    _check_length(config, overrides)
     record = run_record.begin_again(folder, overrides)
     run_config.save(config, folder)
     return _recorded(config, record, folder / LAST)
+
+
+def _check_length(config: DictConfig, overrides: Sequence[str]) -> None:
+    longer = [word for word in overrides if word.lstrip("+").startswith(("trainer.max_epochs", "trainer.max_steps"))]
+    if longer and config.scheduler and "plateau" not in config.scheduler._target_:
+        raise UserError(f"{longer[0]}: the learning rate was laid out for the first length; start a new run.")
 
 
 def _recorded(config: DictConfig, record: Record, checkpoint: Path | None) -> float:
@@ -173,7 +182,8 @@ def _say(result: Result, metric: str, folder: Path) -> None:
     tests = "".join(f", {name} {value:.4g}" for name, value in result.metrics.items() if name.startswith("test/"))
     log.info("%s %.4g%s%s", metric, result.objective, epoch, tests)
     log.info("Everything is in %s", _short(folder))
-    log.info("Evaluate it again: python eval.py run=%s", _short(folder))
+    if result.checkpoint or (folder / LAST).is_file():
+        log.info("Evaluate it again: python eval.py run=%s", _short(folder))
 
 
 def _best_checkpoint(trainer: Trainer, objective: Objective) -> str | None:

@@ -31,6 +31,8 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         return f"{cause.full_key} refers to a key that does not exist: {_first_line(cause)}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
+    if "Config group override must be" in str(error):
+        return "a group takes the name of a choice, never null; logger=none and callbacks=none are there for nothing."
     if "Ambiguous value" in str(error):
         override = str(error).splitlines()[0].rpartition(" ")[2].strip("'")
         return f"{override} names several values: add -m to run each of them, or write a list as key=[1,2]."

@@ -47,6 +47,13 @@ def test_predictions_are_a_table_that_agrees_with_the_test(trained: Path) -> Non
         assert float(row["probability"]) == max(probabilities)
 
 
+def test_a_run_that_was_cut_is_evaluated_with_its_best_checkpoint(trained: Path) -> None:
+    record = trained / "run.json"
+    record.write_text(record.read_text().replace('"checkpoints/best.ckpt"', "null"))
+    (trained / "checkpoints" / "last.ckpt").write_text("not this one")
+    assert json.loads(evaluate(trained).read_text())["test/acc"] == read(trained)["metrics"]["test/acc"]
+
+
 def test_two_evaluations_do_not_overwrite_each_other(trained: Path) -> None:
     assert len({evaluate(trained), evaluate(trained)}) == 2
 
@@ -70,6 +77,7 @@ def test_what_does_not_fit_is_named(trained: Path, tmp_path: Path) -> None:
         evaluate(trained, "validat")
     with pytest.raises(UserError, match=r"takes samples of shape \(1, 8, 8\), but this data has \(1, 40\)"):
         evaluate(trained, "test", ["data=mnist1d", f"data.cache={tmp_path}"], ROOT / "conf")
-    (trained / "checkpoints" / "best.ckpt").unlink()
+    for checkpoint in (trained / "checkpoints").iterdir():
+        checkpoint.unlink()
     with pytest.raises(UserError, match="has no checkpoint"):
         evaluate(trained)

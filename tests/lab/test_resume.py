@@ -102,6 +102,19 @@ def test_resume_keeps_rows_attempts_and_the_former_configuration(configured: Com
     assert [attempt["status"] for attempt in facts["attempts"]] == [Status.INTERRUPTED]
 
 
+def test_a_run_that_stopped_early_is_over(configured: Compose) -> None:
+    config = configured("trainer.max_epochs=9", "test=false")
+    config.callbacks.early_stopping = {
+        "_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/loss", "mode": "max", "patience": 1,
+    }  # fmt: skip
+    run(config)
+    folder = Path(config.folder)
+    before = len(rows(folder))
+    resume(folder, ["test=true"])
+    assert len(rows(folder)) == before + 1  # the test, and nothing else
+    assert "test/acc" in rows(folder)[-1]
+
+
 def test_a_run_that_was_moved_keeps_its_best_checkpoint(configured: Compose, tmp_path: Path) -> None:
     # The learning rate of the second part spoils the model, so that the best stays the one from before.
     folder = whole(configured, "trainer.max_epochs=3", "optimizer=sgd", "optimizer.lr=0.1")

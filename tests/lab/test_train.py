@@ -8,7 +8,7 @@ from lab.check import check
 from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, read
-from tests.conftest import Compose, equal_weights
+from tests.conftest import Command, Compose, equal_weights
 
 LAST = Path("checkpoints", "last.ckpt")
 
@@ -133,19 +133,29 @@ def test_overfit_sees_the_same_batches_each_epoch(configured: Compose) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_model(tmp_path: Path, command: object) -> None:
-    assert callable(command)
-    done = command(
-        "train.py", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2",
-        "hydra.run.dir=run", "logger=[csv,wandb]",
-    )  # fmt: skip
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["status"] == Status.COMPLETE, done.stderr
-    assert facts["objective"]["value"] > 0.3
-    assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*"))) == 1
+@pytest.mark.parametrize("workers", [0, 1])
+def test_two_processes_train_test_resume_and_evaluate_one_model(tmp_path: Path, command: Command, workers: int) -> None:
+    choices = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", f"data.num_workers={workers}"]
+    command("train.py", *choices, "trainer.max_epochs=2", "hydra.run.dir=run", "logger=[csv,wandb]")
+    folder = tmp_path / "run"
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["status"] == Status.COMPLETE
+    assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
     assert not list(tmp_path.glob("outputs"))
+    with (folder / "metrics.csv").open(newline="") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file) if row["val/acc"]]
+    assert steps == [8, 17]  # 1,079 samples, two at a time 64 of them: 9 steps an epoch
+
     command("train.py", "resume=run", "trainer.max_epochs=3")
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == Status.COMPLETE
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["status"] == Status.COMPLETE
+
+    command("eval.py", "run=run", "stage=predict")
+    (written,) = folder.glob("eval/predict-*/predictions.csv")
+    with written.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    right = sum(row["predicted"] == row["label"] for row in table)
+    assert (len(table), right / len(table)) == (359, pytest.approx(facts["metrics"]["test/acc"]))
 
 
 def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> None:

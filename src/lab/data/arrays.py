@@ -48,20 +48,23 @@ class ArrayData(LightningDataModule):
         val_fraction: float,
         test_fraction: float = 0.0,
         split_seed: int = 0,
-        shuffle_seed: int | None = 0,
+        shuffle_seed: int = 0,
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
         super().__init__()
         if batch_size < 1:
             raise UserError(f"data.batch_size={batch_size} must be at least 1.")
+        for name, number in (("num_workers", num_workers), ("split_seed", split_seed), ("shuffle_seed", shuffle_seed)):
+            if number < 0:
+                raise UserError(f"data.{name}={number} must be at least 0.")
         for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
             if not 0 <= fraction < 1:
                 raise UserError(f"data.{name}={fraction} must be at least 0 and below 1.")
         self.batch_size, self.num_workers, self.pin_memory = batch_size, num_workers, pin_memory
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.split_seed = split_seed
-        self.shuffle_seed = shuffle_seed if shuffle_seed is not None else torch.seed() % 2**31
+        self.shuffle_seed = shuffle_seed
         self.parts: dict[str, tuple[Tensor, ...]] = {}
         self.scale: tuple[Tensor, Tensor] | None = None
         self.num_classes = 0
@@ -108,6 +111,12 @@ class ArrayData(LightningDataModule):
         """Return the inputs to predict; the test part where the data set names none."""
         return self._loader("predict" if "predict" in self.parts else "test")
 
+    def channel_scale(self) -> tuple[list[float], list[float]]:
+        """Return mean and deviation of each channel, as plain numbers."""
+        assert self.scale is not None
+        mean, deviation = (part.flatten().tolist() for part in self.scale)
+        return mean, deviation
+
     def state_dict(self) -> dict[str, Any]:
         """Return the scale, which a trained model cannot do without."""
         assert self.scale is not None
@@ -140,7 +149,7 @@ class ArrayData(LightningDataModule):
                 pin_memory=self.pin_memory,
             )
         return DataLoader(
-            TensorDataset(*tensors),
+            TensorDataset(*(tensors if shuffle else (tensor[rank::ranks] for tensor in tensors))),
             batch_size=self.batch_size,
             sampler=shuffle,
             num_workers=self.num_workers,
@@ -175,13 +184,19 @@ def _check(parts: dict[str, tuple[Array, Array]], num_classes: int) -> None:
         raise UserError("there is no validation data: raise data.val_fraction.")
     for name, (x, y) in parts.items():
         if len(x) == 0:
-            raise UserError(f"the {name} part is empty: lower data.val_fraction.")
+            raise UserError(f"the {name} part is empty.")
         if x.shape[1:] != parts["train"][0].shape[1:]:
             raise UserError(f"x_{name} has samples of shape {x.shape[1:]}, x_train of {parts['train'][0].shape[1:]}.")
         if y.min() < 0:
             raise UserError(f"y_{name} holds the label {y.min()}; labels count from 0.")
         if y.max() >= num_classes:
             raise UserError(f"y_{name} holds the label {y.max()}, which y_train (0 to {num_classes - 1}) does not.")
+    seen = np.unique(np.concatenate([y for _, y in parts.values()]))
+    if len(seen) < num_classes:
+        gap = next(label for label in range(num_classes) if label not in seen)
+        raise UserError(
+            f"no sample has the label {gap}; labels count from 0 without gaps, up to {num_classes - 1} here."
+        )
 
 
 def _tensors(x: Array, *labels: Array) -> tuple[Tensor, ...]:

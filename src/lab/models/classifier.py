@@ -1,6 +1,7 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
@@ -21,6 +22,7 @@ class Classifier(LeanModule):
 
     Network, optimizer, scheduler and metrics are objects and factories, or plain data with a `_target_` that describes
     them. Described so, they stand in every checkpoint, and `Classifier.load_from_checkpoint(path)` needs nothing else.
+    `scale` is mean and deviation of each channel of the inputs, which the data took off before training.
     A scheduler factory gets the optimizer and the number of training steps.
 
     Logs `train/loss` (with label smoothing, as it is minimised), `val/loss` and `test/loss` (without), and each metric
@@ -39,6 +41,7 @@ class Classifier(LeanModule):
         metrics: Mapping[str, Metric | Plain] | None = None,
         label_smoothing: float = 0.0,
         compile: bool = False,
+        scale: tuple[Sequence[float], Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
@@ -51,9 +54,11 @@ class Classifier(LeanModule):
         self.network: nn.Module = build(network, "model")
         self.optimizer = build(optimizer, "optimizer")
         self.scheduler = build(scheduler, "scheduler") if scheduler else None
-        self.label_smoothing, self.compile_network = label_smoothing, compile
+        self.label_smoothing, self.compile_network, self.scale = label_smoothing, compile, scale
         for stage in STAGES:
             built = {name: build(metric, f"metrics.{name}").clone() for name, metric in (metrics or {}).items()}
+            for metric in built.values():
+                metric.validate_args = False  # of each batch; the arguments of the metric itself were looked at
             self.add_module(f"{stage}_metrics", EpochMetrics(built))
 
     def setup(self, stage: str) -> None:
@@ -65,6 +70,19 @@ class Classifier(LeanModule):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits of shape (samples, classes)."""
         return self.network(x)  # type: ignore[no-any-return]  # torch types the call of a module as Any
+
+    @torch.inference_mode()
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return what the trained model says of inputs as they come, unscaled, of shape (samples, *in_shape).
+
+        The answer has shape (samples, classes).
+        """
+        self.eval()
+        if self.scale is not None:
+            shape = (1, -1, *[1] * (x.dim() - 2))
+            mean, deviation = (torch.tensor(part, device=x.device).view(shape) for part in self.scale)
+            x = (x - mean) / deviation
+        return self(x.to(self.device)).softmax(dim=1)  # type: ignore[no-any-return]  # torch types the call as Any
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss to minimise; log it at every `log_every_n_steps`-th step."""
@@ -100,13 +118,19 @@ class Classifier(LeanModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer, and the scheduler over as many steps as the trainer will take."""
-        optimizer = self.optimizer(self.parameters())
+        try:
+            optimizer = self.optimizer(self.parameters())
+        except ValueError as error:
+            raise UserError(f"optimizer: {error}.") from error
         if self.scheduler is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
             raise UserError("a scheduler must know when training ends: set trainer.max_epochs or trainer.max_steps.")
-        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer, int(steps))}
+        try:
+            return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer, int(steps))}
+        except ValueError as error:
+            raise UserError(f"scheduler: {error}.") from error
 
     def _step(self, stage: str, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         x, y = batch

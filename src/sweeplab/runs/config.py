@@ -1,5 +1,6 @@
 """The configuration that a run keeps: resolved, complete, and right wherever its folder is moved."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
@@ -45,21 +46,41 @@ def load(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) 
     assert isinstance(saved, dict)
     config: DictConfig = OmegaConf.create(_moved(saved, str(saved["folder"]), str(folder.resolve())))
     OmegaConf.set_struct(config, True)
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        _apply(override, config, conf)
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    choices = [override for override in parsed if conf and (conf / override.key_or_group).is_dir()]
+    if choices and conf:
+        _choose(choices, config, conf, _recorded_overrides(folder))
+    for override in parsed:
+        if override not in choices:
+            _apply(override, config)
     return config
 
 
-def _apply(override: Override, config: DictConfig, conf: Path | None) -> None:
+def _choose(choices: list[Override], config: DictConfig, conf: Path, before: list[str]) -> None:
+    """Replace whole groups, each with what the run's own overrides make of the new choice."""
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        composed = compose("train", [*before, *(str(choice.input_line) for choice in choices)])
+    for choice in choices:
+        key = choice.key_or_group
+        if key not in config:
+            raise UserError(f"{choice.input_line} is a choice for a new run; here, set the keys that it would set.")
+        OmegaConf.update(config, key, OmegaConf.to_container(composed[key]), merge=False)
+
+
+def _recorded_overrides(folder: Path) -> list[str]:
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
+    parts = [*facts.get("attempts", ()), facts]
+    return [override for part in parts for override in part.get("overrides", ())]
+
+
+def _apply(override: Override, config: DictConfig) -> None:
     key = override.key_or_group
     if override.is_sweep_override():
         raise UserError(f"{override.input_line} asks for several runs; give one value.")
     if override.is_delete():
-        OmegaConf.update(config, key, None)
-    elif conf is not None and (conf / key).is_dir():
-        with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-            chosen = compose("train", [str(override.input_line)])[key]
-            OmegaConf.update(config, key, OmegaConf.to_container(chosen), merge=False)
+        parent, _, name = key.rpartition(".")
+        with open_dict(config):
+            OmegaConf.select(config, parent).pop(name) if parent else config.pop(name)
     else:
         value = override.value()
         OmegaConf.update(config, key, value, merge=not isinstance(value, dict), force_add=override.is_add())

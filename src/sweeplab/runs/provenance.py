@@ -27,23 +27,24 @@ def versions() -> dict[str, str]:
     return found
 
 
-def code(folder: Path) -> tuple[dict[str, Any] | None, str]:
+def code(folder: Path) -> tuple[dict[str, Any] | None, bytes]:
     """Return the git commit that `folder` stands at, and the uncommitted changes as a patch; None outside a repository.
 
     Files that git does not track are named, not copied.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
-        return None, ""
-    status = (_git(folder, "status", "--porcelain", "--untracked-files=normal") or "").splitlines()
+        return None, b""
+    status = (_git(folder, "status", "--porcelain", "--untracked-files=normal") or b"").decode().splitlines()
     untracked = [line[3:] for line in status if line.startswith("??")]
-    patch = (_git(folder, "diff", "HEAD", "--binary") or "") if len(status) > len(untracked) else ""
-    return {"commit": commit.strip(), "dirty": bool(status), "untracked": untracked}, patch
+    changed = len(status) > len(untracked)
+    patch = _git(folder, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff") if changed else None
+    return {"commit": commit.decode().strip(), "dirty": bool(status), "untracked": untracked}, patch or b""
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> bytes | None:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, errors="replace")
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True)
     except FileNotFoundError:
         return None
     return done.stdout if done.returncode == 0 else None

@@ -21,7 +21,7 @@ from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.runs import provenance
-from sweeplab.runs.files import write_new, write_text
+from sweeplab.runs.files import write_bytes, write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
 
 FILE = "run.json"
@@ -91,7 +91,7 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None) -> Record:
     except FileExistsError:
         raise UserError(occupied(folder)) from None
     if patch:
-        write_text(folder / facts["git"]["patch"], patch)
+        write_bytes(folder / facts["git"]["patch"], patch)
     return record
 
 
@@ -105,7 +105,7 @@ def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
     record = Record(folder, carried | facts | {"attempts": attempts})
     record.update()
     if patch:
-        write_text(folder / facts["git"]["patch"], patch)
+        write_bytes(folder / facts["git"]["patch"], patch)
     return record
 
 
@@ -140,7 +140,7 @@ def status_of(error: BaseException) -> Status:
     return Status.FAILED
 
 
-def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any], str]:
+def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any], bytes]:
     """Return the facts of a beginning, and the changes of the code that no commit holds."""
     git, patch = provenance.code(Path(sys.argv[0]).resolve().parent)
     if git is not None:

@@ -13,6 +13,20 @@ from sweeplab.runs.process import is_alive
 from sweeplab.runs.record import Status
 
 LAST = Path("checkpoints", "last.ckpt")
+# What the checkpoint holds, or the numbers depend on; and of that, what only says where things are.
+FIXED = (
+    "model",
+    "optimizer",
+    "scheduler",
+    "data",
+    "seed",
+    "objective",
+    "metrics",
+    "label_smoothing",
+    "experiment",
+    "debug",
+)
+FREE = ("data.path", "data.root", "data.cache", "data.num_workers", "data.pin_memory")
 QUIET_FOR = 600  # seconds without a write, after which a run on another machine counts as dead
 
 
@@ -25,10 +39,13 @@ def check_resumable(folder: Path, overrides: Sequence[str] = (), conf: Path | No
     """
     facts = record.read(folder)
     loaded = config.load(folder, overrides, conf)
+    for override in overrides:
+        key = override.lstrip("+~").split("=", 1)[0]
+        if key.split(".")[0] in FIXED and key not in FREE:
+            raise UserError(f"{key} cannot change in a run that goes on: {folder} holds what was trained with it.")
     if facts["status"] == Status.COMPLETE and not overrides:
-        raise UserError(
-            f"{folder} is complete; to train longer, add trainer.max_epochs={2 * loaded.trainer.max_epochs}."
-        )
+        longer = 2 * loaded.trainer.max_epochs if loaded.trainer.max_epochs else "..."
+        raise UserError(f"{folder} is complete; to train longer, add trainer.max_epochs={longer}.")
     if facts["status"] == Status.RUNNING and _lives(folder, facts["process"]):
         raise UserError(f"{folder} is still running on {facts['process']['host']}; stop it there first.")
     if not (folder / LAST).is_file():

@@ -77,8 +77,13 @@ class WandbRun(WandbLogger):
                 wandb.run.finish(exit_code=1)
             Path(self.save_dir or ".").mkdir(parents=True, exist_ok=True)
             # Artifacts wait here for `wandb sync`; by default they would in the user's home, away from the run.
-            os.environ.setdefault("WANDB_DATA_DIR", str(Path(self.save_dir or ".") / "wandb" / "data"))
-            self._experiment = wandb.init(**self._wandb_init)
+            self._data_dir = os.environ.get("WANDB_DATA_DIR")
+            if self._data_dir is None:
+                os.environ["WANDB_DATA_DIR"] = str(Path(self.save_dir or ".") / "wandb" / "data")
+            try:
+                self._experiment = wandb.init(**self._wandb_init)
+            except wandb.errors.UsageError as error:
+                raise UserError(f"W&B: {str(error).splitlines()[0]}; or write logger.wandb.offline=true.") from error
             self._experiment.define_metric(X_AXIS)
             self._experiment.define_metric("*", step_metric=X_AXIS, step_sync=True)
         return self._experiment
@@ -104,6 +109,8 @@ class WandbRun(WandbLogger):
         if self._experiment is not None:
             self._experiment.finish(exit_code=exit_code)
             self._experiment = None
+            if self._data_dir is None:
+                os.environ.pop("WANDB_DATA_DIR", None)
 
 
 def pick_mode(offline: bool | None) -> Literal["online", "offline", "disabled"]:

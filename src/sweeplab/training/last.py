@@ -1,5 +1,6 @@
 """The checkpoint that a run goes on from."""
 
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -19,8 +20,10 @@ class LastCheckpoint(Checkpoint):
         self._between_epochs = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note where training goes on, which is saved already."""
+        """Note where training goes on, which is saved already; and that it does not, if it was stopped early."""
         self._saved_at = trainer.global_step
+        for callback in trainer.early_stopping_callbacks:
+            trainer.should_stop |= callback.wait_count >= callback.patience
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what the epoch before came to."""
@@ -44,6 +47,9 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: Trainer, between_epochs: bool = False) -> None:
         if trainer.global_step != self._saved_at and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a connector
             self._between_epochs = between_epochs
-            trainer.save_checkpoint(self.path, weights_only=False)
+            part = f"{self.path}.part"
+            trainer.save_checkpoint(part, weights_only=False)
+            if trainer.is_global_zero:
+                Path(part).replace(self.path)  # Lightning's own writing is not atomic everywhere
             self._between_epochs = False
             self._saved_at = trainer.global_step

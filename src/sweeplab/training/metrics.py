@@ -49,7 +49,8 @@ class EpochMetrics(nn.Module):
         losses, logits, labels = zip(*self._batches, strict=True)
         self._batches = []
         sizes = torch.tensor([len(part) for part in labels], device=losses[0].device)
-        self._loss += (torch.stack(losses) * sizes).sum(dtype=torch.float64)
+        precise = torch.float32 if losses[0].device.type == "mps" else torch.float64  # all that Apple's GPUs have
+        self._loss += (torch.stack(losses) * sizes).sum(dtype=precise)
         self._samples += sum(len(part) for part in labels)
         if self.metrics:
             every_logits, every_label = torch.cat(logits), torch.cat(labels)

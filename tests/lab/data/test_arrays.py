@@ -61,7 +61,7 @@ def test_workers_serve_what_memory_serves() -> None:
 def test_digits_are_all_there() -> None:
     data = Digits(batch_size=64, val_fraction=0.2, test_fraction=0.2)
     data.setup()
-    assert sum(len(x) for x, _ in data.parts.values()) == 1797
+    assert {name: len(x) for name, (x, _) in data.parts.items()} == {"train": 1079, "val": 359, "test": 359}
     assert (data.in_shape, data.num_classes) == ((1, 8, 8), 10)
 
 
@@ -106,6 +106,7 @@ def test_own_arrays_are_signals_or_images(tmp_path: Path, shape: tuple[int, ...]
         ({"y_train": Y.astype(float)}, "y_train is float64"),
         ({"y_train": Y[:-1]}, "x_train has 30 samples, y_train has 29"),
         ({"y_train": Y - 1}, "holds the label -1"),
+        ({"y_train": Y + 1, "y_test": Y[:9] + 1}, "no sample has the label 0"),
         ({"y_test": Y[:9] + 3}, "y_test holds the label 5, which y_train"),
         ({"x_test": X[:9, :7]}, r"x_test has samples of shape \(1, 7, 8\)"),
         ({"x_test": None}, "has no x_test; it holds"),

@@ -5,10 +5,12 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
+from lab.data.digits import Digits
 from lab.models.classifier import Classifier
 from lab.models.cnn import CNN
 from lab.train import run, train
 from sweeplab.errors import UserError
+from sweeplab.runs.record import read
 from sweeplab.training.objective import Objective
 from tests.conftest import Compose
 
@@ -22,6 +24,11 @@ def test_a_checkpoint_is_all_that_a_model_needs(configured: Compose) -> None:
     assert isinstance(model.network, CNN)
     assert model.network[0].out_channels == 7
     assert model.label_smoothing == 0.1
+    raw = Digits(batch_size=64, val_fraction=0.2, test_fraction=0.2, shuffle_seed=0)
+    raw.setup()
+    x, y = raw.parts["test"]
+    accuracy = (model.probabilities(x).argmax(1) == y).float().mean().item()
+    assert accuracy == pytest.approx(read(Path(config.folder))["metrics"]["test/acc"])
     weights = torch.load(path, weights_only=True)["state_dict"]
     assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
 

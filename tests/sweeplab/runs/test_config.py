@@ -39,12 +39,24 @@ def test_paths_inside_the_folder_follow_it(run: Path, tmp_path: Path) -> None:
 
 def test_overrides_are_hydras(run: Path) -> None:
     config = load(run, ["data.size=5", "+data.new=[1,2]", "~optimizer"])
-    assert (config.data, config.optimizer) == ({"size": 5, "new": [1, 2]}, None)
+    assert config.data == {"size": 5, "new": [1, 2]}
+    assert "optimizer" not in config
 
 
 def test_a_choice_from_a_group_replaces_the_whole_group(run: Path) -> None:
     config = load(run, ["optimizer=sgd", "optimizer.lr=0.5"], CONF)
     assert (config.optimizer._target_, config.optimizer.lr) == ("torch.optim.SGD", 0.5)
+
+
+def test_a_choice_keeps_what_the_run_itself_had_set_in_that_group(run: Path) -> None:
+    (run / "run.json").write_text('{"overrides": ["optimizer.weight_decay=0.3"]}')
+    config = load(run, ["optimizer.lr=0.5", "optimizer=sgd"], CONF)  # in any order
+    assert (config.optimizer.lr, config.optimizer.weight_decay) == (0.5, 0.3)
+
+
+def test_a_choice_that_sets_keys_elsewhere_is_for_new_runs(run: Path) -> None:
+    with pytest.raises(UserError, match="debug=fast is a choice for a new run"):
+        load(run, ["debug=fast"], CONF)
 
 
 def test_an_unknown_key_is_an_error(run: Path) -> None:
