@@ -155,6 +155,8 @@ class ArrayData(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=True,
+            # A process with the threads of a process group must not be forked: now and then a worker hangs at birth.
+            multiprocessing_context="forkserver" if ranks > 1 else None,
             generator=torch.Generator().manual_seed(self.shuffle_seed),  # the global one is for the model
         )
 
