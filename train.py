@@ -30,12 +30,13 @@ def train(config: DictConfig) -> float:
 
 def resume(folder: str, overrides: list[str]) -> None:
     """Go on with a run, logging to the same file."""
+    from lab.check import check
     from sweeplab.runs.log import log_again
     from sweeplab.runs.process import rank
     from sweeplab.runs.resume import check_resumable
 
     if rank() == 0:
-        check_resumable(Path(folder), overrides, CONF)
+        check(check_resumable(Path(folder), overrides, CONF))
         log_again(Path(folder))
     from lab.train import resume
 

@@ -63,6 +63,7 @@ def test_completion_knows_the_models(command: Command) -> None:
         (["+metrics.f1=F1"], "metrics.f1 has no _target_"),
         (["-m", "seed=0,1", "hydra.sweep.dir=sweep"], "sweep/0 already holds a run"),
         (["resume=taken", "model.width=3"], "model.width cannot change in a run that goes on"),
+        (["resume=complete", "test=maybe"], "test=maybe must be true or false"),
         (["resume=taken", "--cfg"], "resume takes keys and values only"),
         (["hydra.run.dir=taken"], "taken already holds a run"),
         (["resume=nowhere"], "nowhere does not exist"),
@@ -75,6 +76,12 @@ def test_a_mistake_is_one_sentence_before_torch_is_imported(
     (tmp_path / "mine.npz").touch()
     (tmp_path / "sweep" / "0").mkdir(parents=True)
     (tmp_path / "sweep" / "0" / "run.json").touch()
+    (tmp_path / "complete" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "complete" / "checkpoints" / "last.ckpt").touch()
+    (tmp_path / "complete" / "run.json").write_text('{"status": "complete"}')
+    (tmp_path / "complete" / "config.yaml").write_text(
+        "folder: complete\ntest: true\ncompile: false\ntrainer: {max_epochs: 1}\n"
+    )
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "run.json").write_text('{"status": "complete"}')
     (tmp_path / "taken" / "config.yaml").write_text("folder: taken\ntrainer: {max_epochs: 1}\nmodel: {width: 1}\n")

@@ -46,11 +46,11 @@ class Classifier(LeanModule):
         super().__init__()
         if not 0 <= label_smoothing < 1:
             raise UserError(f"label_smoothing={label_smoothing} must be at least 0 and below 1.")
-        given = {"network": network, "optimizer": optimizer, "scheduler": scheduler, **(metrics or {})}
+        given = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
         objects = [name for name, value in given.items() if value is not None and not isinstance(value, Mapping)]
-        self.save_hyperparameters(
-            ignore=["metrics" if name in (metrics or {}) else name for name in objects], logger=False
-        )
+        if any(isinstance(metric, Metric) for metric in (metrics or {}).values()):
+            objects.append("metrics")
+        self.save_hyperparameters(ignore=objects, logger=False)
         self.network: nn.Module = build(network, "model")
         self.optimizer = build(optimizer, "optimizer")
         self.scheduler = build(scheduler, "scheduler") if scheduler else None

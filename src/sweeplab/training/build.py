@@ -22,13 +22,12 @@ def build(config: Any, name: str, **more: Any) -> Any:
     Arguments: `name` is the configuration's place, for messages; `more` are further arguments of the target.
 
     Raises:
-        UserError: no `_target_`, an unknown or missing argument, a value of the wrong type, or one that the target
-            refuses.
+        UserError: no `_target_`, an unknown argument, a value of the wrong type, or one that the target refuses.
     """
     if not isinstance(config, Mapping | DictConfig):
         return config
     plain: Any = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
-    _check(plain, name, more)
+    _check(plain, name)
     try:
         return hydra.utils.instantiate(plain, _convert_="all", **more)
     except InstantiationException as error:
@@ -40,7 +39,7 @@ def build(config: Any, name: str, **more: Any) -> Any:
         raise cause or error from None
 
 
-def _check(config: Mapping[str, Any], name: str, more: Mapping[str, Any]) -> None:
+def _check(config: Mapping[str, Any], name: str) -> None:
     if "_target_" not in config:
         raise UserError(f"{name} has no _target_, so nothing can be built from it; choose {name}=... or remove it.")
     target = config["_target_"]
@@ -56,7 +55,7 @@ def _check(config: Mapping[str, Any], name: str, more: Mapping[str, Any]) -> Non
             raise UserError(f"{name}.{key}={value!r} is of the wrong type: {target} wants {_spelled(hint)}.")
     for key, value in given.items():
         if isinstance(value, Mapping) and "_target_" in value:
-            _check(value, f"{name}.{key}", {})
+            _check(value, f"{name}.{key}")
 
 
 def _located(target: Any, name: str) -> Any:

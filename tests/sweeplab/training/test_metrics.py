@@ -32,7 +32,7 @@ def test_an_epoch_of_uneven_batches_equals_one_look_at_everything() -> None:
     trainer = Trainer(logger=False, enable_progress_bar=False, accelerator="cpu", enable_checkpointing=False)
     module = Given()
     for _ in range(2):  # the second epoch starts from nothing
-        found = trainer.test(module, DataLoader(batches, batch_size=None), verbose=False)[0]  # type: ignore[arg-type]
+        found = trainer.test(module, DataLoader(batches, batch_size=None), verbose=False)[0]  # type: ignore[arg-type]  # a list will do
         torch.testing.assert_close(found["test/loss"], cross_entropy(logits, labels).item())
         torch.testing.assert_close(found["test/acc"], (logits.argmax(1) == labels).float().mean().item())
         torch.testing.assert_close(found["test/f1"], MulticlassF1Score(5, average="macro")(logits, labels).item())
