@@ -33,8 +33,14 @@ class Status(StrEnum):
     RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"
+    PRUNED = "pruned"
     KILLED = "killed"
+    TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
+
+
+class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
+    """The run was stopped because others do better; Optuna's own exception of this name means the same."""
 
 
 class Killed(SystemExit):
@@ -134,10 +140,17 @@ def status_of(error: BaseException) -> Status:
     """Return the ending that an exception stands for."""
     if isinstance(error, Killed):
         return Status.KILLED
+    if is_pruned(error):
+        return Status.PRUNED
     # Lightning turns Ctrl-C into SystemExit.
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return Status.INTERRUPTED
     return Status.FAILED
+
+
+def is_pruned(error: BaseException) -> bool:
+    """Say whether an exception is `TrialPruned`, ours or Optuna's, without importing Optuna."""
+    return any(kind.__name__ == TrialPruned.__name__ for kind in type(error).__mro__)
 
 
 def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any], bytes]:
@@ -162,6 +175,8 @@ def _ending(error: BaseException) -> dict[str, Any]:
     status = status_of(error)
     if status is Status.FAILED:
         return {"status": status, "error": "".join(traceback.format_exception(error))}
+    if status is Status.PRUNED:
+        return {"status": status}
     return {"status": status, "error": error.reason if isinstance(error, Killed) else "Ctrl-C"}
 
 

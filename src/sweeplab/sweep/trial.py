@@ -1,0 +1,50 @@
+"""The trial that this process runs, as its task sees it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeplab.runs.record import TrialPruned
+
+__all__ = ["Trial", "TrialPruned", "current", "enter"]
+
+Report = Callable[[float, int], bool]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run inside a study.
+
+    `params` are the values that the sampler chose, by key; `repeat` counts the runs of the same point under other
+    seeds; `prunes` says whether anybody listens to reports.
+    """
+
+    study: str
+    number: int
+    params: Mapping[str, Any]
+    repeat: int = 0
+    prunes: bool = False
+    constraints: dict[str, float] = field(default_factory=dict)
+    _report: Report = field(default=lambda value, step: False, repr=False)
+
+    def report(self, value: float, step: int) -> bool:
+        """Tell the study how the trial stands at a step; True when it should stop, by raising `TrialPruned`."""
+        return self._report(float(value), int(step))
+
+    def constrain(self, name: str, value: float) -> None:
+        """Tell the study how far a constraint is broken; 0 or less means that it is kept."""
+        self.constraints[name] = float(value)
+
+
+_current: Trial | None = None
+
+
+def current() -> Trial | None:
+    """Return the trial that this process runs, None in a single run."""
+    return _current
+
+
+def enter(trial: Trial | None) -> None:
+    """Make `trial` the current one; the engine calls this."""
+    global _current
+    _current = trial
