@@ -1,0 +1,163 @@
+"""The configuration as it was when the sweep began: what each trial's is made from, whatever is edited meanwhile."""
+
+import copy
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathElement
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+try:
+    from hydra._internal.config_loader_impl import get_overrides_dirname
+except ImportError:  # since Hydra 1.4, hydra.job.override_dirname is an interpolation
+    get_overrides_dirname = None  # type: ignore[assignment]  # mypy sees the version that has it
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a process needs to make one trial's configuration: milliseconds, and no file.
+
+    `base` is a pickled configuration in which all groups are chosen; `overrides` are all overrides of the task, and
+    `values` those of them that are not in `base` yet.
+    """
+
+    base: bytes
+    overrides: tuple[str, ...]
+    values: tuple[str, ...]
+
+    def config(self, number: int) -> DictConfig:
+        """Return what Hydra composes for these overrides, as the job `number` of a launcher."""
+        config: DictConfig = pickle.loads(self.base)
+        ConfigLoaderImpl._apply_overrides_to_config(_parsed(self.values), config)
+        job = config.hydra.job
+        config.hydra.overrides.task = list(self.overrides)
+        if get_overrides_dirname is not None:
+            style = job.config.override_dirname
+            job.override_dirname = get_overrides_dirname(
+                _parsed(self.overrides), style.exclude_keys, style.item_sep, style.kv_sep
+            )
+        job.id, job.num = str(number), number
+        return config
+
+
+class Frozen:
+    """A sweep's configuration files, copied to `folder`, and what Hydra composes from them.
+
+    `master` and `loader` are what Hydra hands to a sweeper; `fixed` are the overrides of the task that all trials
+    share. `conf` is where the copy of the primary folder lies, if there is one.
+    """
+
+    def __init__(self, master: DictConfig, loader: ConfigLoader, fixed: Sequence[str], folder: Path) -> None:
+        self._master = master
+        self._fixed = tuple(fixed)
+        self._bases: dict[tuple[str, ...], bytes] = {}
+        # What Hydra read for the master, hydra.searchpath included.
+        sources = dict(enumerate(master.hydra.runtime.config_sources))
+        folders = {number: Path(source.path).resolve() for number, source in sources.items() if source.schema == "file"}
+        copies = _copied(folders, folder.resolve())
+        mains = [copies[number] for number in copies if sources[number].provider == "main"]
+        self.conf: Path | None = mains[0] if mains else None
+        path = copy.deepcopy(loader.get_search_path())
+        path.get_path()[:] = [
+            SearchPathElement(source.provider, f"{source.schema}://{copies.get(number, source.path)}")
+            for number, source in sources.items()
+        ]
+        self._loader = _Loader(path)
+
+    def recipe(self, overrides: Sequence[str]) -> Recipe:
+        """Return how to make the configuration of a trial from its own overrides.
+
+        Raises:
+            HydraException: what they choose does not compose.
+        """
+        parsed = _parsed(overrides)
+        values = [override for override in parsed if self._is_value(override)]
+        composed = (*self._fixed, *_lines(override for override in parsed if override not in values))
+        if composed not in self._bases:
+            self._bases[composed] = pickle.dumps(self._compose(composed))
+        task = (override for override in parsed if not override.is_hydra_override())
+        return Recipe(self._bases[composed], (*self._fixed, *_lines(task)), _lines(values))
+
+    def config(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the configuration of a trial from its own overrides, as that of trial 0."""
+        return self.recipe(overrides).config(0)
+
+    def options(self, group: str) -> list[str]:
+        """Return the choices of a group, sorted."""
+        return self._loader.get_group_options(_without_package(group))
+
+    def is_group(self, key: str) -> bool:
+        """Say whether `key`, with or without a package behind `@`, names a group."""
+        return self._loader.repository.group_exists(_without_package(key))
+
+    def _is_value(self, override: Override) -> bool:
+        """Say whether Hydra applies an override after all groups are chosen, and to the task's part alone."""
+        if override.is_sweep_override() or override.is_hydra_override() or override.key_or_group == "hydra":
+            return False
+        return isinstance(override.value(), dict) or not self.is_group(override.key_or_group)
+
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        config = self._loader.load_sweep_config(self._master, list(overrides))
+        config.hydra.runtime.config_sources = self._master.hydra.runtime.config_sources
+        return config
+
+
+class _Loader(ConfigLoaderImpl):
+    """Hydra's loader, with a search path that is complete already."""
+
+    def _process_config_searchpath(self, *given: Any) -> None:
+        """Leave the search path alone, where Hydra adds what hydra.searchpath names: the user's own folders."""
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))
+
+
+def _lines(overrides: Iterable[Override]) -> tuple[str, ...]:
+    return tuple(str(override.input_line) for override in overrides)
+
+
+def _without_package(key: str) -> str:
+    return key.partition("@")[0]
+
+
+def _copied(sources: Mapping[int, Path], folder: Path) -> dict[int, Path]:
+    """Copy the YAML files of `sources` into `folder`, unless the same are there; return where each source lies."""
+    files = {
+        f"{number}/{path.relative_to(source)}": path.read_bytes()
+        for number, source in sources.items()
+        for path in _yaml_files(source, folder)
+    }
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
+    target = folder / f"conf-{digest[:12]}"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".conf-", dir=folder) as temporary:
+            whole = Path(temporary, target.name)
+            whole.mkdir()
+            for name, content in files.items():
+                (whole / name).parent.mkdir(parents=True, exist_ok=True)
+                (whole / name).write_bytes(content)
+            try:
+                whole.rename(target)
+            except OSError:
+                if not target.is_dir():  # or else another controller was first
+                    raise
+    return {number: target / str(number) for number in sources}
+
+
+def _yaml_files(source: Path, folder: Path) -> Iterator[Path]:
+    """Find what Hydra can choose from; in a source as wide as a project, not what git and sweeps keep there."""
+    for parent, names, files in os.walk(source, followlinks=True):
+        names[:] = [name for name in names if name[0] != "." and not folder.is_relative_to(Path(parent, name))]
+        yield from (Path(parent, name) for name in files if name.endswith(".yaml"))
