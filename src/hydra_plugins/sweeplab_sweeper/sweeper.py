@@ -1,0 +1,54 @@
+"""What Hydra finds: the sweeper's schema and choices, and a Sweeper that hands over to `sweeplab.sweep`.
+
+Every Hydra app imports this module at its start, so nothing heavy may be imported at its top.
+"""
+
+import sys
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from sweeplab.sweep.settings import Settings, pruner_choices, sampler_choices
+
+
+def _store() -> None:
+    store = ConfigStore.instance()
+    store.store(group="hydra/sweeper", name="sweeplab", node=Settings, provider="sweeplab")
+    for group, choices in (("sampler", sampler_choices()), ("pruner", pruner_choices())):
+        for name, node in choices.items():
+            # Open, so that any argument of the class can be set without a plus.
+            open_node = OmegaConf.create(node, flags={"struct": False})
+            store.store(group=f"hydra/sweeper/{group}", name=name, node=open_node, provider="sweeplab")
+
+
+_store()
+
+
+class SweeplabSweeper(Sweeper):
+    """Runs sweeps asynchronously; see `sweeplab.sweep`."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Hydra passes the settings here, made into objects or not as its version likes; `setup` reads them itself."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what the sweep needs."""
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run or resume the sweep; return the best values, or None after a preview.
+
+        Raises:
+            SystemExit: the user made a mistake, or the budget was not met.
+        """
+        from sweeplab.errors import UserError
+        from sweeplab.sweep.sweep import sweep
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        try:
+            return sweep(self.config, self.hydra_context, self.task_function, arguments)
+        except UserError as error:
+            sys.exit(f"Error: {error}")

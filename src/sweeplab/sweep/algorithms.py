@@ -1,0 +1,106 @@
+"""Optuna's samplers and pruners, from the configuration."""
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
+
+from sweeplab.errors import UserError, did_you_mean
+from sweeplab.sweep.space import Space
+
+SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
+# They go through a sequence or a grid that their seed defines, and must find their place in it again.
+ORDERED = (GridSampler, BruteForceSampler, QMCSampler)
+
+
+def build_sampler(config: Mapping[str, Any] | None, space: Space, trials: int) -> BaseSampler | None:
+    """Return the sampler, None for `auto`; seeded anew where the study has trials, or it would repeat them.
+
+    Raises:
+        UserError: there is no such sampler or argument.
+    """
+    plain = dict(config or {})
+    if plain.get("_target_") is None:
+        return None
+    kind = _find(str(plain["_target_"]), SAMPLER, optuna.samplers)
+    if kind is GridSampler and "search_space" not in plain:
+        plain["search_space"] = {p.name: [p.stored(v) for v in p.values() or ()] for p in space.parameters}
+    if kind not in ORDERED and plain.get("seed") is not None:
+        plain["seed"] = reseeded(int(plain["seed"]), trials)
+    if "seed" in plain and plain["seed"] is None:
+        del plain["seed"]
+    sampler = build(plain, SAMPLER)
+    if not isinstance(sampler, BaseSampler):
+        raise UserError(f"{SAMPLER}._target_={plain['_target_']} is no Optuna sampler.")
+    return sampler
+
+
+def build_pruner(config: Mapping[str, Any] | None, objectives: int) -> BasePruner:
+    """Return the pruner.
+
+    Raises:
+        UserError: there is no such pruner or argument, or there are several objectives.
+    """
+    pruner = build(dict(config), PRUNER) if config and config.get("_target_") else NopPruner()
+    if not isinstance(pruner, BasePruner):
+        raise UserError(f"{PRUNER}._target_={(config or {})['_target_']} is no Optuna pruner.")
+    if objectives > 1 and not isinstance(pruner, NopPruner):
+        raise UserError("Optuna prunes by one objective only; choose hydra/sweeper/pruner=none, or a single objective.")
+    return pruner
+
+
+def default_sampler(seed: int | None, trials: int) -> BaseSampler:
+    """Return the sampler that Optuna takes where nobody chose one."""
+    return optuna.samplers.TPESampler(seed=None if seed is None else reseeded(seed, trials))
+
+
+def reseeded(seed: int, trials: int) -> int:
+    """Return the seed itself for a new study, another one for each number of trials that exist."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {trials}".encode()).digest()[:4]) if trials else seed
+
+
+def build(config: Mapping[str, Any], where: str) -> Any:
+    """Return the object that a configuration with `_target_` describes; `where` names it in errors.
+
+    Raises:
+        UserError: there is no such class or argument, or the class refuses.
+    """
+    if config.get("_target_") is None:
+        raise UserError(f"{where} has no _target_; write {where}._target_=...")
+    kind = _find(str(config["_target_"]), where, optuna)
+    arguments = {
+        str(key): _value(value, f"{where}.{key}") for key, value in config.items() if not str(key).startswith("_")
+    }
+    known = inspect.signature(kind).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        for key in arguments:
+            if key not in known:
+                raise UserError(f"{where}: {kind.__name__} takes no '{key}'{did_you_mean(key, known)}")
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {kind.__name__} says: {' '.join(str(error).split())}") from error
+
+
+def _value(value: Any, where: str) -> Any:
+    if value == "???":
+        raise UserError(f"{where} has no value; write {where}=...")
+    if isinstance(value, Mapping):
+        return build(value, where) if "_target_" in value else {k: _value(v, f"{where}.{k}") for k, v in value.items()}
+    if isinstance(value, list):
+        return [_value(item, where) for item in value]
+    return value
+
+
+def _find(path: str, where: str, near: Any) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        choices = [f"{near.__name__}.{choice}" for choice in getattr(near, "__all__", ())]
+        raise UserError(f"{where}._target_={path} cannot be imported{did_you_mean(path, choices)}") from None

@@ -1,0 +1,150 @@
+"""What can be known to be wrong before the first trial."""
+
+import importlib
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from sweeplab.errors import UserError
+from sweeplab.hydra_errors import sentence
+from sweeplab.sweep.limits import check_limits
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.space import Parameter
+
+MOST = 64  # combinations of group choices that are composed; of more, each choice once
+
+
+def check_plan(plan: Plan) -> None:
+    """Find the mistakes in a plan that the configuration alone can tell.
+
+    Raises:
+        UserError: the first mistake found.
+    """
+    check_limits(plan.settings)
+    if plan.base.hydra.sweep.subdir != str(plan.base.hydra.job.num):
+        raise UserError("hydra.sweep.subdir is the trial's number in a sweep; leave it away.")
+    if not str(plan.base.hydra.launcher._target_).endswith(".BasicLauncher"):
+        raise UserError("trials are started by hydra.sweeper.executor; for hydra/launcher choose hydra/sweeper=basic.")
+    _check_repeats(plan)
+    for point in _points(plan):
+        _check_point(plan, point)
+
+
+def _check_repeats(plan: Plan) -> None:
+    key = plan.settings.repeat_key
+    if plan.settings.repeats == 1:
+        return
+    if any(parameter.key == key for parameter in plan.space.parameters):
+        raise UserError(
+            f"{key} is searched, and hydra.sweeper.repeats={plan.settings.repeats} sets it; do one or the other."
+        )
+    value = OmegaConf.select(plan.base, key, default="")
+    if value is not None and not isinstance(value, int):
+        raise UserError(
+            f"hydra.sweeper.repeat_key={key} is no whole number in the configuration; name the key of the seed."
+        )
+
+
+def _points(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Go through the group choices and, at each, through both ends of everything else."""
+    groups = [p for p in plan.space.parameters if plan.frozen.is_group(p.key)]
+    choices = [parameter.values() or [] for parameter in groups]
+    size = 1
+    for values in choices:
+        size *= len(values)
+    combinations = itertools.product(*choices) if size <= MOST else _each_once(choices)
+    for chosen in combinations:
+        group = dict(zip((parameter.key for parameter in groups), chosen, strict=True))
+        for end in (0, -1):
+            point: dict[str, Any] = {}
+            for parameter in plan.space.parameters:
+                if parameter in plan.space.active({**group, **point}, plan.known):
+                    point[parameter.key] = group.get(parameter.key, _ends(parameter)[end])
+            yield point
+
+
+def _each_once(choices: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+    longest = max(map(len, choices))
+    return zip(*(itertools.islice(itertools.cycle(values), longest) for values in choices), strict=True)
+
+
+def _ends(parameter: Parameter) -> tuple[Any, Any]:
+    distribution: Any = parameter.distribution
+    if isinstance(distribution, CategoricalDistribution):
+        values = parameter.values() or []
+        return values[0], values[-1]
+    return parameter.value(distribution.low), parameter.value(distribution.high)
+
+
+def _check_point(plan: Plan, point: Mapping[str, Any]) -> None:
+    try:
+        config = plan.frozen.config(plan.overrides(point))
+        before = HydraConfig.instance().cfg
+        HydraConfig.instance().set_config(config)
+        try:
+            _check_types(plan, point, config)
+            if plan.settings.check:
+                function(plan.settings.check, "check")(config)
+        finally:
+            HydraConfig.instance().cfg = before
+    except (HydraException, OmegaConfBaseException) as error:
+        conf = Path(str(plan.frozen.conf)) if plan.frozen.conf else None
+        said = sentence(error, conf) or " ".join(str(error).split())
+        raise UserError(f"{said} [in the search space, with {' '.join(plan.space.overrides(point))}]") from error
+
+
+def function(path: str, key: str) -> Any:
+    """Return the function that `hydra.sweeper.<key>` names.
+
+    Raises:
+        UserError: it cannot be imported.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"hydra.sweeper.{key}={path} cannot be imported: {error}") from error
+
+
+def _check_types(plan: Plan, point: Mapping[str, Any], config: DictConfig) -> None:
+    """Compare each value with what the configuration has in its place, where that is a number or a boolean."""
+    groups = {key for key in point if plan.frozen.is_group(key)}
+    chosen = {key: value for key, value in point.items() if key in groups}
+    original = plan.frozen.config(plan.overrides(chosen)) if len(chosen) < len(point) else config
+    for parameter in plan.space.active(point, plan.known):
+        if parameter.key in groups or parameter.prefix:
+            continue
+        there, value = OmegaConf.select(original, parameter.key), point[parameter.key]
+        if not _fits(parameter, there, value):
+            raise UserError(_misfit(parameter, there, value))
+
+
+def _fits(parameter: Parameter, there: Any, value: Any) -> bool:
+    if value is None or there is None:
+        return True
+    if isinstance(there, bool):
+        return isinstance(value, bool)
+    if not isinstance(there, int | float):
+        return True
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # 0 and 1 are written for 0.0 and 1.0 often enough.
+    fractions = isinstance(parameter.distribution, FloatDistribution) and parameter.distribution.step is None
+    return not (isinstance(there, int) and there not in (-1, 0, 1) and fractions)
+
+
+def _misfit(parameter: Parameter, there: Any, value: Any) -> str:
+    if isinstance(there, int) and isinstance(value, float):
+        return (
+            f"{parameter.key} is a whole number ({there}) in the configuration, and {parameter.text} gives fractions; "
+            f"write int({parameter.text}), or {there}.0 in the configuration."
+        )
+    kind = "true or false" if isinstance(there, bool) else "a number"
+    return f"{parameter.key}={value} is not {kind}, as the configuration has there ({str(there).lower()})."

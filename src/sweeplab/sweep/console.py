@@ -1,0 +1,165 @@
+"""What the user sees of a sweep: a live table on a terminal, a line a trial in a log."""
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sweeplab.runs.record import Status
+from sweeplab.sweep.job import Outcome
+from sweeplab.sweep.loop import Active
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.results import Summary
+from sweeplab.sweep.worker import OUTPUT
+
+LOG = "sweep.log"
+
+
+class Board:
+    """Shows a sweep while it runs, and writes the same lines to `sweep.log`."""
+
+    def __init__(self, plan: Plan, slots: int, before: Summary) -> None:
+        self._plan, self._slots, self._total = plan, slots, before.total
+        self._counts = Counter(before.endings)
+        self._best = (before.best[0].number, before.best[0].values[0]) if before.best else None
+        self._running: dict[int, tuple[Active, float | None, int | None]] = {}
+        self._start = time.monotonic()
+        self._busy, self._ended = 0.0, 0
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True, get_renderable=self._render)
+        self._log = logging.FileHandler(plan.folder / LOG, encoding="utf-8", delay=True)
+        self._log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._live.stop()
+        self._log.close()
+
+    def say(self, text: str) -> None:
+        """Show a line, and log it."""
+        self._console.print(text, markup=False)
+        self._log.emit(logging.LogRecord("sweep", logging.INFO, "", 0, text, None, None))
+
+    def started(self, active: Active) -> None:
+        """Add a trial to the table."""
+        self._running[active.number] = (active, None, None)
+
+    def reported(self, active: Active, value: float, step: int) -> None:
+        """Show how a trial stands."""
+        self._running[active.number] = (active, value, step)
+
+    def ended(self, active: Active, outcome: Outcome, counts: bool) -> None:
+        """Write the line of a trial, and take it from the table."""
+        _, value, step = self._running.pop(active.number)
+        self._busy += outcome.seconds
+        self._ended += 1
+        if counts:
+            self._counts[str(outcome.status)] += 1
+        self.say(self._line(active, outcome, counts, value, step))
+
+    def tick(self) -> None:
+        """Do nothing: the table draws itself."""
+
+    @property
+    def use(self) -> float | None:
+        """The share of the slots' time in which trials ran."""
+        spent = (time.monotonic() - self._start) * self._slots
+        return min(1.0, self._busy / spent) if self._ended else None
+
+    def _line(self, active: Active, outcome: Outcome, counts: bool, value: float | None, step: int | None) -> str:
+        objectives = self._plan.objectives
+        parts = [f"#{active.number}"]
+        if outcome.status is Status.COMPLETE:
+            assert outcome.values is not None
+            parts += [f"{o.name} {v:.6g}" for o, v in zip(objectives, outcome.values, strict=True)]
+            if len(objectives) == 1:
+                parts.append(self._standing(active.number, outcome.values[0]))
+        elif outcome.status is Status.PRUNED:
+            parts.append("pruned" if value is None else f"pruned at step {step}, {objectives[0].name} {value:.6g}")
+        else:
+            parts.append(f"{str(outcome.status).upper()}: {outcome.reason}")
+            parts += [] if counts else ["queued again"]
+            if outcome.status is Status.FAILED:
+                parts.append(f"see {_short(self._plan.folder_of(active.number) / OUTPUT)}")
+        return "  ".join([*parts, f"{outcome.seconds:.1f}s", *self._plan.space.overrides(active.values)])
+
+    def _standing(self, number: int, value: float) -> str:
+        if self._best is None or self._plan.objectives[0].better(value, self._best[1]):
+            self._best = (number, value)
+            return "(best so far)"
+        return f"(best {self._best[1]:.6g}, #{self._best[0]})"
+
+    def _render(self) -> Table:
+        outer = Table.grid()
+        outer.add_row(Text(self._headline(), style="bold"))
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for column in ("trial", "step", self._plan.objectives[0].name, "seconds", "parameters"):
+            table.add_column(column, overflow="ellipsis", no_wrap=True)
+        for number, (active, value, step) in list(self._running.items()):
+            shown = "" if value is None else f"{value:.5g}"
+            seconds = f"{time.monotonic() - active.started:.0f}"
+            parameters = " ".join(_brief(active.values))
+            table.add_row(f"#{number}", str(step or ""), shown, seconds, parameters)
+        outer.add_row(table)
+        return outer
+
+    def _headline(self) -> str:
+        ended = sum(self._counts.values())
+        parts = [f"{self._plan.name}: {ended}{'' if self._total is None else f'/{self._total}'} trials"]
+        if self._best and len(self._plan.objectives) == 1:
+            parts.append(f"best {self._best[1]:.6g} (#{self._best[0]})")
+        parts += [f"{count} {status}" for status, count in sorted(self._counts.items()) if status != Status.COMPLETE]
+        if self.use is not None:
+            parts.append(f"{self._slots} slots {self.use:.0%} in use")
+        if self._total is not None and self._ended:
+            left = self._busy / self._ended * max(0, self._total - ended) / self._slots
+            parts.append(f"{_clock(left)} left")
+        return ", ".join(parts)
+
+
+def closing(plan: Plan, summary: Summary, seconds: float) -> str:
+    """Return the last message: what came out, what is best, and what to do with it."""
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.endings.items()))
+    use = "" if summary.use is None else f"; the slots were {summary.use:.0%} in use"
+    lines = [f"{plan.name}: {counts or 'no trial ended'}, in {_clock(seconds)}{use}."]
+    if summary.running:
+        lines.append(f"{summary.running} trials still run elsewhere.")
+    if summary.stopped:
+        lines.append(f"Stopped: {summary.stopped}. The same command goes on.")
+    for trial in summary.best:
+        values = plan.space.values(trial.params)
+        said = ", ".join(f"{o.name} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))
+        lines.append(f"Best: #{trial.number}  {said}  {' '.join(plan.space.overrides(values))}")
+        lines.append(f"  its folder      {_short(plan.folder_of(trial.number))}")
+        lines.append(f"  to run it again {plan.run_command(values)}")
+    if not summary.best and summary.endings[Status.COMPLETE] == 0:
+        lines.append("No trial came to a value.")
+    lines.append(f"All trials: {_short(plan.folder / 'trials.csv')}")
+    return "\n".join(lines)
+
+
+def _brief(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key.rpartition('.')[2]}={f'{v:.4g}' if isinstance(v, float) else v}" for key, v in values.items()]
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,68 @@
+"""What must not change under a study: its space, its objectives, and the configuration that all trials share."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution
+
+from sweeplab.errors import UserError
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.space import differences
+from sweeplab.sweep.study import Study
+
+
+def hold(study: Study, plan: Plan) -> list[str]:
+    """Sign the contract of a new study, or compare with that of an old one; return what was extended.
+
+    Raises:
+        UserError: something changed that may not, or that the user did not agree to.
+    """
+    now = contract(plan)
+    before = {part: study.user_attrs[part] for part in now if part in study.user_attrs}
+    changes = [line for part in before for line in differences(before[part], now[part])]
+    if changes:
+        _refuse(plan, before, now, changes)
+    if not before or changes:
+        for part, entries in now.items():
+            study.set_user_attr(part, entries)
+    return changes
+
+
+def contract(plan: Plan) -> dict[str, dict[str, str]]:
+    """Return what the trials of a study have in common, as flat words."""
+    task = OmegaConf.to_container(plan.base, resolve=False)
+    assert isinstance(task, dict)
+    left_out = {"hydra", *plan.settings.sweep_keys}
+    shared = {str(key): value for key, value in task.items() if key not in left_out}
+    return {
+        "objective": {objective.name: objective.word for objective in plan.objectives},
+        "space": plan.space.describe(),
+        "configuration": dict(_flat(shared)),
+    }
+
+
+def _refuse(plan: Plan, before: Mapping[str, Any], now: Mapping[str, Any], changes: list[str]) -> None:
+    said = "; ".join(changes[:8]) + (f"; and {len(changes) - 8} more" if len(changes) > 8 else "")
+    if before.get("objective") != now["objective"]:
+        raise UserError(f"the study {plan.name} has another objective: {said}; choose another study=.")
+    for parameter in plan.space.parameters:
+        was = before["space"].get(parameter.name)
+        if isinstance(parameter.distribution, CategoricalDistribution) and was not in (
+            None,
+            now["space"][parameter.name],
+        ):
+            raise UserError(f"Optuna cannot change the choices within a study ({said}); choose another study=.")
+    if plan.settings.on_change != "extend":
+        raise UserError(
+            f"the study {plan.name} was begun with other settings: {said}; "
+            "choose another study=, or go on all the same with hydra.sweeper.on_change=extend."
+        )
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, str(value)

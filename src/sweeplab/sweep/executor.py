@@ -1,0 +1,29 @@
+"""The face of what runs jobs: submit one and get a future, as in `concurrent.futures`."""
+
+from concurrent.futures import Future
+from typing import Protocol
+
+from sweeplab.runs.record import Status
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.trial import Report
+
+
+class Executor(Protocol):
+    """Runs jobs in slots, all in the controller's own thread: reports are answered and futures set in `wait`."""
+
+    slots: int
+
+    def free(self) -> int:
+        """Return how many jobs could start now."""
+
+    def submit(self, job: Job, report: Report) -> "Future[Outcome]":
+        """Start a job in a free slot; `report` is called with each value and step that it reports."""
+
+    def wait(self, seconds: float) -> None:
+        """Serve reports until a job has ended, or the time is over."""
+
+    def stop(self, status: Status, reason: str) -> None:
+        """End all jobs and their children, first gently; they come to an outcome of this status."""
+
+    def close(self) -> None:
+        """Leave nothing behind; jobs that still run are killed."""

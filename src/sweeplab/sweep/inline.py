@@ -1,0 +1,34 @@
+"""Trials in the controller's own process, one after the other: for debuggers."""
+
+from concurrent.futures import Future
+from dataclasses import replace
+
+from sweeplab.runs.record import Status
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.trial import Report
+from sweeplab.sweep.worker import perform
+
+
+class Inline:
+    """An executor whose `submit` runs the job at once. A job that kills its process kills the sweep."""
+
+    slots = 1
+
+    def free(self) -> int:
+        """Return 1: nothing runs between two calls."""
+        return 1
+
+    def submit(self, job: Job, report: Report) -> "Future[Outcome]":
+        """Run a job to its end; Ctrl-C passes through."""
+        future: Future[Outcome] = Future()
+        future.set_result(perform(replace(job, interactive=True), report))
+        return future
+
+    def wait(self, seconds: float) -> None:
+        """Return at once: all that was submitted has ended."""
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Do nothing: nothing runs."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is left."""

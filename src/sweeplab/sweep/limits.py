@@ -1,0 +1,78 @@
+"""When a sweep stops: its budget, its time, and too many failures."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.sweep.job import Outcome
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.settings import Settings
+from sweeplab.sweep.worker import OUTPUT
+
+HOPELESS = 5  # failures with nothing good before them end a sweep by themselves
+
+
+class Limits:
+    """The limits of one run of the command; `n_trials` is the total of the study, failures are counted anew."""
+
+    def __init__(self, settings: Settings, n_trials: int | None) -> None:
+        self.n_trials = n_trials
+        self.stopped = ""
+        self._until = time.monotonic() + (settings.timeout or float("inf"))
+        self._failures = self._successes = 0
+        self._rate = settings.max_failure_rate
+        self._most = 0 if settings.fail_fast else settings.max_failures
+
+    def may_start(self) -> bool:
+        """Say whether another trial may start."""
+        return not self.stopped and not self.timed_out()
+
+    def timed_out(self) -> bool:
+        """Say whether the time is over."""
+        return time.monotonic() >= self._until
+
+    def succeeded(self) -> None:
+        """Count a trial that was complete or pruned."""
+        self._successes += 1
+
+    def failed(self, plan: Plan, number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
+        """Count a failure, and stop the sweep if it was one too many."""
+        self._failures += 1
+        if self._too_many() and not self.stopped:
+            self.stopped = (
+                f"{self._failures} of {self._failures + self._successes} trials failed; the last was #{number} "
+                f"({' '.join(plan.space.overrides(values))}): {outcome.reason}; "
+                f"its log is {plan.folder_of(number) / OUTPUT}"
+            )
+
+    def _too_many(self) -> bool:
+        ended = self._failures + self._successes
+        if self._most is not None:
+            return self._failures > self._most
+        if self._rate is not None:
+            return ended >= HOPELESS and self._failures > self._rate * ended
+        return self._failures >= HOPELESS and not self._successes
+
+
+def check_limits(settings: Settings) -> None:
+    """Check the numbers that limit a sweep.
+
+    Raises:
+        UserError: one that makes no sense.
+    """
+    least = {"n_trials": 1, "repeats": 1, "retries": 0, "max_failures": 0}
+    for name, lowest in least.items():
+        value = getattr(settings, name)
+        if value is not None and value < lowest:
+            raise UserError(f"hydra.sweeper.{name}={value} must be {lowest} or more.")
+    for name in ("timeout", "trial_timeout"):
+        value = getattr(settings, name)
+        if value is not None and value <= 0:
+            raise UserError(f"hydra.sweeper.{name}={value} must be a number of seconds above 0.")
+    if settings.max_failure_rate is not None and not 0 <= settings.max_failure_rate <= 1:
+        raise UserError(f"hydra.sweeper.max_failure_rate={settings.max_failure_rate} must be from 0 to 1.")
+    if settings.executor not in ("local", "spawn", "inline"):
+        raise UserError(f"hydra.sweeper.executor={settings.executor} is not known; write local, spawn or inline.")
+    if settings.on_change not in ("refuse", "extend"):
+        raise UserError(f"hydra.sweeper.on_change={settings.on_change} is not known; write refuse or extend.")

@@ -1,0 +1,168 @@
+"""A fresh process a trial on this machine, forked from a warm server where the system has one."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from sweeplab.runs.record import Status
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.slots import Slot
+from sweeplab.sweep.trial import Report
+from sweeplab.sweep.worker import OUTPUT, work
+
+VARIABLE = "SWEEPLAB_PRELOAD"  # where the fork server finds what to import
+GRACE = 10.0  # seconds between asking a process to end and killing it
+
+
+@dataclass
+class _Running:
+    job: Job
+    report: Report
+    slot: Slot
+    process: BaseProcess
+    channel: Connection
+    alive: Connection
+    future: "Future[Outcome]"
+    started: float
+    deadline: float
+    outcome: Outcome | None = None
+    stopped: Outcome | None = None
+    kill_at: float = float("inf")
+
+
+class Local:
+    """Runs each job in a process group of its own; nothing of it survives the job, and no job survives this process."""
+
+    def __init__(self, slots: Sequence[Slot], preload: Sequence[str], cold: bool, trial_timeout: float | None) -> None:
+        self.slots = len(slots)
+        self._free = list(slots)
+        self._running: list[_Running] = []
+        self._timeout = trial_timeout
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            # torch counts its threads when it is imported, in the server already; a user's own setting stays.
+            os.environ.setdefault(variable, str(slots[0].threads))
+        warm = not cold and "forkserver" in multiprocessing.get_all_start_methods()
+        self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
+        if warm:
+            os.environ[VARIABLE] = " ".join(preload)
+            self._context.set_forkserver_preload(["__main__", __name__, "sweeplab.sweep.warm"])
+
+    def free(self) -> int:
+        """Return how many slots are free."""
+        return len(self._free)
+
+    def submit(self, job: Job, report: Report) -> "Future[Outcome]":
+        """Start a process for a job."""
+        slot = self._free.pop(0)
+        channel, far = self._context.Pipe()
+        watched, alive = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=work, args=(job, far, watched, slot.environment), name=f"trial-{job.number}"
+        )
+        process.start()
+        far.close()
+        watched.close()
+        now = time.monotonic()
+        deadline = now + (self._timeout or float("inf"))
+        running = _Running(job, report, slot, process, channel, alive, Future(), now, deadline)
+        self._running.append(running)
+        return running.future
+
+    def wait(self, seconds: float) -> None:
+        """Serve reports until a job has ended, or the time is over."""
+        until = time.monotonic() + seconds
+        while self._running:
+            now = time.monotonic()
+            for running in self._running:
+                self._hurry(running, now)
+            timers = [until, *(min(running.deadline, running.kill_at) for running in self._running)]
+            sources = [source for running in self._running for source in (running.channel, running.process.sentinel)]
+            ready = wait(sources, max(0.0, min(timers) - now))
+            for running in self._running:
+                if running.channel in ready:
+                    self._listen(running)
+            # A sentinel may stay open in grandchildren, so the exit codes are asked for as well.
+            ended = [running for running in self._running if running.process.exitcode is not None]
+            for running in ended:
+                self._end(running)
+            if ended or time.monotonic() >= until:
+                return
+        time.sleep(max(0.0, min(seconds, until - time.monotonic())))
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Ask all processes to end; those that do not are killed after a while."""
+        for running in self._running:
+            self._stop(running, Outcome(status, reason))
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for running in self._running:
+            _signal_group(running.process, signal.SIGKILL)
+            running.process.join()
+            self._end(running)
+
+    def _hurry(self, running: _Running, now: float) -> None:
+        if now >= running.deadline:
+            running.deadline = float("inf")
+            self._stop(running, Outcome(Status.TIMEOUT, f"over the time limit of {self._timeout:g} s"))
+        if now >= running.kill_at:
+            running.kill_at = float("inf")
+            _signal_group(running.process, signal.SIGKILL)
+
+    def _stop(self, running: _Running, outcome: Outcome) -> None:
+        if running.stopped is None:
+            running.stopped = outcome
+            running.kill_at = time.monotonic() + GRACE
+            _signal_group(running.process, signal.SIGTERM)
+
+    def _listen(self, running: _Running) -> None:
+        """Take in what the process has sent so far."""
+        with contextlib.suppress(EOFError, OSError):
+            while running.channel.poll():
+                message = running.channel.recv()
+                if isinstance(message, Outcome):
+                    running.outcome = message
+                    return
+                answer = running.report(*message)
+                if running.job.prunes:
+                    running.channel.send(answer)
+
+    def _end(self, running: _Running) -> None:
+        self._listen(running)
+        _signal_group(running.process, signal.SIGKILL)  # children that outlived their trial
+        code = running.process.exitcode
+        outcome = running.outcome or Outcome(Status.KILLED, f"{_cause(code)}; see {running.job.folder / OUTPUT}")
+        if running.stopped and outcome.status not in (Status.COMPLETE, Status.PRUNED):
+            outcome = running.stopped
+        outcome.seconds = outcome.seconds or time.monotonic() - running.started
+        running.process.join()
+        running.process.close()
+        running.channel.close()
+        running.alive.close()
+        self._running.remove(running)
+        self._free.append(running.slot)
+        running.future.set_result(outcome)
+
+
+def _cause(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"the process left with exit code {code}"
+
+
+def _signal_group(process: BaseProcess, number: int) -> None:
+    assert process.pid is not None
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:  # it has no group yet, or no process is left in it
+            if process.exitcode is None:
+                os.kill(process.pid, number)

@@ -1,0 +1,239 @@
+"""The loop: fill the free slots, wait for the first trial to end, tell the study, fill again."""
+
+import signal
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from sweeplab.errors import UserError
+from sweeplab.runs import record
+from sweeplab.runs.record import Status
+from sweeplab.sweep.executor import Executor
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.limits import Limits
+from sweeplab.sweep.listener import Listener
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.study import Book, Points
+
+TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
+FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
+
+
+@dataclass
+class Active:
+    """A trial under way: its runs that wait, those that run, and what the others came to."""
+
+    trial: optuna.Trial
+    values: Mapping[str, Any]
+    waiting: int
+    started: float = field(default_factory=time.monotonic)
+    running: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.trial.number
+
+
+class Watcher(Protocol):
+    """Whoever shows the sweep to the user."""
+
+    def started(self, active: Active) -> None:
+        """A trial has started."""
+
+    def ended(self, active: Active, outcome: Outcome, counts: bool) -> None:
+        """A trial has ended, and counts or not."""
+
+    def reported(self, active: Active, value: float, step: int) -> None:
+        """A trial has reported."""
+
+    def tick(self) -> None:
+        """Some time has passed."""
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+
+
+class Loop:
+    """Runs a plan's trials through an executor until a limit, the end of the grid, or the user stops it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        book: Book,
+        executor: Executor,
+        limits: Limits,
+        points: Points | None,
+        listener: Listener,
+        watcher: Watcher,
+        suggest: Callable[[optuna.Trial], Mapping[str, Any]],
+        settle: Callable[[FrozenTrial, Outcome], Outcome],
+        prunes: bool,
+    ) -> None:
+        self.plan, self.book, self.executor, self.limits, self.points = plan, book, executor, limits, points
+        self.listener, self.watcher, self.suggest, self.settle, self.prunes = listener, watcher, suggest, settle, prunes
+        self.busy = 0.0
+        self._futures: dict[Future[Outcome], tuple[Active, Job]] = {}
+        self._queue: deque[tuple[Active, int]] = deque()
+        self._signals = self._signal = 0
+
+    def run(self) -> str:
+        """Run to the end; return why it stopped early, or nothing."""
+        with self._handled_signals():
+            while True:
+                self._obey()
+                self._fill()
+                if not self._futures:
+                    break
+                self.executor.wait(TICK)
+                self._collect()
+                self._look_after_others()
+                self.watcher.tick()
+        return self.limits.stopped
+
+    def _fill(self) -> None:
+        while self.executor.free() > 0:
+            if not self._queue and not self._next_trial():
+                return
+            active, repeat = self._queue.popleft()
+            self._start(active, repeat)
+
+    def _next_trial(self) -> bool:
+        """Take a trial from the study, if one may start."""
+        if not self.limits.may_start() or self.book.study.exhausted:
+            return False
+        chosen: dict[str, Any] = {}
+        trial = self.book.ask(self.limits.n_trials, lambda t: chosen.update(self.suggest(t)), self.points)
+        if trial is None:
+            # Not spent for good: a running trial that is killed comes back.
+            return False
+        active = Active(trial, chosen, self.plan.settings.repeats)
+        self._queue.append((active, 0))
+        if not self.prunes:  # else the first run decides whether the point is worth the others
+            self._queue.extend((active, repeat) for repeat in range(1, active.waiting))
+        return True
+
+    def _start(self, active: Active, repeat: int) -> None:
+        prunes = self.prunes and repeat == 0
+        job = self.plan.job(active.number, active.values, repeat, prunes)
+        try:
+            job.folder.mkdir(parents=True)
+        except FileExistsError:
+            self.book.tell(active.trial, Outcome(Status.FAILED, f"{job.folder} existed already"))
+            raise UserError(
+                f"{job.folder} exists, but not in the study {self.plan.name}; choose another study=."
+            ) from None
+        if repeat == 0:
+            self.watcher.started(active)
+        active.waiting -= 1
+        active.running += 1
+        self.listener.trial_started(job)
+
+        def report(value: float, step: int) -> bool:
+            return self._report(active, value, step) if repeat == 0 else False
+
+        self._futures[self.executor.submit(job, report)] = (active, job)
+
+    def _report(self, active: Active, value: float, step: int) -> bool:
+        if len(self.plan.objectives) > 1:  # Optuna takes no reports then
+            return False
+        active.trial.report(value, step)
+        self.watcher.reported(active, value, step)
+        return self.prunes and active.trial.should_prune()
+
+    def _collect(self) -> None:
+        for future in [future for future in self._futures if future.done()]:
+            active, job = self._futures.pop(future)
+            self._ended(active, job, future.result())
+
+    def _ended(self, active: Active, job: Job, outcome: Outcome) -> None:
+        self.busy += outcome.seconds
+        if outcome.status is not Status.COMPLETE:
+            record.conclude(job.folder, outcome.status, outcome.reason)
+        self.listener.trial_ended(job, outcome)
+        active.running -= 1
+        active.outcomes.append(outcome)
+        good = all(one.status is Status.COMPLETE for one in active.outcomes)
+        if not good or self._signals:
+            self._queue = deque(entry for entry in self._queue if entry[0] is not active)
+            if good and active.waiting:
+                active.outcomes.append(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
+            active.waiting = 0
+        elif active.waiting and self.prunes and job.repeat == 0:
+            self._queue.extend((active, repeat) for repeat in range(1, active.waiting + 1))
+        if not active.running and not active.waiting:
+            self._tell(active)
+
+    def _tell(self, active: Active) -> None:
+        outcome = _together(active.outcomes)
+        counts = self.book.tell(active.trial, outcome)
+        self.watcher.ended(active, outcome, counts)
+        if outcome.status in FAILURES and counts:
+            self.limits.failed(self.plan, active.number, active.values, outcome)
+        elif outcome.status in (Status.COMPLETE, Status.PRUNED):
+            self.limits.succeeded()
+
+    def _look_after_others(self) -> None:
+        """Show that this controller lives, and take over what others have lost."""
+        if self.book.beat():
+            self.book.recover(self.settle)
+
+    def _obey(self) -> None:
+        """Do what signals have asked for since the last time."""
+        if self._signals and not self.limits.stopped:
+            self.limits.stopped = "interrupted"
+            if self._futures and self._signals == 1:
+                self.watcher.say(f"Ctrl-C: waiting for {len(self._futures)} running trials; press again to stop them.")
+        if self._signals > 1:
+            self.executor.stop(Status.INTERRUPTED, "the sweep was interrupted")
+        if self._signals > 3:
+            self.executor.close()
+
+    @property
+    def exit_code(self) -> int:
+        """What the shell is told of the signal that stopped the sweep; 0 without one."""
+        return 128 + self._signal if self._signal else 0
+
+    @contextmanager
+    def _handled_signals(self) -> Iterator[None]:
+        """Count Ctrl-C; SIGTERM and a closed terminal count as two."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def count(number: int, frame: FrameType | None) -> None:
+            self._signal = number
+            self._signals += 1 if number == signal.SIGINT else 2
+
+        numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        before = {number: signal.signal(number, count) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _together(outcomes: list[Outcome]) -> Outcome:
+    """Make one outcome of a trial's runs: the first that was not complete, else the mean."""
+    for outcome in outcomes:
+        if outcome.status is not Status.COMPLETE:
+            return outcome
+    columns = zip(*(outcome.values or () for outcome in outcomes), strict=True)
+    return Outcome(
+        Status.COMPLETE,
+        values=tuple(statistics.fmean(column) for column in columns),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        constraints={name: max(o.constraints[name] for o in outcomes) for name in outcomes[0].constraints},
+    )

@@ -1,0 +1,61 @@
+"""Trials that a dead controller left behind: what becomes of them, in their folders and for the listeners."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from sweeplab.runs import record
+from sweeplab.runs.process import is_alive
+from sweeplab.runs.record import Status
+from sweeplab.sweep.job import Outcome
+from sweeplab.sweep.listener import Listener
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.worker import OUTCOME
+
+PATIENCE = 5.0  # seconds for an orphan to notice that its controller is gone
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Settles lost trials."""
+
+    plan: Plan
+    listener: Listener
+
+    def settle(self, trial: FrozenTrial, loss: Outcome) -> Outcome:
+        """Return what a trial had come to when its controller died, else its loss; its run's record says the same."""
+        runs = [self._settle_run(trial, repeat, loss) for repeat in range(self.plan.settings.repeats)]
+        return runs[0] if len(runs) == 1 else loss
+
+    def _settle_run(self, trial: FrozenTrial, repeat: int, loss: Outcome) -> Outcome:
+        folder = self.plan.folder_of(trial.number, repeat)
+        if not folder.is_dir():
+            return loss
+        _wait_for_its_end(folder)
+        outcome = _recorded(folder) or loss
+        if outcome.status is not Status.COMPLETE:
+            record.conclude(folder, outcome.status, outcome.reason)
+        values = self.plan.space.values(trial.params)
+        self.listener.trial_ended(self.plan.job(trial.number, values, repeat, prunes=False), outcome)
+        return outcome
+
+
+def _recorded(folder: Path) -> Outcome | None:
+    path = folder / OUTCOME
+    if not path.is_file():
+        return None
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    values = None if facts["values"] is None else tuple(facts["values"])
+    return Outcome(**{**facts, "status": Status(facts["status"]), "values": values})
+
+
+def _wait_for_its_end(folder: Path) -> None:
+    if not record.is_run(folder):
+        return
+    process = json.loads((folder / record.FILE).read_text(encoding="utf-8"))["process"]
+    until = time.monotonic() + PATIENCE
+    while is_alive(process) and time.monotonic() < until:
+        time.sleep(0.05)

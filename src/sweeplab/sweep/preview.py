@@ -1,0 +1,40 @@
+"""What a sweep would do, without doing it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.study import Points
+
+SAMPLES = 3
+
+
+def preview(
+    plan: Plan,
+    study: optuna.Study,
+    suggest: Callable[[optuna.Trial], Mapping[str, Any]],
+    points: Points | None,
+    facts: Mapping[str, Any],
+) -> str:
+    """Return the space, the budget, and three trials with the commands that would run them alone."""
+    size = plan.space.size(plan.known)
+    lines = [f"study {plan.name} in {plan.folder}", "", "space"]
+    lines += [f"  {_line(parameter)}" for parameter in plan.space.parameters] or ["  nothing is searched"]
+    lines += [f"  {'no end' if size is None else f'{size} points'} in all", "", "budget"]
+    lines += [f"  {name}: {value}" for name, value in facts.items()]
+    lines += ["", "trials" if points is not None else "trials, as the sampler draws them at the start"]
+    for _ in range(SAMPLES):
+        if points is not None:
+            following = points.following(study.get_trials(deepcopy=False))
+            if following is None:
+                break
+            study.enqueue_trial(dict(following))
+        lines.append(f"  {plan.run_command(suggest(study.ask()))}")
+    return "\n".join(lines)
+
+
+def _line(parameter: Any) -> str:
+    when = ", ".join(f"{key}={value}" for key, value in parameter.conditions)
+    return f"{parameter.key}: {parameter.text}" + (f"  (when {when})" if when else "")

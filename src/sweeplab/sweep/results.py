@@ -1,0 +1,130 @@
+"""What a sweep leaves in its folder: `optimization_results.yaml`, `best.yaml`, `trials.csv`."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeplab.runs.files import write_text
+from sweeplab.runs.record import Status
+from sweeplab.sweep.objectives import best
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.study import Book, counts
+
+RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a sweep came to: its trials, how many ended how, and the best of them (several for several objectives)."""
+
+    trials: Sequence[FrozenTrial]
+    endings: Counter[str]
+    best: Sequence[FrozenTrial]
+    running: int
+    total: int | None
+    stopped: str = ""
+    use: float | None = None
+    failures: Sequence[str] = field(default_factory=list)
+
+    @property
+    def met(self) -> bool:
+        """Whether the budget was met, with at least one value."""
+        ended = sum(self.endings.values()) - self.endings[Status.INTERRUPTED]
+        return bool(self.best) and not self.stopped and (self.total is None or ended + self.running >= self.total)
+
+
+def ending(trial: FrozenTrial) -> Status:
+    """Return how a trial stands, in the words of `run.json`."""
+    if trial.state in (TrialState.RUNNING, TrialState.WAITING):
+        return Status.RUNNING
+    by_state = {TrialState.COMPLETE: Status.COMPLETE, TrialState.PRUNED: Status.PRUNED}
+    return Status(trial.user_attrs.get("ending", by_state.get(trial.state, Status.FAILED)))
+
+
+def summarize(plan: Plan, book: Book, total: int | None, stopped: str, use: float | None) -> Summary:
+    """Return what the study holds now."""
+    trials = [trial for trial in book.trials() if trial.state is not TrialState.WAITING]
+    counted = [trial for trial in trials if counts(trial)]
+    endings = Counter(str(ending(trial)) for trial in counted if trial.state.is_finished())
+    running = sum(trial.state is TrialState.RUNNING for trial in trials)
+    return Summary(trials, endings, _best(plan, book), running, total, stopped, use)
+
+
+def _best(plan: Plan, book: Book) -> list[FrozenTrial]:
+    done = [trial for trial in book.trials() if trial.state is TrialState.COMPLETE]
+    feasible = [trial for trial in done if all(value <= 0 for value in trial.constraints.values())]
+    if len(plan.objectives) > 1:
+        return list(book.study.best_trials) if feasible else []
+    winner = best([trial.values for trial in feasible], plan.objectives[0])
+    return [] if winner is None else [feasible[winner]]
+
+
+def write_results(plan: Plan, summary: Summary) -> None:
+    """Write the files; each is whole or not there."""
+    write_text(plan.folder / TRIALS, _table(plan, summary.trials))
+    if not summary.best:
+        return
+    write_text(plan.folder / RESULTS, OmegaConf.to_yaml(OmegaConf.create(_results(plan, summary.best))))
+    write_text(plan.folder / BEST, _experiment(plan, summary.best[0]))
+
+
+def _results(plan: Plan, best: Sequence[FrozenTrial]) -> dict[str, Any]:
+    """The format of hydra-optuna-sweeper."""
+    if len(plan.objectives) == 1:
+        return {"name": "optuna", "best_params": plan.space.values(best[0].params), "best_value": best[0].value}
+    solutions = [{"params": plan.space.values(trial.params), "values": list(trial.values)} for trial in best]
+    return {"name": "optuna", "solutions": solutions}
+
+
+def _experiment(plan: Plan, trial: FrozenTrial) -> str:
+    """The winning configuration as a file that `experiment=` loads: its choices, and its values."""
+    parsed = OverridesParser.create().parse_overrides(plan.run_overrides(plan.space.values(trial.params)))
+    choices = [o for o in parsed if plan.frozen.is_group(o.key_or_group) and isinstance(o.value(), str)]
+    values = OmegaConf.create()
+    for override in parsed:
+        if override not in choices and not override.is_delete():
+            OmegaConf.update(values, override.key_or_group, override.value(), force_add=True)
+    defaults = [{f"override /{choice.key_or_group}": choice.value()} for choice in choices]
+    head = f"# @package _global_\n# Trial {trial.number} of {plan.name}: {_said(plan, trial)}\n"
+    text = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults})) if defaults else ""
+    return head + text + (OmegaConf.to_yaml(values) if values else "")
+
+
+def _said(plan: Plan, trial: FrozenTrial) -> str:
+    return ", ".join(f"{o.name} {value:.6g}" for o, value in zip(plan.objectives, trial.values, strict=True))
+
+
+def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
+    keys = list(dict.fromkeys(parameter.key for parameter in plan.space.parameters))
+    extra = list(dict.fromkeys(k for t in trials for k in plan.space.values(t.params) if k not in keys))
+    names = [objective.name for objective in plan.objectives]
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(
+        ["number", "status", "counts", *names, *keys, *extra, "steps", "seconds", "started", "folder", "reason"]
+    )
+    for trial in trials:
+        values = plan.space.values(trial.params)
+        given = trial.values or [None] * len(names)
+        rows.writerow(
+            [
+                trial.number,
+                ending(trial),
+                counts(trial),
+                *given,
+                *(values.get(key) for key in (*keys, *extra)),
+                trial.last_step,
+                trial.user_attrs.get("seconds"),
+                trial.datetime_start and trial.datetime_start.isoformat(timespec="seconds"),
+                plan.folder_of(trial.number),
+                trial.user_attrs.get("reason"),
+            ]
+        )
+    return out.getvalue()

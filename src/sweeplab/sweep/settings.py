@@ -1,0 +1,105 @@
+"""What `hydra.sweeper` takes, with its types and defaults; imported by every Hydra app, so nothing heavy here."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Settings:
+    """The settings of a sweep. Keys of hydra-optuna-sweeper mean what they mean there, but for `n_trials`."""
+
+    _target_: str = "hydra_plugins.sweeplab_sweeper.sweeper.SweeplabSweeper"
+    _recursive_: bool = False
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "auto"}, {"pruner": "none"}])
+
+    # What is searched: values in Hydra's sweep grammar by key, and conditional ones under `when`.
+    params: dict[str, Any] = field(default_factory=dict)
+    # A function of configuration and Optuna trial that suggests what data cannot say.
+    custom_search_space: str | None = None
+    # Points to try first, and whether the configuration's own values are the very first.
+    enqueue: list[Any] = field(default_factory=list)
+    enqueue_defaults: bool = False
+    # Each point is run under so many seeds, `repeat_key` counting up, and judged by the mean.
+    repeats: int = 1
+    repeat_key: str = "seed"
+
+    # How it is searched: minimize or maximize, one an objective; null takes it from the `objective` block.
+    sampler: Any = None
+    pruner: Any = None
+    seed: int | None = None
+    direction: Any = None
+
+    # The total over all runs of the command and all machines; null is the whole grid.
+    n_trials: int | None = None
+    # Seconds: no trial starts after the first, no trial runs longer than the second.
+    timeout: float | None = None
+    trial_timeout: float | None = None
+
+    # How many trials run at once; auto: one a GPU where there is one, else one a core.
+    n_jobs: Any = "auto"
+    jobs_per_gpu: int = 1
+    gpus_per_job: int = 1
+    # local: a process a trial, forked warm where the system can; spawn: started cold; inline: in this process.
+    executor: str = "local"
+    # Modules to import before the first trial, besides the program's own.
+    preload: list[str] = field(default_factory=list)
+
+    # How often a killed trial starts again; how many failures end the sweep (null: when the first 5 trials all fail).
+    retries: int = 1
+    max_failures: int | None = None
+    max_failure_rate: float | None = None
+    fail_fast: bool = False
+
+    # An Optuna URL, or null for a journal in the sweep's folder; null names the study as the folder.
+    storage: Any = None
+    study_name: str | None = None
+    # refuse or extend, where a resumed study's space or configuration is not what it was.
+    on_change: str = "refuse"
+
+    # Objects told of what happens (sweeplab.sweep.listener), by name, and a function that checks a configuration.
+    listeners: dict[str, Any] = field(default_factory=dict)
+    check: str | None = None
+    # Overrides that concern the sweep alone, left out of the command that runs a trial again.
+    sweep_keys: list[str] = field(default_factory=list)
+    # Show the space, the budget and three trials, and run nothing.
+    preview: bool = False
+
+
+SAMPLERS = {
+    "auto": None,  # the whole grid where nothing limits it, else what Optuna takes
+    "tpe": "TPESampler",
+    "random": "RandomSampler",
+    "gp": "GPSampler",
+    "cmaes": "CmaEsSampler",
+    "nsgaii": "NSGAIISampler",
+    "nsgaiii": "NSGAIIISampler",
+    "qmc": "QMCSampler",
+    "grid": "GridSampler",
+    "bruteforce": "BruteForceSampler",
+}
+PRUNERS = {
+    "none": "NopPruner",
+    "median": "MedianPruner",
+    "percentile": "PercentilePruner",
+    "asha": "SuccessiveHalvingPruner",
+    "hyperband": "HyperbandPruner",
+    "patient": "PatientPruner",
+    "threshold": "ThresholdPruner",
+    "wilcoxon": "WilcoxonPruner",
+}
+
+
+def sampler_choices() -> dict[str, dict[str, Any]]:
+    """Return the choices of the group `hydra/sweeper/sampler`."""
+    seed = {"seed": "${hydra.sweeper.seed}"}
+    return {name: {"_target_": kind and f"optuna.samplers.{kind}", **seed} for name, kind in SAMPLERS.items()}
+
+
+def pruner_choices() -> dict[str, dict[str, Any]]:
+    """Return the choices of the group `hydra/sweeper/pruner`; what Optuna has no default for is asked of the user."""
+    required: dict[str, dict[str, Any]] = {
+        "percentile": {"percentile": 25.0},
+        "patient": {"wrapped_pruner": {"_target_": "optuna.pruners.MedianPruner"}, "patience": "???"},
+        "threshold": {"lower": None, "upper": None},
+    }
+    return {name: {"_target_": f"optuna.pruners.{kind}", **required.get(name, {})} for name, kind in PRUNERS.items()}

@@ -1,0 +1,267 @@
+"""The study behind a sweep: opened or resumed, asked and told; the one place that writes to Optuna's storage."""
+
+import contextlib
+import json
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeplab.errors import UserError
+from sweeplab.runs.process import is_alive, this_process
+from sweeplab.runs.record import Status
+from sweeplab.sweep.job import Outcome
+
+JOURNAL = "study.journal"
+BEAT = 20.0  # seconds between two signs of life
+LEASE = 120.0  # seconds without one, after which a controller on another machine counts as lost
+NOT_COUNTED = "queued again"
+
+
+class Study(optuna.Study):
+    """An Optuna study that samplers may stop although nobody called `optimize`."""
+
+    exhausted = False
+
+    def stop(self) -> None:
+        """Note that the sampler has nothing left to suggest."""
+        self.exhausted = True
+
+
+def open_storage(url: str | None, folder: Path) -> tuple[BaseStorage, contextlib.AbstractContextManager[Any]]:
+    """Return the storage, and the lock under which a controller takes a trial from it.
+
+    Databases lock their rows themselves; files need the lock, or two controllers would take the same trial.
+    """
+    if url is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / JOURNAL
+        return JournalStorage(JournalFileBackend(str(path))), FileLock(f"{path}.ask")
+    try:
+        storage = _connect(url)
+    except Exception as error:
+        raise UserError(f"hydra.sweeper.storage={url} cannot be opened: {_first_line(error)}") from error
+    if isinstance(storage, optuna.storages._CachedStorage) and isinstance(storage._backend, RDBStorage):
+        engine = storage._backend.engine.url
+        if engine.drivername.startswith("sqlite") and engine.database and engine.database != ":memory:":
+            return storage, FileLock(f"{engine.database}.ask")
+    return storage, contextlib.nullcontext()
+
+
+def _connect(url: str) -> BaseStorage:
+    scheme, _, rest = url.partition("://")
+    if scheme in ("redis", "rediss"):
+        return JournalStorage(optuna.storages.journal.JournalRedisBackend(url))
+    if scheme == "grpc":
+        host, _, port = rest.partition(":")
+        return optuna.storages.GrpcStorageProxy(host=host, port=int(port or 13000))
+    return optuna.storages.get_storage(url)
+
+
+def open_study(storage: BaseStorage, name: str, directions: Sequence[StudyDirection]) -> Study:
+    """Open the study of this name, or make it.
+
+    Raises:
+        UserError: it exists with other directions.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=list(directions),
+        load_if_exists=True,
+        sampler=optuna.samplers.RandomSampler(),
+    )
+    study = Study(name, storage)
+    if study.directions != list(directions):
+        was, now = (", ".join(d.name.lower() for d in ds) for ds in (study.directions, directions))
+        raise UserError(f"study {name} was to {was}, and this sweep is to {now}; choose another study=.")
+    return study
+
+
+class Book:
+    """Keeps the book of a sweep: which trials there are, which count, and who runs them."""
+
+    def __init__(self, study: Study, lock: contextlib.AbstractContextManager[Any], retries: int) -> None:
+        self.study, self.retries = study, retries
+        self._lock = lock
+        self._id = secrets.token_hex(4)
+        self._lease = {**this_process(), "controller": self._id}
+        self._beaten = -math.inf
+
+    def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
+        """Search with these."""
+        self.study.sampler, self.study.pruner = sampler, pruner
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return all trials there are, in order, as the storage has them."""
+        self.study._thread_local.cached_all_trials = None
+        return self.study.get_trials(deepcopy=False)
+
+    def counted(self) -> int:
+        """Return how many trials have ended or run, those that were queued again but once."""
+        return sum(counts(trial) for trial in self.trials())
+
+    def ask(
+        self, total: int | None, suggest: Callable[[optuna.Trial], Any], point: "Points | None"
+    ) -> optuna.Trial | None:
+        """Take the next trial, its parameters suggested; None if the budget is spent or the grid gone through."""
+        with self._lock:
+            if total is not None and self.counted() >= total:
+                return None
+            if point is not None and not self._waiting():
+                following = point.following(self.trials())
+                if following is None:
+                    return None
+                self.study.enqueue_trial(dict(following))
+            trial = self.study.ask()
+            trial.set_user_attr("lease", self._lease)
+        if total is not None and self._rank(trial.number) >= total:  # another controller was faster
+            self._drop(trial)
+            return None
+        try:
+            suggest(trial)
+        except BaseException:
+            self._drop(trial)
+            raise
+        return trial
+
+    def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
+        """Write an ending; say whether it counts. A killed or interrupted trial is queued again."""
+        number, id_ = trial.number, trial._trial_id
+        stored = self.study._storage.get_trial(id_)
+        if stored.state.is_finished():
+            return False  # another controller took us for lost, and the trial over
+        put = self.study._storage.set_trial_user_attr
+        put(id_, "ending", str(outcome.status))
+        put(id_, "seconds", round(outcome.seconds, 3))
+        if outcome.reason:
+            put(id_, "reason", outcome.reason)
+        again = self._again(stored, outcome.status)
+        if again:
+            self._queue_again(stored, outcome.status)
+        state = _STATES.get(outcome.status, TrialState.FAIL)
+        if state is TrialState.COMPLETE:
+            for name, value in outcome.constraints.items():
+                optuna.Trial(self.study, id_).set_constraint(name, value)
+        values = list(outcome.values) if state is TrialState.COMPLETE and outcome.values else None
+        self.study.tell(number, values, state)
+        return not again
+
+    def enqueue(self, points: Sequence[Mapping[str, Any]]) -> None:
+        """Queue points to try first; a study that knows them keeps them once."""
+        with self._lock:
+            for stored in points:
+                self.study.enqueue_trial(dict(stored), skip_if_exists=True)
+
+    def recover(self, settle: Callable[[FrozenTrial, Outcome], Outcome]) -> int:
+        """Find the trials that dead controllers left running, end them and queue them again; return how many.
+
+        `settle` is told each trial and how it was lost, and returns what it had come to before, if it had.
+        """
+        found = 0
+        with self._lock:
+            for trial in self.trials():
+                if trial.state is TrialState.RUNNING and (loss := self._loss(trial)) is not None:
+                    self.tell(trial, settle(trial, loss))
+                    found += 1
+        return found
+
+    def beat(self) -> bool:
+        """Give a sign of life if it is time; say whether it was."""
+        if time.monotonic() - self._beaten < BEAT:
+            return False
+        self._beaten = time.monotonic()
+        self.study.set_user_attr(f"controller {self._id}", {**self._lease, "beat": time.time()})
+        return True
+
+    def _loss(self, trial: FrozenTrial) -> Outcome | None:
+        """Say how a running trial was lost, None if it was not."""
+        lease = trial.user_attrs.get("lease")
+        if lease is None:  # its controller died, or is just about to sign
+            started = trial.datetime_start
+            fresh = started is not None and abs(time.time() - started.astimezone().timestamp()) < LEASE
+            alone = not isinstance(self._lock, contextlib.nullcontext)
+            return None if fresh and not alone else Outcome(Status.INTERRUPTED, "its controller was killed")
+        if lease["controller"] == self._id:
+            return None
+        alive = is_alive(lease)
+        if alive is None:
+            beat = self.study.user_attrs.get(f"controller {lease['controller']}", {}).get("beat", 0.0)
+            if time.time() - beat > LEASE:
+                return Outcome(Status.KILLED, f"machine {lease['host']} was lost")
+        return Outcome(Status.INTERRUPTED, "its controller was killed") if alive is False else None
+
+    def _again(self, trial: FrozenTrial, status: Status) -> bool:
+        if status is Status.INTERRUPTED:
+            return True
+        return status is Status.KILLED and trial.user_attrs.get("attempt", 0) < self.retries
+
+    def _queue_again(self, trial: FrozenTrial, status: Status) -> None:
+        """Queue a trial's parameters again, once, however often this is tried."""
+        attempt = trial.user_attrs.get("attempt", 0) + (status is Status.KILLED)
+        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if not any(other.user_attrs.get("again") == trial.number for other in self.trials()):
+            self.study.enqueue_trial(params, user_attrs={"again": trial.number, "attempt": attempt})
+        self.study._storage.set_trial_user_attr(trial._trial_id, NOT_COUNTED, True)
+
+    def _drop(self, trial: optuna.Trial) -> None:
+        trial.set_user_attr(NOT_COUNTED, True)
+        trial.set_user_attr("reason", "there was no budget left for it")
+        self.study.tell(trial, state=TrialState.FAIL)
+
+    def _rank(self, number: int) -> int:
+        return sum(counts(trial) for trial in self.trials()[:number])
+
+    def _waiting(self) -> bool:
+        return any(trial.state is TrialState.WAITING for trial in self.trials())
+
+
+class Points:
+    """The points of a grid, in order."""
+
+    def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
+        self._points = list(points)
+        self._taken: set[str] = set()
+        self._read = self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def following(self, trials: Sequence[FrozenTrial]) -> Mapping[str, Any] | None:
+        """Return the first point that no trial has, None when all were tried."""
+        self._taken |= {_key({**t.system_attrs.get("fixed_params", {}), **t.params}) for t in trials[self._read :]}
+        self._read = len(trials)
+        while self._next < len(self._points):
+            point = self._points[self._next]
+            self._next += 1
+            if _key(point) not in self._taken:
+                return point
+        return None
+
+
+def _key(point: Mapping[str, Any]) -> str:
+    return json.dumps(dict(point), sort_keys=True, default=repr)
+
+
+_STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Say whether a trial is part of the budget: it ended or runs, and was not queued again."""
+    return trial.state is not TrialState.WAITING and not trial.user_attrs.get(NOT_COUNTED)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,151 @@
+"""One trial in a process of its own: from its job to its outcome."""
+
+import faulthandler
+import importlib
+import inspect
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime, run_job, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict
+
+from sweeplab.runs.files import write_text
+from sweeplab.runs.record import Killed, Status, is_pruned
+from sweeplab.sweep import trial as current_trial
+from sweeplab.sweep.job import Job, Outcome, Task
+from sweeplab.sweep.trial import Report, Trial
+
+OUTPUT = "output.log"
+OUTCOME = ".outcome.json"  # for the case that the controller dies before it could write it into the study
+
+
+def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[str, str]) -> None:
+    """Run a job in this fresh process, send reports and the outcome through `channel`, and end with the controller.
+
+    `alive` ends when the controller does, however it died.
+    """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # Ctrl-C on the terminal is the controller's alone; and the whole group can be killed
+    threading.Thread(target=_die_with, args=(alive,), daemon=True).start()
+    os.environ |= environment
+    _capture(job.folder / OUTPUT)
+    sys.argv = [job.task.script, *job.command]
+
+    def report(value: float, step: int) -> bool:
+        channel.send((value, step))
+        return bool(channel.recv()) if job.prunes else False
+
+    outcome = perform(job, report)
+    write_text(job.folder / OUTCOME, json.dumps(vars(outcome)))
+    channel.send(outcome)
+
+
+def perform(job: Job, report: Report) -> Outcome:
+    """Run a job in this process as a Hydra launcher would, and say how it ended."""
+    start = time.monotonic()
+    trial = Trial(job.study, job.number, job.params, job.repeat, job.prunes, _report=report)
+    current_trial.enter(trial)
+    try:
+        setup_globals()
+        JobRuntime.instance().set("name", job.name)
+        returned = _run(job)
+        outcome = Outcome(Status.COMPLETE, values=_values(returned, job.objectives))
+    except KeyboardInterrupt:
+        if job.interactive:
+            raise
+        outcome = Outcome(Status.KILLED, "signal SIGINT")
+    except BaseException as error:  # noqa: BLE001 - whatever ended the task is what the trial came to
+        outcome = _outcome(error)
+    finally:
+        current_trial.enter(None)
+    outcome.seconds, outcome.constraints = time.monotonic() - start, trial.constraints
+    return outcome
+
+
+def _run(job: Job) -> Any:
+    config = job.recipe.config(job.number)
+    if job.repeats > 1:
+        with open_dict(config):
+            config.hydra.sweep.subdir = f"{job.number}/{job.repeat}"
+    task = job.task.function()
+    context = HydraContext(config_loader=None, callbacks=_callbacks(config))  # type: ignore[arg-type]  # no task sees it
+    context.__dict__ |= job.context
+    done = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", context)
+    if isinstance(done._return_value, BaseException):
+        raise done._return_value
+    return done._return_value
+
+
+def _callbacks(config: DictConfig) -> Callbacks:
+    HydraConfig.instance().set_config(config)
+    return Callbacks(config)
+
+
+def _values(returned: Any, objectives: int) -> tuple[float, ...]:
+    if returned is None:
+        raise TypeError("the task returned no objective")
+    many = isinstance(returned, Sequence) and not isinstance(returned, str)
+    values = tuple(float(value) for value in (returned if many else [returned]))
+    if len(values) != objectives:
+        raise ValueError(f"the task returned {len(values)} values for {objectives} objectives")
+    for value in values:
+        if not math.isfinite(value):
+            raise ValueError(f"the objective is {value}")
+    return values
+
+
+def _outcome(error: BaseException) -> Outcome:
+    if isinstance(error, Killed):
+        return Outcome(Status.KILLED, error.reason)
+    if is_pruned(error):
+        return Outcome(Status.PRUNED)
+    if isinstance(error, SystemExit):
+        if isinstance(error.__context__, KeyboardInterrupt):  # as Lightning ends on Ctrl-C
+            return Outcome(Status.KILLED, "signal SIGINT")
+        return Outcome(Status.FAILED, f"the task left with sys.exit({error.code!r})")
+    traceback.print_exception(error)
+    text = "".join(traceback.format_exception(error))
+    return Outcome(Status.FAILED, f"{type(error).__name__}: {error}".strip(": \n"), traceback=text)
+
+
+def _capture(path: Path) -> None:
+    """Send all that this process and its children print to a file, the traceback of a crash included."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        stream.flush()
+        os.dup2(log, number)
+    os.close(log)
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+    faulthandler.enable(file=2)
+
+
+def _die_with(alive: Connection) -> None:
+    try:
+        alive.recv_bytes()
+    except (EOFError, OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+
+
+def find(task: Any) -> Task | None:
+    """Say where other processes find a task function; None if they cannot, because it is not at a module's top."""
+    module = importlib.import_module(task.__module__)
+    found = getattr(module, task.__name__, None)
+    if found is None or inspect.unwrap(found) is not inspect.unwrap(task):
+        return None
+    return Task(str(Path(sys.argv[0]).resolve()), task.__module__, task.__name__)
