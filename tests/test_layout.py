@@ -9,15 +9,19 @@ from tests.conftest import ROOT
 SRC = ROOT / "src"
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")
 # From the ground up: a room imports from rooms before it, and from itself.
-FLOORS = ("sweeplab", "sweeplab.runs", "sweeplab.sweep", "sweeplab.training", "sweeplab.tracking", "lab")
-NEIGHBOURS = {"sweeplab.training": {"sweeplab.tracking"}, "sweeplab.tracking": {"sweeplab.training"}}
+FLOORS = ("sweeplab", "sweeplab.runs", "sweeplab.sweep", "sweeplab.training", "sweeplab.tracking", "hydra_plugins", "lab")
+NEIGHBOURS = {
+    "lab": {"hydra_plugins"},
+    "sweeplab.training": {"sweeplab.tracking"},
+    "sweeplab.tracking": {"sweeplab.training"},
+}
 
 
 def room(module: str) -> str | None:
     """The room that a module lies in, None for somebody else's."""
     parts = module.split(".")
-    if parts[0] == "lab":
-        return "lab"
+    if parts[0] in ("lab", "hydra_plugins"):
+        return parts[0]
     if parts[0] != "sweeplab":
         return None
     name = ".".join(parts[:2])

@@ -17,11 +17,13 @@ class UserError(ValueError):
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that `word` was probably meant to be, if any.
 
-    A choice counts as meant when it is spelt like the word, or when its last dotted part is.
+    A choice counts as meant when it is spelt like the word, alone begins with it, or when its last dotted part is.
     """
     choices = list(choices)
     if found := difflib.get_close_matches(word, choices, n=1, cutoff=0.75):
         return found[0]
+    if len(word) > 3 and len(longer := [choice for choice in choices if choice.startswith(word)]) == 1:
+        return longer[0]
     tails = {choice.rpartition(".")[2]: choice for choice in reversed(choices)}
     found = difflib.get_close_matches(word.rpartition(".")[2], tails, n=1, cutoff=0.75)
     return tails[found[0]] if found else None

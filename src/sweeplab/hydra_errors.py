@@ -12,6 +12,7 @@ from omegaconf.errors import (
     InterpolationKeyError,
     MissingMandatoryValue,
     OmegaConfBaseException,
+    ValidationError,
 )
 
 from sweeplab.errors import did_you_mean, nearest
@@ -20,7 +21,11 @@ from sweeplab.errors import did_you_mean, nearest
 def sentence(error: Exception, conf: Path | None = None) -> str | None:
     """Say in one sentence what is wrong with the command line, or None where it is not to blame."""
     if isinstance(error, MissingConfigException) and conf is not None:
-        group, _, choice = str(error.missing_cfg_file).removesuffix(".yaml").partition("/")
+        missing = str(error.missing_cfg_file).removesuffix(".yaml")
+        if missing.startswith("hydra/"):
+            group, _, choice = missing.rpartition("/")
+            return f"{group}={choice} is not a choice{did_you_mean(choice, error.options or ())}"
+        group, _, choice = missing.partition("/")
         files = sorted((conf / group).rglob("*.yaml"))
         choices = [file.relative_to(conf / group).with_suffix("").as_posix() for file in files]
         return f"{group}={choice} is not a choice{did_you_mean(choice, choices)}"
@@ -38,6 +43,8 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         return f"{override} names several values: add -m to run each of them, or write a list as key=[1,2]."
     if isinstance(error, OverrideParseException):
         return f"'{error.override}' cannot be read: write key=value, and quote values with spaces or commas."
+    if isinstance(cause, ValidationError):
+        return f"{str(error).rpartition(' ')[2]} cannot be: {_first_line(cause)}"
     if isinstance(error, HydraException) and not isinstance(error, InstantiationException):
         return " ".join(str(error).split())
     return None
@@ -46,6 +53,10 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
 def _unknown_key(error: OmegaConfBaseException) -> str:
     key = str(error.full_key or error.key)
     root = _root(error.parent_node)
+    group = OmegaConf.select(root, key.rpartition(".")[0]) if key.startswith("hydra.") else None
+    if isinstance(group, DictConfig):
+        names = {name: f"{key.rpartition('.')[0]}.{name}" for name in map(str, group) if not name.startswith("_")}
+        return f"there is no key '{key}'{did_you_mean(key, names.values())}"
     if found := nearest(key, _keys(root)):
         add = f" (+{key}=... adds it)" if "." in key else ""
         return f"there is no key '{key}'; did you mean '{found}'?{add}"

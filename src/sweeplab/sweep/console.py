@@ -32,7 +32,7 @@ class Board:
         self._counts = Counter(before.endings)
         self._best = (before.best[0].number, before.best[0].values[0]) if before.best else None
         self._running: dict[int, tuple[Active, float | None, int | None]] = {}
-        self._start = time.monotonic()
+        self._use: float | None = None
         self._busy, self._ended = 0.0, 0
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True, get_renderable=self._render)
@@ -70,14 +70,9 @@ class Board:
             self._counts[str(outcome.status)] += 1
         self.say(self._line(active, outcome, counts, value, step))
 
-    def tick(self) -> None:
-        """Do nothing: the table draws itself."""
-
-    @property
-    def use(self) -> float | None:
-        """The share of the slots' time in which trials ran."""
-        spent = (time.monotonic() - self._start) * self._slots
-        return min(1.0, self._busy / spent) if self._ended else None
+    def tick(self, use: float | None) -> None:
+        """Remember the use of the slots; the table draws itself."""
+        self._use = use
 
     def _line(self, active: Active, outcome: Outcome, counts: bool, value: float | None, step: int | None) -> str:
         objectives = self._plan.objectives
@@ -122,8 +117,8 @@ class Board:
         if self._best and len(self._plan.objectives) == 1:
             parts.append(f"best {self._best[1]:.6g} (#{self._best[0]})")
         parts += [f"{count} {status}" for status, count in sorted(self._counts.items()) if status != Status.COMPLETE]
-        if self.use is not None:
-            parts.append(f"{self._slots} slots {self.use:.0%} in use")
+        if self._use is not None:
+            parts.append(f"{self._slots} slots {self._use:.0%} in use")
         if self._total is not None and self._ended:
             left = self._busy / self._ended * max(0, self._total - ended) / self._slots
             parts.append(f"{_clock(left)} left")

@@ -58,8 +58,8 @@ class Watcher(Protocol):
     def reported(self, active: Active, value: float, step: int) -> None:
         """A trial has reported."""
 
-    def tick(self) -> None:
-        """Some time has passed."""
+    def tick(self, use: float | None) -> None:
+        """Some time has passed, in which the slots were used so far."""
 
     def say(self, text: str) -> None:
         """Show a line."""
@@ -83,7 +83,8 @@ class Loop:
     ) -> None:
         self.plan, self.book, self.executor, self.limits, self.points = plan, book, executor, limits, points
         self.listener, self.watcher, self.suggest, self.settle, self.prunes = listener, watcher, suggest, settle, prunes
-        self.busy = 0.0
+        self._busy = 0.0
+        self._since: float | None = None
         self._futures: dict[Future[Outcome], tuple[Active, Job]] = {}
         self._queue: deque[tuple[Active, int]] = deque()
         self._signals = self._signal = 0
@@ -99,7 +100,7 @@ class Loop:
                 self.executor.wait(TICK)
                 self._collect()
                 self._look_after_others()
-                self.watcher.tick()
+                self.watcher.tick(self.use)
         return self.limits.stopped
 
     def _fill(self) -> None:
@@ -136,6 +137,7 @@ class Loop:
             ) from None
         if repeat == 0:
             self.watcher.started(active)
+        before = time.monotonic()
         active.waiting -= 1
         active.running += 1
         self.listener.trial_started(job)
@@ -143,7 +145,10 @@ class Loop:
         def report(value: float, step: int) -> bool:
             return self._report(active, value, step) if repeat == 0 else False
 
-        self._futures[self.executor.submit(job, report)] = (active, job)
+        future = self.executor.submit(job, report)
+        self._futures[future] = (active, job)
+        if self._since is None:  # the first process may have waited for imports
+            self._since = before if future.done() else time.monotonic()
 
     def _report(self, active: Active, value: float, step: int) -> bool:
         if len(self.plan.objectives) > 1:  # Optuna takes no reports then
@@ -158,7 +163,7 @@ class Loop:
             self._ended(active, job, future.result())
 
     def _ended(self, active: Active, job: Job, outcome: Outcome) -> None:
-        self.busy += outcome.seconds
+        self._busy += outcome.seconds
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason)
         self.listener.trial_ended(job, outcome)
@@ -199,6 +204,13 @@ class Loop:
             self.executor.stop(Status.INTERRUPTED, "the sweep was interrupted")
         if self._signals > 3:
             self.executor.close()
+
+    @property
+    def use(self) -> float | None:
+        """The share of the slots' time in which trials did their work; None before the first has ended."""
+        if self._since is None or not self._busy:
+            return None
+        return min(1.0, self._busy / (self.executor.slots * (time.monotonic() - self._since)))
 
     @property
     def exit_code(self) -> int:

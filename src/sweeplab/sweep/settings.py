@@ -10,7 +10,7 @@ class Settings:
 
     _target_: str = "hydra_plugins.sweeplab_sweeper.sweeper.SweeplabSweeper"
     _recursive_: bool = False
-    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "auto"}, {"pruner": "none"}])
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "auto"}, {"pruner": "none"}])
 
     # What is searched: values in Hydra's sweep grammar by key, and conditional ones under `when`.
     params: dict[str, Any] = field(default_factory=dict)

@@ -23,6 +23,8 @@ from sweeplab.runs.process import is_alive, this_process
 from sweeplab.runs.record import Status
 from sweeplab.sweep.job import Outcome
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # the sweep has words of its own
+
 JOURNAL = "study.journal"
 BEAT = 20.0  # seconds between two signs of life
 LEASE = 120.0  # seconds without one, after which a controller on another machine counts as lost
@@ -75,7 +77,6 @@ def open_study(storage: BaseStorage, name: str, directions: Sequence[StudyDirect
     Raises:
         UserError: it exists with other directions.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna.create_study(
         storage=storage,
         study_name=name,

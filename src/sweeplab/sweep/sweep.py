@@ -1,23 +1,19 @@
 """A sweep from its configuration to its last message."""
 
-import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from optuna.pruners import NopPruner
 
-from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
-from sweeplab.sweep.algorithms import build_pruner, build_sampler, default_sampler
-from sweeplab.sweep.check import check_plan, function
+from sweeplab.sweep.check import check_plan
 from sweeplab.sweep.console import Board, closing
 from sweeplab.sweep.contract import hold
 from sweeplab.sweep.executor import Executor
@@ -30,12 +26,9 @@ from sweeplab.sweep.lost import Lost
 from sweeplab.sweep.plan import Plan, make_plan
 from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import summarize, write_results
+from sweeplab.sweep.search import Search
 from sweeplab.sweep.slots import slots
-from sweeplab.sweep.study import Book, Points, Study, open_storage, open_study
-
-log = logging.getLogger(__name__)
-
-Suggest = Callable[[optuna.Trial], Mapping[str, Any]]
+from sweeplab.sweep.study import Book, Study, open_storage, open_study
 
 
 def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, arguments: list[str]) -> None:
@@ -48,7 +41,7 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
     with tempfile.TemporaryDirectory(prefix="sweeplab-") as snapshot:
         plan = make_plan(config, context, task, arguments, Path(snapshot))
         check_plan(plan)
-        search = _Search(plan)
+        search = Search(plan)
         if plan.settings.preview:
             sys.stdout.write(_preview(plan, search) + "\n")
             return
@@ -57,69 +50,9 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
         sys.exit(code)
 
 
-class _Search:
-    """How points are found: by walking a grid in order, or by a sampler; and until when."""
-
-    def __init__(self, plan: Plan) -> None:
-        settings, self._plan = plan.settings, plan
-        self._hook = (
-            function(settings.custom_search_space, "custom_search_space") if settings.custom_search_space else None
-        )
-        size = None if self._hook else plan.space.size(plan.known)
-        target = str((settings.sampler or {}).get("_target_") or "")
-        whole = target.endswith((".GridSampler", ".BruteForceSampler"))
-        if whole and size is None:
-            next(plan.space.grid(plan.known))  # says which parameter has no end
-        endless = settings.n_trials is None and settings.timeout is None
-        self.walks = not target and (endless or (size is not None and size <= (settings.n_trials or size)))
-        if endless and not self.walks and not whole:
-            raise UserError(f"hydra.sweeper.n_trials=... is missing: {target.rpartition('.')[2]} never ends by itself.")
-        if self.walks and self._hook:
-            raise UserError("hydra.sweeper.n_trials=... is missing: a custom_search_space has no end that is known.")
-        self.total = settings.n_trials
-        if size is not None and (whole or self.walks):
-            self.total = min(size, settings.n_trials or size)
-        self.pruner = build_pruner(settings.pruner, len(plan.objectives))
-        self.prunes = not isinstance(self.pruner, NopPruner)
-
-    def points(self) -> Points | None:
-        """Return the points of the grid in order, None where a sampler chooses them."""
-        space = self._plan.space
-        return (
-            Points(space.stored(point, self._plan.known) for point in space.grid(self._plan.known))
-            if self.walks
-            else None
-        )
-
-    def equip(self, study: optuna.Study) -> None:
-        """Give a study its sampler and pruner."""
-        settings, count = self._plan.settings, len(study.get_trials(deepcopy=False))
-        sampler = build_sampler(settings.sampler, self._plan.space, count)
-        study.sampler = sampler or default_sampler(settings.seed, count)
-        study.pruner = self.pruner
-
-    def first(self) -> list[Mapping[str, Any]]:
-        """Return the points to try first, in Optuna's terms."""
-        settings, space, known = self._plan.settings, self._plan.space, self._plan.known
-        given = [dict(point) for point in settings.enqueue]
-        if settings.enqueue_defaults:
-            given.insert(0, {p.key: known(p.key) for p in space.parameters if not p.conditions})
-        return [space.stored(point, known) for point in given]
-
-    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Draw a point."""
-        values = self._plan.space.suggest(trial, self._plan.known)
-        if self._hook:
-            before = set(trial.params)
-            self._hook(self._plan.frozen.config(self._plan.overrides(values)), trial)
-            values |= {name: value for name, value in trial.params.items() if name not in before}
-        return values
-
-
-def _run(plan: Plan, search: _Search, config: DictConfig) -> int:
+def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     """Run the sweep; return the exit code."""
     start = time.monotonic()
-    first = search.first()
     places = slots(plan.settings.n_jobs, plan.settings.jobs_per_gpu, plan.settings.gpus_per_job, search.total)
     storage, lock = open_storage(plan.settings.storage, plan.folder)
     study = open_study(storage, plan.name, [objective.direction for objective in plan.objectives])
@@ -131,7 +64,7 @@ def _run(plan: Plan, search: _Search, config: DictConfig) -> int:
     lost = Lost(plan, listeners)
     book.beat()
     found = book.recover(lost.settle)
-    book.enqueue(first)
+    book.enqueue(search.first)
     before = summarize(plan, book, search.total, "", None)
     listeners.sweep_started(plan)
     executor = _executor(plan, places)
@@ -139,13 +72,13 @@ def _run(plan: Plan, search: _Search, config: DictConfig) -> int:
     with Board(plan, len(places), before) as board:
         board.say(_greeting(plan, search, len(places), before.endings.total(), found, extended))
         loop = Loop(
-            plan, book, executor, limits, search.points(), listeners, board, search.suggest, lost.settle, search.prunes
+            plan, book, executor, limits, search.points, listeners, board, search.suggest, lost.settle, search.prunes
         )
         try:
             stopped = loop.run()
         finally:
             executor.close()
-        summary = summarize(plan, book, search.total, stopped, board.use)
+        summary = summarize(plan, book, search.total, stopped, loop.use)
         write_results(plan, summary)
         listeners.sweep_ended(plan, summary)
         board.say(closing(plan, summary, time.monotonic() - start))
@@ -186,7 +119,7 @@ def _leave_config(plan: Plan, config: DictConfig) -> None:
         write_text(path, OmegaConf.to_yaml(config))
 
 
-def _greeting(plan: Plan, search: _Search, slots: int, ended: int, found: int, extended: list[str]) -> str:
+def _greeting(plan: Plan, search: Search, slots: int, ended: int, found: int, extended: list[str]) -> str:
     total = "" if search.total is None else f" of {search.total}"
     words = f"{plan.name}: {ended}{total} trials are there, {slots} at a time, in {os.path.relpath(plan.folder)}"
     if found:
@@ -194,11 +127,11 @@ def _greeting(plan: Plan, search: _Search, slots: int, ended: int, found: int, e
     return words + (f"; extended: {'; '.join(extended)}" if extended else "")
 
 
-def _preview(plan: Plan, search: _Search) -> str:
+def _preview(plan: Plan, search: Search) -> str:
     study = Study(plan.name, _memory(plan))
     search.equip(study)
-    for point in search.first():
-        study.enqueue_trial(dict(point))
+    for point in search.first:
+        study.enqueue_trial(point)
     settings = plan.settings
     facts = {
         "n_trials": search.total or "no limit",
@@ -207,7 +140,7 @@ def _preview(plan: Plan, search: _Search) -> str:
         "sampler": "the grid in order" if search.walks else type(study.sampler).__name__,
         "pruner": type(study.pruner).__name__,
     }
-    return preview(plan, study, search.suggest, search.points(), facts)
+    return preview(plan, study, search.suggest, search.points, facts)
 
 
 def _memory(plan: Plan) -> optuna.storages.BaseStorage:

@@ -90,7 +90,8 @@ def _run(job: Job) -> Any:
 
 
 def _callbacks(config: DictConfig) -> Callbacks:
-    HydraConfig.instance().set_config(config)
+    if config.hydra.callbacks:
+        HydraConfig.instance().set_config(config)  # for ${hydra:...} in their arguments
     return Callbacks(config)
 
 

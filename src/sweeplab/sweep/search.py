@@ -1,0 +1,75 @@
+"""How a sweep finds its points: by walking a grid in order, or by a sampler; and how many it needs."""
+
+from typing import Any
+
+import optuna
+from optuna.pruners import NopPruner
+
+from sweeplab.errors import UserError
+from sweeplab.sweep.algorithms import build_pruner, build_sampler, default_sampler
+from sweeplab.sweep.check import function
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.study import Points
+
+
+class Search:
+    """The way through a plan's space; `total` is how many trials make it complete, None without an end.
+
+    Raises:
+        UserError: there is no end, or no such sampler or pruner.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        settings, self._plan = plan.settings, plan
+        hook = settings.custom_search_space
+        self._hook = function(hook, "custom_search_space") if hook else None
+        target = str((settings.sampler or {}).get("_target_") or "")
+        exhaustive = target.endswith((".GridSampler", ".BruteForceSampler"))
+        size = None if self._hook else plan.space.size(plan.known)
+        endless = settings.n_trials is None and settings.timeout is None
+        self.walks = not target and (endless or (size is not None and size <= (settings.n_trials or size)))
+        self.points = self._walk() if self.walks else None
+        if exhaustive and size is None:
+            plan.space.grid(plan.known)  # says which parameter has no end
+        if endless and not self.walks and not exhaustive:
+            name = target.rpartition(".")[2]
+            raise UserError(f"{name} never ends by itself; give a budget, as in hydra.sweeper.n_trials=50.")
+        self.total = settings.n_trials
+        if size is not None and (exhaustive or self.walks):
+            self.total = min(size, settings.n_trials or size)
+        self._pruner = build_pruner(settings.pruner, len(plan.objectives))
+        self.prunes = not isinstance(self._pruner, NopPruner)
+        self.first = self._enqueued()
+        build_sampler(settings.sampler, plan.space, 0)  # so that what is wrong with it is said before a study is made
+
+    def equip(self, study: optuna.Study) -> None:
+        """Give a study its sampler and pruner."""
+        settings, count = self._plan.settings, len(study.get_trials(deepcopy=False))
+        sampler = build_sampler(settings.sampler, self._plan.space, count)
+        study.sampler = sampler or default_sampler(settings.seed, count)
+        study.pruner = self._pruner
+
+    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Draw a point."""
+        values = self._plan.space.suggest(trial, self._plan.known)
+        if self._hook:
+            before = set(trial.params)
+            self._hook(self._plan.frozen.config(self._plan.overrides(values)), trial)
+            values |= {name: value for name, value in trial.params.items() if name not in before}
+        return values
+
+    def _walk(self) -> Points:
+        if self._hook:
+            raise UserError("a custom_search_space has no end that is known; give a budget: hydra.sweeper.n_trials=50.")
+        space, known = self._plan.space, self._plan.known
+        return Points(space.stored(point, known) for point in space.grid(known))
+
+    def _enqueued(self) -> list[dict[str, Any]]:
+        """Return the points to try first, in Optuna's terms."""
+        settings, space, known = self._plan.settings, self._plan.space, self._plan.known
+        given = [dict(point) for point in settings.enqueue]
+        if settings.enqueue_defaults:
+            defaults = {parameter.key: known(parameter.key) for parameter in space.active({}, known)}
+            active = space.active(defaults, known)
+            given.insert(0, {parameter.key: known(parameter.key) for parameter in active})
+        return [space.stored(point, known) for point in given]

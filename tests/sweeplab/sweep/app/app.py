@@ -1,0 +1,88 @@
+"""A task with no torch in it, that ends in every way a trial can end."""
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from sweeplab.sweep.trial import TrialPruned, current
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def app(config: DictConfig) -> Any:
+    trial = current()
+    print(f"x={config.x}")
+    for step in range(1, config.steps + 1):
+        time.sleep(config.sleep)
+        if trial is not None and trial.report(config.x + step / 1000, step):
+            raise TrialPruned
+    if trial is not None and config.limit is not None:
+        trial.constrain("x", config.x - config.limit)
+    end(config)
+    if config.objectives == 2:
+        return config.x, -config.x
+    return float(config.x) + config.opt.lr + config.seed
+
+
+def end(config: DictConfig) -> None:
+    """End in the way that was asked for, if it is another than returning."""
+    how = config.how if config.only is None or config.only == config.x else "returns"
+    if how == "once" and not Path(config.mark).exists():
+        Path(config.mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "raises":
+        raise RuntimeError("no good")
+    elif how == "sigkill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "segfault":
+        ctypes.string_at(0)
+    elif how == "exits":
+        os._exit(3)
+    elif how == "leaves":
+        sys.exit(3)
+    elif how == "memory":
+        resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+        bytearray(2**31)
+    elif how == "hangs":
+        time.sleep(1000)
+    elif how == "hangs deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(1000)
+    elif how == "leaves children":
+        subprocess.Popen(["sleep", "1000"])
+
+
+def nothing(config: DictConfig) -> None:
+    """Return no objective."""
+
+
+def not_a_number(config: DictConfig) -> float:
+    return float("nan")
+
+
+def infinite(config: DictConfig) -> float:
+    return float("inf")
+
+
+def records(config: DictConfig) -> float:
+    """Keep a `run.json`, and do what `app` does."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from sweeplab.runs import record
+
+    with record.recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None)):
+        value = app.__wrapped__(config)
+        assert isinstance(value, float)
+        return value
+
+
+if __name__ == "__main__":
+    app()

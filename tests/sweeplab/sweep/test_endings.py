@@ -1,0 +1,109 @@
+"""The table of endings: a real cause each, and what Optuna, the run's record and the shell say of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sweeplab.sweep import local
+from tests.sweeplab.sweep.app import app
+from tests.sweeplab.sweep.conftest import Sweep, processes_in, states, trials
+
+
+def ended(folder: Path) -> str:
+    return str(json.loads((folder / "run.json").read_text())["status"])
+
+
+def test_a_trial_that_returns_is_complete_with_its_value(sweep: Sweep) -> None:
+    assert sweep("x=3", task=app.records) == 0
+    (trial,) = trials()
+    assert (trial.state.name, trial.value, trial.user_attrs["ending"]) == ("COMPLETE", 3.0, "complete")
+    assert ended(Path("multirun/study/0")) == "complete"
+
+
+def test_a_trial_that_raises_fails_with_its_reason_and_is_not_tried_again(sweep: Sweep) -> None:
+    assert sweep("x=1,2", "how=raises", "only=1", task=app.records) == 0
+    failed, good = trials()
+    assert (failed.state.name, good.state.name) == ("FAIL", "COMPLETE")
+    assert failed.user_attrs["reason"] == "RuntimeError: no good"
+    assert ended(Path("multirun/study/0")) == "failed"
+    assert "RuntimeError: no good" in Path("multirun/study/0/output.log").read_text()
+
+
+@pytest.mark.parametrize("task", [app.nothing, app.not_a_number, app.infinite])
+def test_a_trial_without_a_finite_objective_fails(sweep: Sweep, task: object) -> None:
+    assert sweep("x=1", task=task) == 1
+    (trial,) = trials()
+    assert trial.state.name == "FAIL"
+    assert "objective" in trial.user_attrs["reason"]
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("sigkill", "signal SIGKILL"),
+        ("segfault", "signal SIGSEGV"),
+        ("exits", "the process left with exit code 3"),
+    ],
+)
+def test_a_killed_trial_is_queued_again_as_often_as_retries_allow(sweep: Sweep, how: str, reason: str) -> None:
+    assert sweep("x=1,2", f"how={how}", "only=1", "hydra.sweeper.retries=2", task=app.records) == 0
+    killed = [trial for trial in trials() if trial.params["x"] == 1]
+    assert [trial.state.name for trial in killed] == ["FAIL"] * 3
+    assert [trial.user_attrs["ending"] for trial in killed] == ["killed"] * 3
+    assert all(trial.user_attrs["reason"].startswith(reason) for trial in killed)
+    assert {ended(Path(f"multirun/study/{trial.number}")) for trial in killed} == {"killed"}
+
+
+def test_a_trial_that_was_killed_once_comes_to_its_value(sweep: Sweep) -> None:
+    assert sweep("x=1,2", "how=once", "mark=${hydra:runtime.cwd}/mark", "hydra.sweeper.n_jobs=1") == 0
+    assert states() == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert sorted(trial.value for trial in trials()[1:] if trial.value) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(("how", "reason"), [("leaves", "sys.exit(3)"), ("memory", "MemoryError")])
+def test_a_trial_that_gives_up_by_itself_fails(sweep: Sweep, how: str, reason: str) -> None:
+    assert sweep("x=1", f"how='{how}'") == 1
+    (trial,) = trials()
+    assert (trial.state.name, trial.user_attrs["ending"]) == ("FAIL", "failed")
+    assert reason in trial.user_attrs["reason"]
+
+
+@pytest.mark.parametrize("how", ["hangs", "hangs deaf"])
+def test_a_trial_over_its_time_is_ended_and_not_tried_again(
+    sweep: Sweep, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "GRACE", 0.5)
+    assert sweep("x=1,2", f"how='{how}'", "only=1", "hydra.sweeper.trial_timeout=2", task=app.records) == 0
+    late, good = trials()
+    assert (late.state.name, good.state.name) == ("FAIL", "COMPLETE")
+    assert (late.user_attrs["ending"], late.user_attrs["reason"]) == ("timeout", "over the time limit of 2 s")
+    assert ended(Path("multirun/study/0")) == "timeout"
+
+
+def test_a_pruned_trial_keeps_its_last_value_and_is_no_failure(sweep: Sweep) -> None:
+    prune = ("hydra/sweeper/pruner=threshold", "hydra.sweeper.pruner.upper=2.0025")
+    assert sweep("x=1,2", "steps=5", *prune, task=app.records) == 0
+    good, pruned = trials()
+    assert (good.state.name, pruned.state.name) == ("COMPLETE", "PRUNED")
+    assert pruned.intermediate_values == {1: 2.001, 2: 2.002, 3: 2.003}
+    assert pruned.value == 2.003
+    assert ended(Path("multirun/study/1")) == "pruned"
+
+
+def test_nothing_of_a_trial_outlives_it(sweep: Sweep, folder: Path) -> None:
+    assert sweep("x=1", "how='leaves children'") == 0
+    assert not [line for line in processes_in(folder) if "sleep 1000" in line]
+
+
+def test_all_ways_to_end_count_as_one_trial_each(sweep: Sweep) -> None:
+    assert sweep("how=returns,raises,sigkill,exits,segfault", "x=1") == 0
+    counted = [trial for trial in trials() if not trial.user_attrs.get("queued again")]
+    assert sorted(trial.user_attrs["ending"] for trial in counted) == [
+        "complete",
+        "failed",
+        "killed",
+        "killed",
+        "killed",
+    ]
+    assert len(trials()) == 8
