@@ -54,6 +54,17 @@ FILES = {
         hydra: {verbose: [frozen]}
     """,
 }
+CONF = ROOT / "conf"
+
+
+def choices() -> Iterator[str]:
+    """Every file of this project's configuration, as the override that chooses it."""
+    for path in sorted(CONF.glob("*/**/*.yaml")):
+        first, *rest = path.relative_to(CONF).with_suffix("").parts
+        if first == "hydra":
+            yield f"{'/'.join([first, *rest[:-1]])}={rest[-1]}"
+        elif first != "local":  # the user's own, which differs from one checkout to the next
+            yield f"{first}={'/'.join(rest)}"
 
 
 @dataclass
@@ -141,7 +152,8 @@ def resolved(config: DictConfig) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _no_job() -> Iterator[None]:
+def folder() -> Iterator[None]:
+    """Instead of a folder of each test's own: a sweep here serves many tests."""
     yield
     HydraConfig.instance().cfg = None
 
@@ -154,7 +166,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
-    return begin(ROOT / "conf", tmp_path_factory.mktemp("project"), name="train")
+    return begin(CONF, tmp_path_factory.mktemp("project"), name="train")
 
 
 @pytest.mark.parametrize(
@@ -261,16 +273,19 @@ def test_a_trial_is_as_strict_as_hydra_makes_it(small: Sweep) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "path",
-    sorted(path for path in (ROOT / "conf").glob("*/**/*.yaml") if "local" not in path.parts),
-    ids=lambda p: p.stem,
-)
-def test_every_choice_of_this_project_gives_what_hydra_gives(project: Sweep, path: Path) -> None:
-    group, choice = path.relative_to(ROOT / "conf").with_suffix("").as_posix().split("/", 1)
-    package = [] if "@package _global_" in path.read_text() else [group]
-    key = ".".join([*package, *first_key(OmegaConf.to_container(OmegaConf.load(path)))])
-    config = project.check(f"{group}={choice}", f"++{key}=17")
+@pytest.mark.parametrize("choice", list(choices()))
+def test_every_choice_of_this_project_gives_what_hydra_gives(project: Sweep, tmp_path: Path, choice: str) -> None:
+    group, _, name = choice.partition("=")
+    if group == "sweep":  # chosen before a sweep begins, and so are Hydra's own
+        begin(CONF, tmp_path, choice, name="train").check("seed=17")
+        return
+    if group.startswith("hydra/"):
+        begin(CONF, tmp_path, name="train", hydra=(choice,)).check("seed=17")
+        return
+    text = (CONF / group / f"{name}.yaml").read_text()
+    package = [] if "@package _global_" in text else [group]
+    key = ".".join([*package, *first_key(OmegaConf.to_container(OmegaConf.create(text)))])
+    config = project.check(choice, f"++{key}=17")
     assert OmegaConf.select(config, key) == 17
 
 
