@@ -16,11 +16,13 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from sweeplab.errors import UserError, did_you_mean
+from sweeplab.sweep.trial import current
 
 log = logging.getLogger(__name__)
 
 X_AXIS = "trainer/global_step"
 WATCHABLE = ("all", "gradients", "parameters")
+NAMELESS = {"group": None, "name": None, "job_type": "train"}  # as conf/logger/wandb.yaml has it
 REACHABLE_WITHIN = 3.0  # seconds; a server that answers more slowly than this would hold every step up
 
 
@@ -61,7 +63,7 @@ class WandbRun(WandbLogger):
                 # What a killed process did not flush is lost; the default flushes every 15 seconds.
                 x_transaction_log_flush_interval=2.0,
             ),
-            **init,
+            **_of_the_trial(init),
         )
         # Lightning still passes it; W&B answers with a warning.
         del self._wandb_init["anonymous"]
@@ -99,9 +101,11 @@ class WandbRun(WandbLogger):
         return {"wandb": where}
 
     @rank_zero_only
-    def conclude(self, summary: Mapping[str, Any]) -> None:
-        """Add plain numbers to the run's summary."""
+    def conclude(self, summary: Mapping[str, Any], tags: Sequence[str] = ()) -> None:
+        """Add plain numbers to the run's summary, and tags to its tags."""
         self.experiment.summary.update(dict(summary))
+        if tags:
+            self.experiment.tags += tuple(tags)
 
     @rank_zero_only
     def end(self, exit_code: int) -> None:
@@ -111,6 +115,15 @@ class WandbRun(WandbLogger):
             self._experiment = None
             if self._data_dir is None:
                 os.environ.pop("WANDB_DATA_DIR", None)
+
+
+def _of_the_trial(init: Mapping[str, Any]) -> dict[str, Any]:
+    """Say which trial the run belongs to, if any, wherever the user has not chosen something himself."""
+    trial = current()
+    if trial is None:
+        return dict(init)
+    ours = {"group": trial.study, "name": f"#{trial.number}", "job_type": "trial"}
+    return {**init, **{key: ours[key] for key, default in NAMELESS.items() if init.get(key) in (None, default)}}
 
 
 def pick_mode(offline: bool | None) -> Literal["online", "offline", "disabled"]:
