@@ -20,7 +20,7 @@ CONF = Path(__file__).parent / "conf"
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def train(config: DictConfig) -> float:
+def train(config: DictConfig) -> float | list[float]:
     """Run one training; return the best value of its objective."""
     from lab.train import run
 

@@ -20,12 +20,14 @@ from sweeplab.errors import UserError
 from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
 from sweeplab.runs.process import rank
-from sweeplab.runs.record import Record, recorded
+from sweeplab.runs.record import Record, TrialPruned, recorded
 from sweeplab.runs.resume import LAST, check_resumable
+from sweeplab.sweep.trial import current
 from sweeplab.tracking.ending import OwnsRun, ended
 from sweeplab.training.build import build
 from sweeplab.training.lean import skip_idle_hooks
 from sweeplab.training.objective import BestObjective, Objective
+from sweeplab.training.pruning import Pruning
 from sweeplab.training.quiet import quiet
 from sweeplab.training.resume import GeneratorStates
 
@@ -34,13 +36,30 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Result:
-    """What a training came to: the best objective, the metrics of that moment, the last ones, the best checkpoint."""
+    """What a training came to: the best objective, the metrics of that moment, the last ones, the best checkpoint.
+
+    `also` are the values of the further objectives.
+    """
 
     objective: float
+    also: list[float]
     epoch: int | None
     best: dict[str, float]
     metrics: dict[str, float]
     checkpoint: str | None
+
+    @property
+    def value(self) -> float | list[float]:
+        """What a sweep is told: the objective, or a list of all where there are further ones."""
+        return [self.objective, *self.also] if self.also else self.objective
+
+
+class Pruned(TrialPruned):
+    """A trial was stopped because others do better; `result` is what it came to until then."""
+
+    def __init__(self, when: str, result: Result) -> None:
+        super().__init__(f"{when}; best {result.objective:.4g}")
+        self.result = result
 
 
 def train(
@@ -59,6 +78,7 @@ def train(
 
     Raises:
         UserError: the objective was never a finite number.
+        TrialPruned: the study stopped the trial, by a `Pruning` callback.
     """
     best = BestObjective(objective)
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
@@ -68,33 +88,43 @@ def train(
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     else:
         trainer.fit(model, data["train"], data["val"], ckpt_path=checkpoint, weights_only=True)
-    value = best.result()
+    value, *also = best.result()
     metrics = {name: float(metric) for name, metric in trainer.callback_metrics.items()}
     path = _best_checkpoint(trainer, objective)
+    result = Result(value, also, best.epoch, best.metrics, metrics, path)
+    for callback in callbacks:
+        if isinstance(callback, Pruning) and callback.pruned:
+            raise Pruned(callback.pruned, result)
     if test:
         source: Any = {"datamodule": data} if isinstance(data, LightningDataModule) else {"dataloaders": data["test"]}
         trainer.test(model, **source, ckpt_path=path, weights_only=True)
-        metrics |= {name: float(metric) for name, metric in trainer.callback_metrics.items()}
-    return Result(value, best.epoch, best.metrics, metrics, path)
+        result.metrics |= {name: float(metric) for name, metric in trainer.callback_metrics.items()}
+    return result
 
 
-def run(config: DictConfig) -> float:
+def run(config: DictConfig) -> float | list[float]:
     """Train as the configuration says, in `config.folder`; return the best value of the objective.
+
+    With `objective.also` it is a list: behind it the values of the further objectives at that moment.
 
     Raises:
         UserError: the folder already holds a run, or the configuration cannot work.
+        TrialPruned: the study stopped the trial.
     """
     if config.seed is None:
         config.seed = int(os.environ["PL_GLOBAL_SEED"]) if rank() > 0 else torch.seed() % 2**32
     if rank() > 0:
-        return _train(config, None, None).objective
+        return _join(config, None)
     folder = Path(config.folder)
     record = run_record.begin(folder, _overrides(), config.seed)
+    if trial := current():
+        about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat, "params": dict(trial.params)}
+        record.update(trial=about)
     run_config.save(config, folder)
     return _recorded(config, record, None)
 
 
-def resume(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> float:
+def resume(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> float | list[float]:
     """Go on with the run in `folder` where it stopped; overrides may, say, raise `trainer.max_epochs`.
 
     Raises:
@@ -102,7 +132,7 @@ def resume(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None
     """
     folder = folder.resolve()
     if rank() > 0:
-        return _train(run_config.load(folder, overrides, conf), None, folder / LAST).objective
+        return _join(run_config.load(folder, overrides, conf), folder / LAST)
     config = check_resumable(folder, overrides, conf)
     check(config)
     _check_length(config, overrides)
@@ -117,16 +147,27 @@ def _check_length(config: DictConfig, overrides: Sequence[str]) -> None:
         raise UserError(f"{longer[0]}: the learning rate was laid out for the first length; start a new run.")
 
 
-def _recorded(config: DictConfig, record: Record, checkpoint: Path | None) -> float:
+def _join(config: DictConfig, checkpoint: Path | None) -> float | list[float]:
+    """Train beside the first process, which alone says how it ended."""
+    try:
+        return _train(config, None, checkpoint).value
+    except Pruned as pruned:
+        return pruned.result.value
+
+
+def _recorded(config: DictConfig, record: Record, checkpoint: Path | None) -> float | list[float]:
     try:
         with recorded(record), quiet():
             result = _train(config, record, checkpoint)
+    except Pruned as pruned:
+        log.info("%s", pruned)
+        raise
     except (KeyboardInterrupt, SystemExit):
         if (record.folder / LAST).is_file():
             log.warning("Stopped. To go on: python train.py resume=%s", _short(record.folder))
         raise
     _say(result, config.objective.metric, record.folder)
-    return result.objective
+    return result.value
 
 
 def _train(config: DictConfig, record: Record | None, checkpoint: Path | None) -> Result:
@@ -139,11 +180,14 @@ def _train(config: DictConfig, record: Record | None, checkpoint: Path | None) -
     with ended(loggers):
         trainer = assemble_trainer(config, loggers)
         _begin(loggers, config, model, record)
-        objective = Objective(config.objective.metric, config.objective.mode)
+        objective = Objective.of(run_config.resolved(config.objective))
         try:
             result = train(model, data, trainer, objective, test=config.test, checkpoint=checkpoint)
         except MisconfigurationException as error:
             raise UserError(" ".join(str(error).split())) from error
+        except Pruned as pruned:
+            _conclude(loggers, pruned.result, objective, record, pruned=True)
+            raise
         _conclude(loggers, result, objective, record)
     return result
 
@@ -157,20 +201,31 @@ def _begin(loggers: Sequence[Logger], config: DictConfig, model: LightningModule
             record.update(**logger.begin(plain, model))
 
 
-def _conclude(loggers: Sequence[Logger], result: Result, objective: Objective, record: Record | None) -> None:
+def _conclude(
+    loggers: Sequence[Logger], result: Result, objective: Objective, record: Record | None, pruned: bool = False
+) -> None:
     if record is None:
         return
+    also = [
+        {"metric": further.metric, "mode": further.mode, "value": value}
+        for further, value in zip(objective.also, result.also, strict=True)
+    ]
+    summary: dict[str, Any] = {"objective": result.objective}
+    summary |= {f"objective/{further['metric']}": further["value"] for further in also}
+    summary |= {f"best/{name}": value for name, value in result.best.items() if name.startswith("val/")}
+    if pruned:
+        summary["pruned"] = True
     for logger in loggers:
         if isinstance(logger, OwnsRun):
-            best = {f"best/{name}": value for name, value in result.best.items() if name.startswith("val/")}
-            logger.conclude({"objective": result.objective, **best})
+            logger.conclude(summary, tags=["pruned"] if pruned else [])
     record.update(
         objective={
             "metric": objective.metric,
             "mode": objective.mode,
             "value": result.objective,
             "epoch": result.epoch,
-        },
+        }
+        | ({"also": also} if also else {}),
         best=result.best,
         metrics=result.metrics,
         checkpoint=result.checkpoint and os.path.relpath(result.checkpoint, record.folder),

@@ -1,4 +1,5 @@
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ from lightning.pytorch import LightningModule
 
 from lab.train import resume, run
 from sweeplab.errors import UserError
-from sweeplab.runs.record import read
+from sweeplab.runs.record import TrialPruned, read
+from sweeplab.sweep.trial import Trial, enter
 from sweeplab.tracking.ending import ended
 from sweeplab.tracking.wandb_run import WandbRun, pick_mode
 from tests.conftest import Compose
@@ -46,6 +48,56 @@ def test_a_training_that_fails_is_a_failed_run(configured: Compose) -> None:
         run(config)
     told = summary(only_run(Path(config.folder)))
     assert (told["state"], told["exit_code"]) == ("failed", 1)
+
+
+@pytest.fixture
+def trial() -> Iterator[None]:
+    """Make this process that of a trial which is pruned behind its first epoch."""
+    enter(Trial("digits", 12, {}, prunes=True, _report=lambda value, step: step == 1))
+    yield
+    enter(None)
+
+
+@pytest.mark.usefixtures("trial")
+def test_a_pruned_training_is_a_finished_run_that_says_so(configured: Compose) -> None:
+    config = configured(*TINY, "logger.wandb.tags=[mine]")
+    with pytest.raises(TrialPruned):
+        run(config)
+    told = summary(only_run(Path(config.folder)))
+    facts = read(Path(config.folder))
+    assert (told["state"], told["exit_code"]) == ("finished", 0)
+    assert told["tags"] == ["mine", "pruned"]
+    assert told["summary"]["pruned"] is True
+    assert told["summary"]["objective"] == pytest.approx(facts["objective"]["value"])
+    assert told["summary"]["best/val/acc"] == pytest.approx(facts["best"]["val/acc"])
+
+
+@pytest.mark.usefixtures("trial")
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ([], ("digits", "#12", "trial")),
+        (["logger.wandb.group=g", "logger.wandb.name=n", "logger.wandb.job_type=j"], ("g", "n", "j")),
+    ],
+    ids=["by itself", "by the user"],
+)
+def test_the_run_of_a_trial_is_named_after_it(
+    configured: Compose, more: list[str], named: tuple[str, str, str]
+) -> None:
+    config = configured(*TINY, *more)
+    with pytest.raises(TrialPruned):
+        run(config)
+    (first, *_) = records(only_run(Path(config.folder)), "run")
+    assert (first["run_group"], first["display_name"], first["job_type"]) == named
+
+
+def test_further_objectives_are_numbers_of_the_summary(configured: Compose) -> None:
+    config = configured(*TINY, "objective.also=[{metric: val/loss, mode: min}, {metric: model/parameters, mode: min}]")
+    objective, loss, parameters = run(config)  # type: ignore[misc]  # several objectives are a list
+    told = summary(only_run(Path(config.folder)))["summary"]
+    assert told["objective"] == pytest.approx(objective)
+    assert told["objective/val/loss"] == pytest.approx(loss)
+    assert told["objective/model/parameters"] == parameters == 650
 
 
 def test_an_interrupted_training_is_a_failed_run_and_its_id_is_taken_up_again(configured: Compose) -> None:
