@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeplab.errors import UserError, did_you_mean
@@ -29,11 +29,17 @@ class Check(Callback):
             _check_or_exit(config, Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check what all runs have in common, and that their folders are free."""
+        """Check what all runs have in common, and that their folders are free where nobody goes on with a sweep."""
         _check_or_exit(config)
+        if config.hydra.sweeper._target_.rpartition(".")[2] != "BasicSweeper":
+            return
         taken = sorted(Path(config.hydra.sweep.dir).glob("*/run.json"))
         if taken:
             sys.exit(f"Error: {taken[0].parent} already holds a run; leave hydra.sweep.dir away to get a new folder.")
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check the configuration of one run: each run of a sweep has its own."""
+        _check_or_exit(config)
 
 
 def _check_or_exit(config: DictConfig, folder: Path | None = None) -> None:
@@ -115,13 +121,24 @@ def _check_objective(config: DictConfig) -> None:
         raise UserError(
             f"objective={config.objective} is no metric and mode; write objective.metric={config.objective}."
         )
-    metric, mode = config.objective.metric, config.objective.mode
-    if metric not in metrics(config):
+    _check_judge(config.objective, "objective", metrics(config))
+    also = config.objective.get("also", ListConfig([]))
+    if not isinstance(also, ListConfig):
+        raise UserError(f"objective.also={also} is no list; write objective.also=[{{metric: val/loss, mode: min}}].")
+    for number, further in enumerate(also):
+        if not isinstance(further, DictConfig) or set(further) != {"metric", "mode"}:
+            raise UserError(f"objective.also[{number}]={further} must have a metric and a mode, and nothing else.")
+        _check_judge(further, f"objective.also[{number}]", [*metrics(config), "model/parameters"])
+
+
+def _check_judge(objective: DictConfig, place: str, choices: Sequence[str]) -> None:
+    metric, mode = objective.metric, objective.mode
+    if metric not in choices:
         raise UserError(
-            f"objective.metric={metric} is not a metric of the validation{did_you_mean(str(metric), metrics(config))}"
+            f"{place}.metric={metric} is not a metric of the validation{did_you_mean(str(metric), choices)}"
         )
     if mode not in ("min", "max"):
-        raise UserError(f"objective.mode={mode} is not known; write min or max.")
+        raise UserError(f"{place}.mode={mode} is not known; write min or max.")
 
 
 def _check_data(config: DictConfig) -> None:

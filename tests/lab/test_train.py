@@ -79,7 +79,9 @@ def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("name", ["best", "last", "early_stopping", "learning_rate", "samples", "progress", "summary"])
+@pytest.mark.parametrize(
+    "name", ["best", "last", "early_stopping", "learning_rate", "samples", "pruning", "progress", "summary"]
+)
 def test_each_callback_can_be_switched_off(configured: Compose, name: str) -> None:
     config = configured("trainer.max_epochs=1")
     config.callbacks[name] = None
@@ -163,6 +165,13 @@ def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> Non
         "objective.metric=val/ac": "did you mean 'val/acc'",
         "objective.metric=test/acc": "not a metric of the validation",
         "objective.mode=up": "write min or max",
+        "objective.also=[{metric: val/los, mode: min}]": r"also\[0\].metric=val/los .* did you mean 'val/loss'",
+        "objective.also=[{metric: parameters, mode: min}]": "did you mean 'model/parameters'",
+        "objective.also=[{metric: val/f1, mode: min}]": "there is val/loss, val/acc, model/parameters",
+        "objective.also=[{metric: val/loss, mode: down}]": r"also\[0\].mode=down is not known; write min or max",
+        "objective.also=[{metric: val/loss}]": "must have a metric and a mode",
+        "objective.also=[val/loss]": "must have a metric and a mode",
+        "objective.also=val/loss": "is no list; write objective.also=",
         "seed=-1": "whole number",
         "+logger.mine={name: x}": "logger.mine has no _target_",
         "data=npz": "data.path has no value",

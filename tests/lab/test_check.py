@@ -1,0 +1,50 @@
+"""What Hydra asks the check, and when."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, read_write
+
+from lab.check import Check
+from tests.conftest import ROOT, Command
+
+
+@pytest.fixture
+def composed() -> Iterator[Callable[..., DictConfig]]:
+    """Compose the configuration with Hydra's part in it, and leave no trace in Hydra."""
+    before = HydraConfig.instance().cfg
+
+    def compose_all(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            return compose("train", ["hydra/sweeper=basic", *overrides], return_hydra_config=True)
+
+    yield compose_all
+    HydraConfig.instance().cfg = before
+
+
+def test_each_run_of_a_sweep_is_checked_before_it_begins(command: Command, tmp_path: Path) -> None:
+    done = command("train.py", "-m", "hydra/sweeper=basic", "hydra.sweep.dir=sweep", "seed=-1,-2", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: seed=-1 must be a whole number")
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.glob("sweep/*/run.json"))
+
+
+def test_a_job_that_cannot_work_ends_the_program(composed: Callable[..., DictConfig]) -> None:
+    Check().on_job_start(composed(), task_function=None)
+    with pytest.raises(SystemExit, match=r"Error: objective.metric=val/ac .* did you mean 'val/acc'"):
+        Check().on_job_start(composed("objective.metric=val/ac"), task_function=None)
+
+
+def test_only_hydras_own_sweeper_needs_a_new_folder(composed: Callable[..., DictConfig], tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "run.json").touch()
+    config = composed(f"hydra.sweep.dir={tmp_path}")
+    with pytest.raises(SystemExit, match="already holds a run"):
+        Check().on_multirun_start(config)
+    with read_write(config.hydra):
+        config.hydra.sweeper._target_ = "hydra_plugins.sweeplab_sweeper.sweeper.SweeplabSweeper"
+    Check().on_multirun_start(config)
