@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,8 +83,11 @@ def build(config: Mapping[str, Any], where: str) -> Any:
             if key not in known:
                 raise UserError(f"{where}: {kind.__name__} takes no '{key}'{did_you_mean(key, known)}")
     try:
-        return kind(**arguments)
-    except (TypeError, ValueError) as error:
+        with warnings.catch_warnings():
+            # Whoever names an experimental class has decided for it.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return kind(**arguments)
+    except (TypeError, ValueError, ImportError) as error:
         raise UserError(f"{where}: {kind.__name__} says: {' '.join(str(error).split())}") from error
 
 

@@ -13,7 +13,7 @@ import optuna
 from filelock import FileLock
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -50,15 +50,19 @@ def open_storage(url: str | None, folder: Path) -> tuple[BaseStorage, contextlib
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / JOURNAL
         return JournalStorage(JournalFileBackend(str(path))), FileLock(f"{path}.ask")
+    lock = _lock(url)
     try:
-        storage = _connect(url)
+        with lock:  # two that make the same tables at once fail
+            return _connect(url), lock
     except Exception as error:
         raise UserError(f"hydra.sweeper.storage={url} cannot be opened: {_first_line(error)}") from error
-    if isinstance(storage, optuna.storages._CachedStorage) and isinstance(storage._backend, RDBStorage):
-        engine = storage._backend.engine.url
-        if engine.drivername.startswith("sqlite") and engine.database and engine.database != ":memory:":
-            return storage, FileLock(f"{engine.database}.ask")
-    return storage, contextlib.nullcontext()
+
+
+def _lock(url: str) -> contextlib.AbstractContextManager[Any]:
+    kind, _, path = url.partition("://")
+    if kind.startswith("sqlite") and path.lstrip("/"):
+        return FileLock(f"{path.removeprefix('/').partition('?')[0]}.ask")
+    return contextlib.nullcontext()
 
 
 def _connect(url: str) -> BaseStorage:

@@ -96,11 +96,11 @@ def states(study: str = "study", storage: str | None = None) -> list[str]:
 
 
 def processes_in(folder: Path) -> list[str]:
-    """Return the command lines of the processes that work in a folder."""
+    """Return the command lines of the processes that work in a folder, besides the tests' own."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(folder):
+            if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(folder):
                 found.append(" ".join(process.cmdline()))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -1,6 +1,7 @@
 """A task with no torch in it, that ends in every way a trial can end."""
 
 import ctypes
+import json
 import os
 import resource
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import optuna
 from omegaconf import DictConfig
 
 from sweeplab.sweep.trial import TrialPruned, current
@@ -19,7 +21,7 @@ from sweeplab.sweep.trial import TrialPruned, current
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def app(config: DictConfig) -> Any:
     trial = current()
-    print(f"x={config.x}")
+    print(f"this is x={config.x}")
     for step in range(1, config.steps + 1):
         time.sleep(config.sleep)
         if trial is not None and trial.report(config.x + step / 1000, step):
@@ -82,6 +84,39 @@ def records(config: DictConfig) -> float:
         value = app.__wrapped__(config)
         assert isinstance(value, float)
         return value
+
+
+def tells(config: DictConfig) -> float:
+    """Write down what the process of a trial looks like."""
+    from hydra.core.hydra_config import HydraConfig
+
+    trial = current()
+    assert trial is not None
+    told = {
+        "study": trial.study,
+        "number": trial.number,
+        "params": dict(trial.params),
+        "argv": sys.argv,
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
+    Path(HydraConfig.get().runtime.output_dir, "told.json").write_text(json.dumps(told, default=str))
+    return 0.0
+
+
+def suggests(config: DictConfig, trial: optuna.Trial) -> None:
+    """Keep the learning rate below x."""
+    trial.suggest_float("opt.lr", 0.0, config.x)
+
+
+spoilt = 0
+
+
+def spoils(config: DictConfig) -> float:
+    """Return how often this process has run a task before."""
+    global spoilt
+    spoilt += 1
+    return spoilt - 1.0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,162 @@
+"""Sweeps that are stopped by signals, as a program sees them, and what the same command does next."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.sweeplab.sweep.conftest import Start, output, processes_in, states, trials
+
+SEARCH = ("x=interval(0,1)", "steps=3", "sleep=0.1", "hydra.sweeper.n_trials=12")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def folders() -> int:
+    return len(list(Path("multirun/study").glob("[0-9]*")))
+
+
+def counted() -> int:
+    return sum(not trial.user_attrs.get("queued again") for trial in trials())
+
+
+def assert_whole(folder: Path) -> None:
+    """Twelve trials count, none runs, none was lost: who was queued again has a successor with the same parameters."""
+    assert counted() == 12
+    assert "RUNNING" not in states()
+    assert "WAITING" not in states()
+    successors = {trial.user_attrs["again"]: trial for trial in trials() if "again" in trial.user_attrs}
+    for trial in trials():
+        if trial.user_attrs.get("queued again") and trial.params:
+            assert successors[trial.number].params == trial.params
+    wait_until(lambda: not processes_in(folder), 10)
+
+
+def test_ctrl_c_lets_running_trials_end_and_the_same_command_goes_on(start: Start, folder: Path) -> None:
+    process = start(*SEARCH)
+    wait_until(lambda: folders() >= 4)
+    process.send_signal(signal.SIGINT)
+    text = output(process)
+    assert process.returncode == 130
+    assert "waiting for" in text
+    assert set(states()) == {"COMPLETE"}
+    assert len(states()) < 12
+    before = {trial.number: trial.datetime_complete for trial in trials()}
+    again = start(*SEARCH)
+    assert f"{len(before)} of 12 trials are there" in output(again)
+    assert again.returncode == 0
+    assert {trial.number: trial.datetime_complete for trial in trials()[: len(before)]} == before
+    assert_whole(folder)
+
+
+def test_ctrl_c_twice_kills_running_trials_and_queues_them_again(start: Start, folder: Path) -> None:
+    process = start(*SEARCH, "sleep=30", "hydra.sweeper.on_change=extend")
+    wait_until(lambda: folders() == 2 and len(list(Path("multirun/study").glob("*/output.log"))) == 2)
+    process.send_signal(signal.SIGINT)
+    wait_until(lambda: True)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    output(process)
+    assert process.returncode == 130
+    assert [trial.user_attrs["ending"] for trial in trials()[:2]] == ["interrupted"] * 2
+    assert states() == ["FAIL", "FAIL", "WAITING", "WAITING"]
+    assert output(again := start(*SEARCH, "hydra.sweeper.on_change=extend"))
+    assert again.returncode == 0
+    assert_whole(folder)
+
+
+def test_sigterm_stops_at_once(start: Start, folder: Path) -> None:
+    process = start(*SEARCH, "sleep=30")
+    wait_until(lambda: len(list(Path("multirun/study").glob("*/output.log"))) == 2)
+    process.send_signal(signal.SIGTERM)
+    output(process)
+    assert process.returncode == 143
+    assert states() == ["FAIL", "FAIL", "WAITING", "WAITING"]
+    wait_until(lambda: not processes_in(folder), 10)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_at_twenty_moments_comes_to_the_exact_count(start: Start, folder: Path) -> None:
+    chance = random.Random(0)
+    contents: dict[Path, str] = {}
+    for _ in range(20):
+        process = start(
+            "x=interval(0,1)", "steps=3", "sleep=0.1", "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=3"
+        )
+        ahead = folders()
+        moment = chance.uniform(0.0, 1.5)
+        wait_until(lambda: folders() > ahead or process.poll() is not None)
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_until(lambda: not processes_in(folder), 10)
+        for path, content in contents.items():
+            assert path.read_text() == content, f"{path} was written twice"
+        done = [trial.number for trial in trials() if trial.state.name == "COMPLETE"]
+        contents = {p: p.read_text() for n in done for p in Path(f"multirun/study/{n}").rglob("*") if p.is_file()}
+    final = start("x=interval(0,1)", "steps=3", "sleep=0.1", "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=3")
+    output(final)
+    assert final.returncode == 0
+    assert_whole(folder)
+    assert folders() <= len(trials())
+
+
+def test_what_a_trial_had_come_to_survives_its_controller(start: Start, folder: Path) -> None:
+    """The controller is stopped, so that it cannot note the outcome, and then killed."""
+    process = start(*SEARCH)
+    wait_until(lambda: folders() >= 2)
+    process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: len(list(Path("multirun/study").glob("[01]/.outcome.json"))) == 2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    known = {n: json.loads(Path(f"multirun/study/{n}/.outcome.json").read_text())["values"] for n in (0, 1)}
+    again = start(*SEARCH)
+    output(again)
+    assert {n: trials()[n].values for n in (0, 1)} == known
+    assert len(trials()) == 12
+
+
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+def test_two_controllers_share_a_study_without_duplicates_or_overshoot(
+    start: Start, folder: Path, storage: str
+) -> None:
+    where = ("hydra.sweeper.storage=sqlite:///study.db",) if storage == "sqlite" else ()
+    url = "sqlite:///study.db" if storage == "sqlite" else None
+    search = ("x=range(9)", "name=a,b,c", "steps=1", "sleep=0.1", *where)
+    first, second = start(*search), start(*search)
+    texts = [output(first), output(second)]
+    assert [first.returncode, second.returncode] == [0, 0], texts
+    counted = [trial for trial in trials(storage=url) if not trial.user_attrs.get("queued again")]
+    points = [(trial.params["x"], trial.params["name"]) for trial in counted]
+    assert sorted(points) == [(x, name) for x in range(9) for name in "abc"]
+    assert states(storage=url).count("COMPLETE") == 27
+    assert all("FAILED" not in text for text in texts)
+    assert len({trial.user_attrs["lease"]["controller"] for trial in counted}) == 2
+
+
+def test_a_joining_controller_leaves_the_living_alone(start: Start, folder: Path) -> None:
+    first = start(*SEARCH, "sleep=0.3")
+    wait_until(lambda: folders() >= 2)
+    second = start(*SEARCH, "sleep=0.3")
+    texts = [output(first), output(second)]
+    assert all("dead controller" not in text for text in texts)
+    assert states() == ["COMPLETE"] * 12
+
+
+def test_trials_die_with_a_killed_controller(start: Start, folder: Path) -> None:
+    process: subprocess.Popen[str] = start("x=1,2", "steps=1", "sleep=100")
+    wait_until(lambda: len(list(Path("multirun/study").glob("*/output.log"))) == 2)
+    assert processes_in(folder)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_until(lambda: not processes_in(folder), 10)

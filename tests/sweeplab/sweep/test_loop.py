@@ -1,0 +1,120 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.sweeplab.sweep.app import app
+from tests.sweeplab.sweep.conftest import Sweep, states, trials
+
+
+def test_no_slot_waits_while_budget_is_left(sweep: Sweep) -> None:
+    """One long trial, five short ones, two slots: all short ones go through the second slot meanwhile."""
+    assert sweep("x=5,0,0.1,0.2,0.3,0.4", "steps=1", "sleep='${x}'") == 0
+    ended = sorted(trials(), key=lambda trial: str(trial.datetime_complete))
+    assert [trial.number for trial in ended] == [1, 2, 3, 4, 5, 0]
+
+
+def test_a_grid_is_gone_through_in_hydras_order(sweep: Sweep) -> None:
+    assert sweep("opt=sgd,adam", "x=1,2", "y=range(2)") == 0
+    tried = [(trial.params["opt"], trial.params["x"], trial.params["y"]) for trial in trials()]
+    assert tried == [(opt, x, y) for opt in ("sgd", "adam") for x in (1, 2) for y in (0, 1)]
+
+
+def test_the_budget_is_the_studys_total(sweep: Sweep) -> None:
+    for total in (2, 5, 5):
+        assert sweep("x=interval(0,1)", f"hydra.sweeper.n_trials={total}") == 0
+        assert states() == ["COMPLETE"] * total
+
+
+def test_no_trial_starts_when_the_time_is_over(sweep: Sweep) -> None:
+    assert sweep("x=interval(0,1)", "steps=1", "sleep=0.3", "hydra.sweeper.timeout=1") == 0
+    assert set(states()) == {"COMPLETE"}
+    assert 2 <= len(states()) < 20
+
+
+@pytest.mark.parametrize(
+    ("limit", "ended"), [("fail_fast=true", 1), ("max_failures=2", 3), ("max_failure_rate=0.5", 5), ("retries=0", 5)]
+)
+def test_too_many_failures_end_a_sweep(
+    sweep: Sweep, limit: str, ended: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budget = ("hydra.sweeper.n_trials=20", "hydra.sweeper.n_jobs=1", f"hydra.sweeper.{limit}")
+    assert sweep("x=interval(0,1)", "how=raises", *budget) == 1
+    assert states() == ["FAIL"] * ended
+    said = capsys.readouterr().out
+    assert f"{ended} of {ended} trials failed" in said
+    assert "RuntimeError: no good" in said
+    assert re.search(r"multirun/study/\d+/output\.log", said)
+
+
+def test_a_few_failures_do_not_end_a_sweep(sweep: Sweep) -> None:
+    assert sweep("x=range(12)", "how=raises", "only=3") == 0
+    assert states().count("COMPLETE") == 11
+
+
+def test_each_repeat_has_its_seed_and_folder_and_the_trial_their_mean(sweep: Sweep) -> None:
+    assert sweep("x=1,2", "seed=10", "hydra.sweeper.repeats=3") == 0
+    assert [trial.value for trial in trials()] == [12.0, 13.0]
+    for repeat in range(3):
+        overrides = Path(f"multirun/study/1/{repeat}/.hydra/overrides.yaml").read_text()
+        assert f"- seed={10 + repeat}\n" in overrides
+
+
+def test_a_point_is_not_repeated_when_its_first_run_is_pruned(sweep: Sweep) -> None:
+    prune = ("hydra/sweeper/pruner=threshold", "hydra.sweeper.pruner.upper=1.5", "hydra.sweeper.repeats=2")
+    assert sweep("x=1,2", "steps=1", *prune) == 0
+    assert states() == ["COMPLETE", "PRUNED"]
+    assert sorted(path.name for path in Path("multirun/study/1").iterdir()) == ["0"]
+
+
+def test_one_failed_repeat_fails_the_trial(sweep: Sweep) -> None:
+    assert sweep("x=1", "how=raises", "hydra.sweeper.repeats=3", "hydra.sweeper.n_jobs=1") == 1
+    assert states() == ["FAIL"]
+    assert sorted(path.name for path in Path("multirun/study/0").iterdir()) == ["0"]
+
+
+def test_constraints_decide_what_is_best(sweep: Sweep) -> None:
+    assert sweep("x=1,2,3", "limit=2", "hydra.sweeper.direction=maximize") == 0
+    assert [trial.constraints for trial in trials()] == [{"x": -1.0}, {"x": 0.0}, {"x": 1.0}]
+    assert "best_value: 2.0" in Path("multirun/study/optimization_results.yaml").read_text()
+
+
+def test_several_objectives_end_in_a_front(sweep: Sweep) -> None:
+    assert sweep("x=1,2,3", "objectives=2", "hydra.sweeper.direction=[minimize,minimize]") == 0
+    assert [trial.values for trial in trials()] == [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]
+    results = Path("multirun/study/optimization_results.yaml").read_text()
+    assert results.count("values:") == 3
+
+
+def test_the_task_sees_the_command_of_a_single_run(sweep: Sweep) -> None:
+    assert sweep("x=1,2", "+words='a b'") == 0
+    overrides = Path("multirun/study/1/.hydra/overrides.yaml").read_text()
+    assert "x=2" in overrides
+    assert "+words='a b'" in overrides
+
+
+def test_what_a_trial_prints_is_in_its_own_log(sweep: Sweep, capfd: pytest.CaptureFixture[str]) -> None:
+    assert sweep("x=1,2") == 0
+    assert Path("multirun/study/0/output.log").read_text() == "this is x=1\n"
+    assert Path("multirun/study/1/output.log").read_text() == "this is x=2\n"
+    assert "this is" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("executor", ["spawn", "inline"])
+def test_every_executor_comes_to_the_same(sweep: Sweep, executor: str) -> None:
+    prune = ("steps=2", "hydra/sweeper/pruner=threshold", "hydra.sweeper.pruner.upper=2.0015")
+    assert sweep("x=1,2,3", "how=raises", "only=1", *prune, f"hydra.sweeper.executor={executor}") == 1
+    assert states() == ["FAIL", "PRUNED", "PRUNED"]
+
+
+def test_a_trial_knows_itself(sweep: Sweep) -> None:
+    assert sweep("y=5", "x=1,2", task=app.tells) == 0
+    told = json.loads(Path("multirun/study/1/told.json").read_text())
+    assert (told["study"], told["number"], told["params"]) == ("study", 1, {"x": 2})
+    assert told["argv"][3:] == ["--config-name", "config", "y=5", "x=2"]
+
+
+def test_nothing_leaks_from_trial_to_trial(sweep: Sweep) -> None:
+    assert sweep("x=1,2,3", "hydra.sweeper.n_jobs=1", task=app.spoils) == 0
+    assert [trial.value for trial in trials()] == [0.0, 0.0, 0.0]
