@@ -3,10 +3,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast sweep check format bench clean
+.PHONY: help setup train test test-fast test-hydra14 sweep check format bench clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 setup: .venv/ready  ## make .venv and install everything at the versions of constraints.txt
 
@@ -25,6 +25,17 @@ test: setup  ## run all tests
 
 test-fast: setup  ## run the tests that take little time
 	$(BIN)/pytest -n 2 -m "not slow"
+
+test-hydra14: .venv-hydra14/ready  ## run the tests of the sweep engine on the next Hydra, without torch
+	.venv-hydra14/bin/pytest -n 2 $(wildcard tests/sweeplab/sweep tests/hydra_plugins)
+
+.venv-hydra14/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-hydra14
+	grep -vE '^(hydra-core|omegaconf|antlr4-python3-runtime)==' constraints.txt > .venv-hydra14/constraints.txt
+	.venv-hydra14/bin/pip install --quiet --disable-pip-version-check -c .venv-hydra14/constraints.txt \
+		hydra-core==1.4.0rc3 optuna cmaes scipy filelock psutil rich numpy pyyaml pytest pytest-xdist hypothesis
+	.venv-hydra14/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
 
 sweep: setup  ## train a small grid: two models, two seeds, one run after the other
 	$(BIN)/python train.py -m model=mlp,cnn seed=0,1 trainer.max_epochs=5
