@@ -123,6 +123,14 @@ def occupied(folder: Path) -> str:
     )
 
 
+def conclude(folder: Path, status: Status, reason: str) -> None:
+    """Write the ending of a run that could not do it itself, or that did not know why it was ended."""
+    if is_run(folder):
+        facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if facts["status"] != status:
+            Record(folder, facts).update(status=status, error=reason, ended=facts.get("ended", _now()))
+
+
 @contextmanager
 def recorded(record: Record) -> Iterator[Record]:
     """Write the ending of a run into its record, whatever the ending is."""

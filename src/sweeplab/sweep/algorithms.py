@@ -28,7 +28,7 @@ def build_sampler(config: Mapping[str, Any] | None, space: Space, trials: int) -
     plain = dict(config or {})
     if plain.get("_target_") is None:
         return None
-    kind = _find(str(plain["_target_"]), SAMPLER, optuna.samplers)
+    kind = _find(str(plain["_target_"]), SAMPLER)
     if kind is GridSampler and "search_space" not in plain:
         plain["search_space"] = {p.name: [p.stored(v) for v in p.values() or ()] for p in space.parameters}
     if kind not in ORDERED and plain.get("seed") is not None:
@@ -73,7 +73,7 @@ def build(config: Mapping[str, Any], where: str) -> Any:
     """
     if config.get("_target_") is None:
         raise UserError(f"{where} has no _target_; write {where}._target_=...")
-    kind = _find(str(config["_target_"]), where, optuna)
+    kind = _find(str(config["_target_"]), where)
     arguments = {
         str(key): _value(value, f"{where}.{key}") for key, value in config.items() if not str(key).startswith("_")
     }
@@ -101,10 +101,13 @@ def _value(value: Any, where: str) -> Any:
     return value
 
 
-def _find(path: str, where: str, near: Any) -> Any:
-    module, _, name = path.rpartition(".")
+def _find(path: str, where: str) -> Any:
+    parent, _, name = path.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        choices = [f"{near.__name__}.{choice}" for choice in getattr(near, "__all__", ())]
-        raise UserError(f"{where}._target_={path} cannot be imported{did_you_mean(path, choices)}") from None
+        module = importlib.import_module(parent)
+    except (ImportError, ValueError):
+        raise UserError(f"{where}._target_={path}: there is no module '{parent}'.") from None
+    if not hasattr(module, name):
+        choices = [f"{parent}.{choice}" for choice in getattr(module, "__all__", dir(module))]
+        raise UserError(f"{where}._target_={path} is not known{did_you_mean(path, choices)}")
+    return getattr(module, name)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sweeplab.errors import UserError
+from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.settings import Settings
@@ -72,7 +72,6 @@ def check_limits(settings: Settings) -> None:
             raise UserError(f"hydra.sweeper.{name}={value} must be a number of seconds above 0.")
     if settings.max_failure_rate is not None and not 0 <= settings.max_failure_rate <= 1:
         raise UserError(f"hydra.sweeper.max_failure_rate={settings.max_failure_rate} must be from 0 to 1.")
-    if settings.executor not in ("local", "spawn", "inline"):
-        raise UserError(f"hydra.sweeper.executor={settings.executor} is not known; write local, spawn or inline.")
-    if settings.on_change not in ("refuse", "extend"):
-        raise UserError(f"hydra.sweeper.on_change={settings.on_change} is not known; write refuse or extend.")
+    for name, choices in (("executor", ("local", "spawn", "inline")), ("on_change", ("refuse", "extend"))):
+        if (word := getattr(settings, name)) not in choices:
+            raise UserError(f"hydra.sweeper.{name}={word} is not known{did_you_mean(word, choices)}")

@@ -11,8 +11,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sweeplab.errors import UserError
+from sweeplab.hydra_errors import sentence
 from sweeplab.sweep.frozen import Frozen
 from sweeplab.sweep.job import Job, Task
 from sweeplab.sweep.objectives import Objective, objectives
@@ -96,7 +98,10 @@ def make_plan(
     Raises:
         UserError: a search space, objective or task function that cannot be.
     """
-    settings = OmegaConf.to_object(config.hydra.sweeper)
+    try:
+        settings = OmegaConf.to_object(config.hydra.sweeper)
+    except OmegaConfBaseException as error:
+        raise UserError(sentence(error) or " ".join(str(error).split())) from error
     assert isinstance(settings, Settings)
     task = find(function)
     if task is None:

@@ -53,6 +53,7 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
 def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     """Run the sweep; return the exit code."""
     start = time.monotonic()
+    listeners = Listeners.configured(plan.settings.listeners)
     places = slots(plan.settings.n_jobs, plan.settings.jobs_per_gpu, plan.settings.gpus_per_job, search.total)
     storage, lock = open_storage(plan.settings.storage, plan.folder)
     study = open_study(storage, plan.name, [objective.direction for objective in plan.objectives])
@@ -60,7 +61,6 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     _leave_config(plan, config)
     search.equip(study)
     book = Book(study, lock, plan.settings.retries)
-    listeners = Listeners.configured(plan.settings.listeners)
     lost = Lost(plan, listeners)
     book.beat()
     found = book.recover(lost.settle)

@@ -14,6 +14,7 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from tests.sweeplab.sweep.app import app
@@ -85,7 +86,7 @@ def output(process: subprocess.Popen[str]) -> str:
 
 def trials(study: str = "study", storage: str | None = None) -> list[FrozenTrial]:
     """Read a study as Optuna does, whatever the engine says of it."""
-    backend = optuna.storages.journal.JournalFileBackend(f"multirun/{study}/study.journal")
+    backend = JournalFileBackend(f"multirun/{study}/study.journal")
     opened: Any = storage or optuna.storages.JournalStorage(backend)
     return optuna.load_study(study_name=study, storage=opened).trials
 

@@ -26,6 +26,11 @@ def folders() -> int:
     return len(list(Path("multirun/study").glob("[0-9]*")))
 
 
+def wait_for_another_folder(process: "subprocess.Popen[str]") -> None:
+    before = folders()
+    wait_until(lambda: folders() > before or process.poll() is not None)
+
+
 def counted() -> int:
     return sum(not trial.user_attrs.get("queued again") for trial in trials())
 
@@ -63,8 +68,7 @@ def test_ctrl_c_twice_kills_running_trials_and_queues_them_again(start: Start, f
     process = start(*SEARCH, "sleep=30", "hydra.sweeper.on_change=extend")
     wait_until(lambda: folders() == 2 and len(list(Path("multirun/study").glob("*/output.log"))) == 2)
     process.send_signal(signal.SIGINT)
-    wait_until(lambda: True)
-    time.sleep(0.5)
+    wait_until(lambda: "Ctrl-C" in Path("multirun/study/sweep.log").read_text())
     process.send_signal(signal.SIGINT)
     output(process)
     assert process.returncode == 130
@@ -93,10 +97,8 @@ def test_a_sweep_that_is_killed_at_twenty_moments_comes_to_the_exact_count(start
         process = start(
             "x=interval(0,1)", "steps=3", "sleep=0.1", "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=3"
         )
-        ahead = folders()
-        moment = chance.uniform(0.0, 1.5)
-        wait_until(lambda: folders() > ahead or process.poll() is not None)
-        time.sleep(moment)
+        wait_for_another_folder(process)
+        time.sleep(chance.uniform(0.0, 1.5))
         process.send_signal(signal.SIGKILL)
         process.wait()
         wait_until(lambda: not processes_in(folder), 10)

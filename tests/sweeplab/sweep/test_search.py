@@ -21,9 +21,9 @@ def drawn(study: str) -> list[dict[str, object]]:
 def test_every_sampler_searches(sweep: Sweep, sampler: str) -> None:
     if sampler == "gp":
         pytest.importorskip("torch")
-    budget = (f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_trials=6")
+    budget = [f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_trials=6"]
     if sampler in ("tpe", "gp", "cmaes"):
-        budget += ("hydra.sweeper.sampler.n_startup_trials=3",)
+        budget += ["hydra.sweeper.sampler.n_startup_trials=3"]
     assert sweep("x=interval(0,1)", "y=range(1,9)", *budget) == 0
     assert len({str(params) for params in drawn("study")}) > 1
 
@@ -39,7 +39,7 @@ def test_every_grid_is_gone_through_once(sweep: Sweep, sampler: str) -> None:
 def test_every_pruner_can_be_chosen(sweep: Sweep, pruner: str) -> None:
     arguments = [f"hydra/sweeper/pruner={pruner}", *ARGUMENTS.get(pruner, [])]
     assert sweep("x=range(6)", "steps=3", *arguments) == 0
-    assert [trial.state.name for trial in trials()][0] == "COMPLETE"
+    assert trials()[0].state.name == "COMPLETE"
 
 
 def test_what_does_worse_is_pruned(sweep: Sweep) -> None:

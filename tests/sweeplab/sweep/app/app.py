@@ -21,7 +21,7 @@ from sweeplab.sweep.trial import TrialPruned, current
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def app(config: DictConfig) -> Any:
     trial = current()
-    print(f"this is x={config.x}")
+    sys.stdout.write(f"this is x={config.x}\n")
     for step in range(1, config.steps + 1):
         time.sleep(config.sleep)
         if trial is not None and trial.report(config.x + step / 1000, step):

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from tests.sweeplab.sweep.conftest import Sweep, states, trials
+
+
+def test_another_space_is_refused_with_the_difference(sweep: Sweep) -> None:
+    assert sweep("x=interval(0,1)", "hydra.sweeper.n_trials=2") == 0
+    with pytest.raises(SystemExit, match=r"x was .*1.*, is .*2.*on_change=extend"):
+        sweep("x=interval(0,2)", "hydra.sweeper.n_trials=4")
+    assert len(states()) == 2
+
+
+def test_a_study_can_be_extended_to_another_space(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("x=interval(0,1)", "hydra.sweeper.n_trials=2") == 0
+    extended = ("x=interval(5,6)", "hydra.sweeper.n_trials=4", "hydra.sweeper.on_change=extend")
+    assert sweep(*extended) == 0
+    assert "extended: x was" in capsys.readouterr().out
+    assert all(trial.params["x"] >= 5 for trial in trials()[2:])
+    assert sweep("x=interval(5,6)", "hydra.sweeper.n_trials=5") == 0
+
+
+def test_another_configuration_is_refused_with_the_difference(sweep: Sweep) -> None:
+    assert sweep("x=1,2") == 0
+    with pytest.raises(SystemExit, match="name was plain, is other"):
+        sweep("x=1,2", "name=other")
+
+
+def test_choices_cannot_change_even_by_extending(sweep: Sweep) -> None:
+    assert sweep("x=1,2") == 0
+    with pytest.raises(SystemExit, match="cannot change the choices within a study"):
+        sweep("x=1,2,3", "hydra.sweeper.on_change=extend")
+
+
+def test_another_objective_is_refused(sweep: Sweep) -> None:
+    assert sweep("x=1,2", "+objective={metric: a, mode: max}") == 0
+    with pytest.raises(SystemExit, match="another objective"):
+        sweep("x=1,2", "+objective={metric: b, mode: max}", "hydra.sweeper.on_change=extend")
+    with pytest.raises(SystemExit, match="was to maximize, and this sweep is to minimize"):
+        sweep("x=1,2", "+objective={metric: a, mode: min}")
+
+
+def test_how_the_sweep_runs_may_change(sweep: Sweep) -> None:
+    assert sweep("x=interval(0,1)", "hydra.sweeper.n_trials=2") == 0
+    other = ("hydra.sweeper.n_jobs=1", "hydra/sweeper/sampler=random", "hydra/sweeper/pruner=median")
+    assert sweep("x=interval(0,1)", "hydra.sweeper.n_trials=3", *other) == 0
+    assert len(states()) == 3
+
+
+def test_a_folder_with_trials_of_another_study_is_never_written_to(sweep: Sweep) -> None:
+    assert sweep("x=1,2") == 0
+    Path("multirun/study/study.journal").unlink()
+    before = Path("multirun/study/0/output.log").read_text()
+    with pytest.raises(SystemExit, match="exists, but not in the study"):
+        sweep("x=5,6")
+    assert Path("multirun/study/0/output.log").read_text() == before
