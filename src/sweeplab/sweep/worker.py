@@ -16,15 +16,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.callbacks import Callbacks
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobRuntime, run_job, setup_globals
-from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict
+from omegaconf import open_dict
 
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Killed, Status, is_pruned
 from sweeplab.sweep import trial as current_trial
+from sweeplab.sweep.hydra_job import run_hydra_job
 from sweeplab.sweep.job import Job, Outcome, Task
 from sweeplab.sweep.trial import Report, Trial
 
@@ -59,10 +56,7 @@ def perform(job: Job, report: Report) -> Outcome:
     trial = Trial(job.study, job.number, job.params, job.repeat, job.prunes, _report=report)
     current_trial.enter(trial)
     try:
-        setup_globals()
-        JobRuntime.instance().set("name", job.name)
-        returned = _run(job)
-        outcome = Outcome(Status.COMPLETE, values=_values(returned, job.objectives))
+        outcome = Outcome(Status.COMPLETE, values=_values(_run(job), job.objectives))
     except KeyboardInterrupt:
         if job.interactive:
             raise
@@ -76,23 +70,11 @@ def perform(job: Job, report: Report) -> Outcome:
 
 
 def _run(job: Job) -> Any:
-    config = job.recipe.config(job.number)
+    config, for_task = job.recipe.config(job.number), job.recipe.config(job.number)
     if job.repeats > 1:
         with open_dict(config):
             config.hydra.sweep.subdir = f"{job.number}/{job.repeat}"
-    task = job.task.function()
-    context = HydraContext(config_loader=None, callbacks=_callbacks(config))  # type: ignore[arg-type]  # no task sees it
-    context.__dict__ |= job.context
-    done = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", context)
-    if isinstance(done._return_value, BaseException):
-        raise done._return_value
-    return done._return_value
-
-
-def _callbacks(config: DictConfig) -> Callbacks:
-    if config.hydra.callbacks:
-        HydraConfig.instance().set_config(config)  # for ${hydra:...} in their arguments
-    return Callbacks(config)
+    return run_hydra_job(job.task.function(), config, for_task, job.name, job.context)
 
 
 def _values(returned: Any, objectives: int) -> tuple[float, ...]:

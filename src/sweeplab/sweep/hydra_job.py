@@ -1,0 +1,119 @@
+"""What Hydra's `run_job` does for a launcher, in a process that has the configuration to itself.
+
+Hydra copies the configuration seven times and writes YAML in Python, because many jobs may share a process; that takes
+longer than starting the process. A test holds the files, the configuration and the order of events to Hydra's own.
+"""
+
+import importlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log, env_override, setup_globals
+from hydra.version import VersionBase, base_at_least
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf._utils import get_omega_conf_dumper
+from packaging.version import Version
+
+
+def run_hydra_job(
+    task: Callable[[DictConfig], Any], config: DictConfig, for_task: DictConfig, name: str, context: Mapping[str, Any]
+) -> Any:
+    """Run a task in its folder, logging and recording as a launcher does; return what it returns.
+
+    `config` and `for_task` are two copies of the job's configuration; `name` is the program's, `context` what a
+    version of Hydra hands to launchers besides its loader and callbacks.
+    """
+    setup_globals()
+    JobRuntime.instance().set("name", name)
+    VersionBase.instance().setbase(Version(config.hydra.runtime.version_base))
+    hydra = config.hydra
+    HydraConfig.instance().cfg = config  # the real thing, where Hydra keeps a copy
+    folder = Path(str(hydra.sweep.dir), str(hydra.sweep.subdir)).absolute()
+    with read_write(config), open_dict(config):
+        hydra.runtime.output_dir = str(folder)
+        OmegaConf.resolve(hydra.job.env_set)
+    OmegaConf.set_readonly(hydra, True)
+    with read_write(for_task), open_dict(for_task):
+        del for_task["hydra"]
+    folder.mkdir(parents=True, exist_ok=True)
+    with _whitelisted(context), _working_in(folder, hydra.job.chdir):
+        _log(hydra, context)
+        if hydra.output_subdir is not None:
+            _save(folder / str(hydra.output_subdir), config, for_task)
+        with env_override(hydra.job.env_set):
+            return _call(task, config, for_task)
+
+
+def _call(task: Callable[[DictConfig], Any], config: DictConfig, for_task: DictConfig) -> Any:
+    callbacks = Callbacks(config)
+    result = JobReturn()
+    result.cfg, result.hydra_cfg, result.overrides = for_task, config, list(config.hydra.overrides.task)
+    result.working_dir, result.task_name = str(Path.cwd()), JobRuntime.instance().get("name")
+    callbacks.on_job_start(config=config, task_function=task)
+    try:
+        result.return_value = value = task(for_task)
+        result.status = JobStatus.COMPLETED
+    except Exception as error:
+        result.return_value, result.status = error, JobStatus.FAILED
+        raise
+    finally:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        callbacks.on_job_end(config=config, job_return=result)
+    return value
+
+
+def _log(hydra: DictConfig, context: Mapping[str, Any]) -> None:
+    more = {key: context[key] for key in ("execution_whitelist",) if key in context}
+    configure_log(hydra.job_logging, hydra.verbose, **more)
+
+
+@contextmanager
+def _working_in(folder: Path, chdir: bool | None) -> Iterator[None]:
+    if chdir is None:
+        chdir = not base_at_least("1.2")
+    before = Path.cwd()
+    if chdir:
+        os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _whitelisted(context: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """Allow what the program allowed, from Hydra 1.4 on."""
+    try:
+        policy = importlib.import_module("hydra._internal.execution_policy")
+    except ModuleNotFoundError:
+        return nullcontext()
+    allowed: AbstractContextManager[Any] = policy.execution_whitelist(context.get("execution_whitelist"), reset=True)
+    return allowed
+
+
+def _save(folder: Path, config: DictConfig, for_task: DictConfig) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    alone = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
+    task = OmegaConf.to_container(for_task, resolve=False, enum_to_str=True)
+    overrides = OmegaConf.to_container(config.hydra.overrides.task)
+    for name, content in (("config", task), ("hydra", {"hydra": alone}), ("overrides", overrides)):
+        (folder / f"{name}.yaml").write_text(_yaml(content), encoding="utf-8")
+
+
+class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]  # the one in C, where it was built
+    """Writes as OmegaConf does."""
+
+
+_Dumper.yaml_representers = get_omega_conf_dumper().yaml_representers
+
+
+def _yaml(content: Any) -> str:
+    written: str = yaml.dump(content, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False)
+    return written
