@@ -34,7 +34,7 @@ def run_hydra_job(
     JobRuntime.instance().set("name", name)
     VersionBase.instance().setbase(Version(config.hydra.runtime.version_base))
     hydra = config.hydra
-    HydraConfig.instance().cfg = config  # the real thing, where Hydra keeps a copy
+    HydraConfig.instance().cfg = config  # type: ignore[assignment]  # the real thing, where Hydra keeps a copy
     folder = Path(str(hydra.sweep.dir), str(hydra.sweep.subdir)).absolute()
     with read_write(config), open_dict(config):
         hydra.runtime.output_dir = str(folder)

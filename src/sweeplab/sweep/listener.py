@@ -18,6 +18,10 @@ class Listener:
     A subclass overrides what it wants to know. Trials are told run by run: with repeats there are several a trial.
     """
 
+    def preload(self, plan: Plan) -> Sequence[str]:
+        """Return modules that trials will import because of it, so that it can be done once."""
+        return ()
+
     def sweep_started(self, plan: Plan) -> None:
         """Before the first process starts: what it puts into the environment, the trials find there."""
 
@@ -41,6 +45,10 @@ class Listeners(Listener):
     def configured(cls, entries: Mapping[str, Any]) -> "Listeners":
         """Build the listeners of `hydra.sweeper.listeners`."""
         return cls([build(entry, f"hydra.sweeper.listeners.{name}") for name, entry in entries.items() if entry])
+
+    def preload(self, plan: Plan) -> list[str]:
+        """Ask all."""
+        return [name for listener in self._listeners for name in listener.preload(plan)]
 
     def sweep_started(self, plan: Plan) -> None:
         """Tell all."""

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from sweeplab.sweep.plan import Plan, make_plan
 from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import summarize, write_results
 from sweeplab.sweep.search import Search
-from sweeplab.sweep.slots import slots
+from sweeplab.sweep.slots import Slot, slots
 from sweeplab.sweep.study import Book, Study, open_storage, open_study
 
 
@@ -67,7 +67,7 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     book.enqueue(search.first)
     before = summarize(plan, book, search.total, "", None)
     listeners.sweep_started(plan)
-    executor = _executor(plan, places)
+    executor = _executor(plan, places, listeners.preload(plan))
     limits = Limits(plan.settings, search.total)
     with Board(plan, len(places), before) as board:
         board.say(_greeting(plan, search, len(places), before.endings.total(), found, extended))
@@ -85,16 +85,12 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     return loop.exit_code or (0 if summary.met or (limits.timed_out() and summary.best) else 1)
 
 
-def _executor(plan: Plan, places: list[Any]) -> Executor:
+def _executor(plan: Plan, places: Sequence[Slot], preload: Sequence[str]) -> Executor:
     settings = plan.settings
     if settings.executor == "inline":
         return Inline()
-    return Local(
-        places,
-        [*settings.preload, *sorted(set(_modules(plan.base)))],
-        settings.executor == "spawn",
-        settings.trial_timeout,
-    )
+    modules = [*settings.preload, *sorted(set(_modules(plan.base))), *preload]
+    return Local(places, modules, settings.executor == "spawn", settings.trial_timeout)
 
 
 def _modules(config: Any) -> Iterator[str]:

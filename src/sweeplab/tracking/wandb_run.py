@@ -62,6 +62,8 @@ class WandbRun(WandbLogger):
                 silent=True,
                 # What a killed process did not flush is lost; the default flushes every 15 seconds.
                 x_transaction_log_flush_interval=2.0,
+                # The list of installed packages is the same in every trial, and takes longer than the rest of a start.
+                x_save_requirements=current() is None,
             ),
             **_of_the_trial(init),
         )
