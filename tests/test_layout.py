@@ -9,7 +9,15 @@ from tests.conftest import ROOT
 SRC = ROOT / "src"
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")
 # From the ground up: a room imports from rooms before it, and from itself.
-FLOORS = ("sweeplab", "sweeplab.runs", "sweeplab.sweep", "sweeplab.training", "sweeplab.tracking", "hydra_plugins", "lab")
+FLOORS = (
+    "sweeplab",
+    "sweeplab.runs",
+    "sweeplab.sweep",
+    "sweeplab.training",
+    "sweeplab.tracking",
+    "hydra_plugins",
+    "lab",
+)
 NEIGHBOURS = {
     "lab": {"hydra_plugins"},
     "sweeplab.training": {"sweeplab.tracking"},

@@ -38,7 +38,6 @@ def run_hydra_job(
     folder = Path(str(hydra.sweep.dir), str(hydra.sweep.subdir)).absolute()
     with read_write(config), open_dict(config):
         hydra.runtime.output_dir = str(folder)
-        OmegaConf.resolve(hydra.job.env_set)
     OmegaConf.set_readonly(hydra, True)
     with read_write(for_task), open_dict(for_task):
         del for_task["hydra"]
@@ -47,7 +46,7 @@ def run_hydra_job(
         _log(hydra, context)
         if hydra.output_subdir is not None:
             _save(folder / str(hydra.output_subdir), config, for_task)
-        with env_override(hydra.job.env_set):
+        with env_override(OmegaConf.to_container(hydra.job.env_set, resolve=True)):
             return _call(task, config, for_task)
 
 
