@@ -46,7 +46,7 @@ def run_hydra_job(
         _log(hydra, context)
         if hydra.output_subdir is not None:
             _save(folder / str(hydra.output_subdir), config, for_task)
-        with env_override(OmegaConf.to_container(hydra.job.env_set, resolve=True)):
+        with env_override({name: str(value) for name, value in hydra.job.env_set.items()}):
             return _call(task, config, for_task)
 
 
