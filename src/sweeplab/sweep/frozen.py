@@ -37,17 +37,26 @@ class Recipe:
 
     def config(self, number: int) -> DictConfig:
         """Return what Hydra composes for these overrides, as the job `number` of a launcher."""
-        config: DictConfig = pickle.loads(self.base)
-        ConfigLoaderImpl._apply_overrides_to_config(_parsed(self.values), config)
+        spare = _spares.get(self.base)
+        config: DictConfig = spare.pop() if spare else pickle.loads(self.base)
+        parsed = _parsed(self.overrides)
+        values = [override for override in parsed if override.input_line in self.values]
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
         job = config.hydra.job
         config.hydra.overrides.task = list(self.overrides)
         if get_overrides_dirname is not None:
             style = job.config.override_dirname
-            job.override_dirname = get_overrides_dirname(
-                _parsed(self.overrides), style.exclude_keys, style.item_sep, style.kv_sep
-            )
+            job.override_dirname = get_overrides_dirname(parsed, style.exclude_keys, style.item_sep, style.kv_sep)
         job.id, job.num = str(number), number
         return config
+
+    def lay_in(self, count: int) -> None:
+        """Unpickle the base so often in advance, in the process that trials are forked from."""
+        _spares[self.base] = [pickle.loads(self.base) for _ in range(count)]
+
+
+# Bases that were unpickled before this process was forked.
+_spares: dict[bytes, list[DictConfig]] = {}
 
 
 class Frozen:
@@ -61,6 +70,7 @@ class Frozen:
         self._master = master
         self._fixed = tuple(fixed)
         self._bases: dict[tuple[str, ...], bytes] = {}
+        self._recipes: dict[bytes, Recipe] = {}
         # What Hydra read for the master, hydra.searchpath included.
         sources = dict(enumerate(master.hydra.runtime.config_sources))
         folders = {number: Path(source.path).resolve() for number, source in sources.items() if source.schema == "file"}
@@ -86,11 +96,17 @@ class Frozen:
         if composed not in self._bases:
             self._bases[composed] = pickle.dumps(self._compose(composed))
         task = (override for override in parsed if not override.is_hydra_override())
-        return Recipe(self._bases[composed], (*self._fixed, *_lines(task)), _lines(values))
+        recipe = Recipe(self._bases[composed], (*self._fixed, *_lines(task)), _lines(values))
+        self._recipes[recipe.base] = recipe
+        return recipe
 
     def config(self, overrides: Sequence[str]) -> DictConfig:
         """Return the configuration of a trial from its own overrides, as that of trial 0."""
         return self.recipe(overrides).config(0)
+
+    def recipes(self) -> list[Recipe]:
+        """Return one recipe for each combination of group choices so far."""
+        return list(self._recipes.values())
 
     def options(self, group: str) -> list[str]:
         """Return the choices of a group, sorted."""

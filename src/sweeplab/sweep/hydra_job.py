@@ -16,10 +16,16 @@ import yaml
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log, env_override, setup_globals
-from hydra.version import VersionBase, base_at_least
+from hydra.types import HydraContext
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
-from packaging.version import Version
+
+
+def hydra_context(context: HydraContext) -> dict[str, Any]:
+    """Return what a job must know of the process that composed it, whatever the version of Hydra has there."""
+    more = {key: value for key, value in vars(context).items() if key not in ("config_loader", "callbacks")}
+    return {**more, "version_base": VersionBase.instance().getbase()}
 
 
 def run_hydra_job(
@@ -27,12 +33,12 @@ def run_hydra_job(
 ) -> Any:
     """Run a task in its folder, logging and recording as a launcher does; return what it returns.
 
-    `config` and `for_task` are two copies of the job's configuration; `name` is the program's, `context` what a
-    version of Hydra hands to launchers besides its loader and callbacks.
+    `config` and `for_task` are two copies of the job's configuration; `name` is the program's, `context` what
+    `hydra_context` found in the process that composed it.
     """
     setup_globals()
     JobRuntime.instance().set("name", name)
-    VersionBase.instance().setbase(Version(config.hydra.runtime.version_base))
+    VersionBase.instance().setbase(context["version_base"])
     hydra = config.hydra
     HydraConfig.instance().cfg = config  # type: ignore[assignment]  # the real thing, where Hydra keeps a copy
     folder = Path(str(hydra.sweep.dir), str(hydra.sweep.subdir)).absolute()
@@ -77,7 +83,7 @@ def _log(hydra: DictConfig, context: Mapping[str, Any]) -> None:
 @contextmanager
 def _working_in(folder: Path, chdir: bool | None) -> Iterator[None]:
     if chdir is None:
-        chdir = not base_at_least("1.2")
+        chdir = str(VersionBase.instance().getbase()) in ("1.0", "1.1")
     before = Path.cwd()
     if chdir:
         os.chdir(folder)

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from sweeplab.runs.record import Status
@@ -18,7 +19,8 @@ from sweeplab.sweep.slots import Slot
 from sweeplab.sweep.trial import Report
 from sweeplab.sweep.worker import OUTPUT, work
 
-VARIABLE = "SWEEPLAB_PRELOAD"  # where the fork server finds what to import
+# Where the fork server finds what to import, and what to rehearse (see `warm`).
+MODULES, REHEARSAL = "SWEEPLAB_MODULES", "SWEEPLAB_REHEARSAL"
 GRACE = 10.0  # seconds between asking a process to end and killing it
 
 
@@ -41,7 +43,9 @@ class _Running:
 class Local:
     """Runs each job in a process group of its own; nothing of it survives the job, and no job survives this process."""
 
-    def __init__(self, slots: Sequence[Slot], preload: Sequence[str], cold: bool, trial_timeout: float | None) -> None:
+    def __init__(
+        self, slots: Sequence[Slot], modules: Sequence[str], rehearsal: Path, cold: bool, trial_timeout: float | None
+    ) -> None:
         self.slots = len(slots)
         self._free = list(slots)
         self._running: list[_Running] = []
@@ -52,7 +56,7 @@ class Local:
         warm = not cold and "forkserver" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
         if warm:
-            os.environ[VARIABLE] = " ".join(preload)
+            os.environ[MODULES], os.environ[REHEARSAL] = " ".join(modules), str(rehearsal)
             self._context.set_forkserver_preload(["__main__", __name__, "sweeplab.sweep.warm"])
 
     def free(self) -> int:

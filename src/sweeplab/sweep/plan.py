@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeplab.errors import UserError
 from sweeplab.hydra_errors import sentence
 from sweeplab.sweep.frozen import Frozen
+from sweeplab.sweep.hydra_job import hydra_context
 from sweeplab.sweep.job import Job, Task
 from sweeplab.sweep.objectives import Objective, objectives
 from sweeplab.sweep.settings import Settings
@@ -36,7 +37,9 @@ class Plan:
     objectives: tuple[Objective, ...]
     name: str
     folder: Path
+    snapshot: Path
     task: Task
+    program: str
     context: Mapping[str, Any]
 
     def known(self, key: str) -> Any:
@@ -70,7 +73,7 @@ class Plan:
             recipe=self.frozen.recipe(overrides),
             task=self.task,
             command=(*conf, *name, *self.fixed, *overrides),
-            name=JobRuntime.instance().get("name"),
+            name=self.program,
             context=self.context,
             objectives=len(self.objectives),
             prunes=prunes,
@@ -122,6 +125,8 @@ def make_plan(
         objectives=objectives(base, settings.direction),
         name=settings.study_name or folder.name,
         folder=folder,
+        snapshot=snapshot,
         task=task,
-        context={k: v for k, v in vars(context).items() if k not in ("config_loader", "callbacks")},
+        program=JobRuntime.instance().get("name"),
+        context=hydra_context(context),
     )

@@ -121,7 +121,7 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
                 *given,
                 *(values.get(key) for key in (*keys, *extra)),
                 trial.last_step,
-                trial.user_attrs.get("seconds"),
+                trial.duration and round(trial.duration.total_seconds(), 3),
                 trial.datetime_start and trial.datetime_start.isoformat(timespec="seconds"),
                 plan.folder_of(trial.number),
                 trial.user_attrs.get("reason"),

@@ -150,7 +150,6 @@ class Book:
             return False  # another controller took us for lost, and the trial over
         put = self.study._storage.set_trial_user_attr
         put(id_, "ending", str(outcome.status))
-        put(id_, "seconds", round(outcome.seconds, 3))
         if outcome.reason:
             put(id_, "reason", outcome.reason)
         again = self._again(stored, outcome.status)

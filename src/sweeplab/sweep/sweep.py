@@ -1,6 +1,7 @@
 """A sweep from its configuration to its last message."""
 
 import os
+import pickle
 import sys
 import tempfile
 import time
@@ -90,7 +91,9 @@ def _executor(plan: Plan, places: Sequence[Slot], preload: Sequence[str]) -> Exe
     if settings.executor == "inline":
         return Inline()
     modules = [*settings.preload, *sorted(set(_modules(plan.base))), *preload]
-    return Local(places, modules, settings.executor == "spawn", settings.trial_timeout)
+    rehearsal = plan.snapshot / "rehearsal.pickle"
+    rehearsal.write_bytes(pickle.dumps((plan.frozen.recipes(), plan.program, plan.context)))
+    return Local(places, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
 
 
 def _modules(config: Any) -> Iterator[str]:

@@ -1,51 +1,49 @@
 """Imported by the fork server before it forks: what every trial would otherwise import and learn for itself.
 
-An import that fails is left to the trials, where its error belongs to somebody. Nothing here may touch a GPU: no
-process forked after that could use one.
+Modules are imported, configurations unpickled, and a job of each is rehearsed with a task that does nothing: the
+parsers of Hydra and OmegaConf learn their grammars from what they read, which takes longer than a small trial. What
+fails here is left to the trials, where it belongs to somebody. Nothing may touch a GPU: no process forked after that
+could use one.
 """
 
 import contextlib
 import gc
 import importlib
-import logging.handlers
 import os
-import string
+import pickle
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-import hydra._internal.core_plugins.basic_launcher
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-import sweeplab.sweep.settings
-from sweeplab.sweep.local import VARIABLE
+from sweeplab.sweep.frozen import Recipe
+from sweeplab.sweep.hydra_job import run_hydra_job
+from sweeplab.sweep.local import MODULES, REHEARSAL
 
-# What Hydra imports late, and the configuration's pickle.
-EARLY = (hydra._internal.core_plugins.basic_launcher, logging.handlers, sweeplab.sweep.settings)
 
-for _name in os.environ.get(VARIABLE, "").split():
+def rehearse(recipe: Recipe, name: str, context: Mapping[str, Any], folder: str) -> None:
+    """Launch a job that does nothing but look at its configuration."""
+    config, for_task = recipe.config(0), recipe.config(0)
+    with open_dict(config):
+        config.hydra.callbacks = {}
+        config.hydra.sweep.dir = folder
+    run_hydra_job(_look, config, for_task, name, context)
+
+
+def _look(config: DictConfig) -> None:
+    OmegaConf.to_container(config, resolve=True)
+
+
+for _name in os.environ.get(MODULES, "").split():
     with contextlib.suppress(Exception):
         importlib.import_module(_name)
-# ANTLR's parsers learn their grammars from what they read, which takes longer than a small trial.
-_LETTERS = string.ascii_letters + string.digits + "_"
-OverridesParser.create().parse_overrides(
-    [
-        f"a.{_LETTERS}=1e-3",
-        f"+a=[1,{_LETTERS}]",
-        "++a={b:1.5}",
-        "a='b c'",
-        "a/b=c-d_e",
-        "~a",
-        "a=null",
-        "a=-1",
-        "a=true",
-    ]
-)
-OmegaConf.register_new_resolver("now", lambda pattern: pattern, replace=True)
-_NODES = {
-    "a": {"b": 1},
-    "c": "${a.b}",
-    "d": f"{_LETTERS}/.-${{c}}-${{oc.env:PATH,x}}",
-    "e": "${now:%Y-%m-%d}/${now:%H-%M}",
-}
-OmegaConf.to_container(OmegaConf.create(_NODES), resolve=True)
+if _path := os.environ.get(REHEARSAL):
+    _recipes, _program, _context = pickle.loads(Path(_path).read_bytes())
+    for _recipe in _recipes:
+        with contextlib.suppress(Exception), tempfile.TemporaryDirectory() as _folder:
+            rehearse(_recipe, _program, _context, _folder)
+        _recipe.lay_in(2)  # a job needs two
 gc.collect()
 gc.freeze()  # the pages of these objects stay shared with the trials

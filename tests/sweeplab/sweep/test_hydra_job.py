@@ -18,7 +18,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.sweep.frozen import Frozen
-from sweeplab.sweep.hydra_job import run_hydra_job
+from sweeplab.sweep.hydra_job import hydra_context, run_hydra_job
 from tests.sweeplab.sweep.conftest import APP
 
 told: list[str] = []
@@ -97,13 +97,13 @@ def test_a_job_leaves_and_sees_what_it_would_in_hydra(overrides: list[str], fold
         told.clear()
         (folder / kind).mkdir()
         os.chdir(folder / kind)
+        HydraConfig.instance().set_config(recipe.config(3))
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(recipe.config(3)))
         if kind == "hydra":
-            HydraConfig.instance().set_config(recipe.config(3))
-            context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(recipe.config(3)))
             done = run_job(tell, recipe.config(3), "hydra.sweep.dir", "hydra.sweep.subdir", context)
             value: dict[str, Any] = done.return_value
         else:
-            value = run_hydra_job(tell, recipe.config(3), recipe.config(3), "app", {})
+            value = run_hydra_job(tell, recipe.config(3), recipe.config(3), "app", hydra_context(context))
         assert str(Path.cwd()) == str(folder / kind)
         seen.append((str(value).replace(str(folder / kind), "FOLDER"), files(folder / kind), list(told)))
         os.chdir(folder)
@@ -119,7 +119,8 @@ def test_the_error_of_a_task_comes_through_and_callbacks_hear_of_it(folder: Path
     def fails(config: DictConfig) -> None:
         raise KeyError("lost")
 
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     told.clear()
     with pytest.raises(KeyError, match="lost"):
-        run_hydra_job(fails, recipe.config(0), recipe.config(0), "app", {})
+        run_hydra_job(fails, recipe.config(0), recipe.config(0), "app", hydra_context(context))
     assert [line.split()[:3] for line in told] == [["start", "1.0"], ["end", "1.0", "FAILED"]]
