@@ -37,8 +37,8 @@ test-hydra14: .venv-hydra14/ready  ## run the tests of the sweep engine on the n
 	.venv-hydra14/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-sweep: setup  ## train a small grid: two models, two seeds, one run after the other
-	$(BIN)/python train.py -m model=mlp,cnn seed=0,1 trainer.max_epochs=5
+sweep: setup  ## search with pruning, W&B offline: about a minute
+	$(BIN)/python train.py -m sweep=asha model=cnn logger=wandb trainer.max_epochs=9 hydra.sweeper.n_trials=16
 
 check: setup  ## lint, check the format and the types
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ CONF = ROOT / "conf"
 CHOICES = [
     f"{path.relative_to(CONF).parts[0]}={path.relative_to(CONF / path.relative_to(CONF).parts[0]).with_suffix('')}"
     for path in sorted(CONF.glob("*/**/*.yaml"))
+    if not path.is_relative_to(CONF / "hydra")  # what is in there, every other file composes with
 ]
 
 

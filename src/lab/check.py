@@ -27,6 +27,8 @@ class Check(Callback):
         """Check the configuration, and that the run's folder is free."""
         if "LOCAL_RANK" not in os.environ:  # set where several processes train together, and the first has checked
             _check_or_exit(config, Path(config.hydra.run.dir))
+            if (sweep := config.hydra.runtime.choices.get("sweep")) is not None:
+                sys.exit(f"Error: sweep={sweep} makes many runs; add -m, or leave it away for a single one.")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check what all runs have in common, and that their folders are free where nobody goes on with a sweep."""

@@ -119,7 +119,7 @@ def run(config: DictConfig) -> float | list[float]:
     record = run_record.begin(folder, _overrides(), config.seed)
     if trial := current():
         about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat, "params": dict(trial.params)}
-        record.update(trial=about)
+        record.update(trial=about, command=trial.command)
     run_config.save(config, folder)
     return _recorded(config, record, None)
 

@@ -73,7 +73,7 @@ def _root(node: Any) -> DictConfig:
 
 def _keys(node: DictConfig, prefix: str = "", deep: bool = True) -> Iterator[str]:
     for key in map(str, node):
-        if not prefix and key == "hydra":
+        if "." in key or (not prefix and key == "hydra"):  # no override can name the first kind
             continue
         yield f"{prefix}{key}"
         child = node._get_node(key)

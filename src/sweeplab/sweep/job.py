@@ -29,7 +29,8 @@ class Task:
 class Job:
     """One run of one trial: all that a fresh process needs to know.
 
-    `command` are the arguments of the single run that does the same; `name` is Hydra's name for the program, and
+    `arguments` are those of a single run with the frozen configuration, `alone` is its command for a user;
+    `name` is Hydra's name for the program, and
     `context` what its version wants to know besides.
     """
 
@@ -39,7 +40,8 @@ class Job:
     folder: Path
     recipe: Recipe
     task: Task
-    command: tuple[str, ...]
+    arguments: tuple[str, ...]
+    alone: str
     name: str
     context: Mapping[str, Any]
     objectives: int = 1

@@ -13,6 +13,7 @@ import optuna
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
 from sweeplab.sweep.check import check_plan
 from sweeplab.sweep.console import Board, closing
@@ -29,7 +30,7 @@ from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import summarize, write_results
 from sweeplab.sweep.search import Search
 from sweeplab.sweep.slots import Slot, slots
-from sweeplab.sweep.study import Book, Study, open_storage, open_study
+from sweeplab.sweep.study import JOURNAL, Book, Study, open_storage, open_study
 
 
 def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, arguments: list[str]) -> None:
@@ -56,6 +57,7 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     start = time.monotonic()
     listeners = Listeners.configured(plan.settings.listeners)
     places = slots(plan.settings.n_jobs, plan.settings.jobs_per_gpu, plan.settings.gpus_per_job, search.total)
+    _check_folder(plan)
     storage, lock = open_storage(plan.settings.storage, plan.folder)
     study = open_study(storage, plan.name, [objective.direction for objective in plan.objectives])
     extended = hold(study, plan)
@@ -110,6 +112,13 @@ def _modules(config: Any) -> Iterator[str]:
     elif isinstance(config, list):
         for value in config:
             yield from _modules(value)
+
+
+def _check_folder(plan: Plan) -> None:
+    """Refuse a folder with runs that no study accounts for, before anything is written there."""
+    taken = sorted(plan.folder.glob("[0-9]*"))
+    if taken and plan.settings.storage is None and not (plan.folder / JOURNAL).exists():
+        raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose another study=.")
 
 
 def _leave_config(plan: Plan, config: DictConfig) -> None:

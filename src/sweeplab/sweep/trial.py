@@ -15,13 +15,14 @@ Report = Callable[[float, int], bool]
 class Trial:
     """One training run inside a study.
 
-    `params` are the values that the sampler chose, by key; `repeat` counts the runs of the same point under other
-    seeds; `prunes` says whether anybody listens to reports.
+    `params` are the values that the sampler chose, by key; `command` runs it again alone; `repeat` counts the runs of
+    the same point under other seeds; `prunes` says whether anybody listens to reports.
     """
 
     study: str
     number: int
     params: Mapping[str, Any]
+    command: str = ""
     repeat: int = 0
     prunes: bool = False
     constraints: dict[str, float] = field(default_factory=dict)

@@ -39,7 +39,7 @@ def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[
     threading.Thread(target=_die_with, args=(alive,), daemon=True).start()
     os.environ |= environment
     _capture(job.folder / OUTPUT)
-    sys.argv = [job.task.script, *job.command]
+    sys.argv = [job.task.script, *job.arguments]
 
     def report(value: float, step: int) -> bool:
         channel.send((value, step))
@@ -53,7 +53,7 @@ def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[
 def perform(job: Job, report: Report) -> Outcome:
     """Run a job in this process as a Hydra launcher would, and say how it ended."""
     start = time.monotonic()
-    trial = Trial(job.study, job.number, job.params, job.repeat, job.prunes, _report=report)
+    trial = Trial(job.study, job.number, job.params, job.alone, job.repeat, job.prunes, _report=report)
     current_trial.enter(trial)
     try:
         outcome = Outcome(Status.COMPLETE, values=_values(_run(job), job.objectives))

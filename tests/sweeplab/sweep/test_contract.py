@@ -52,6 +52,6 @@ def test_a_folder_with_trials_of_another_study_is_never_written_to(sweep: Sweep)
     assert sweep("x=1,2") == 0
     Path("multirun/study/study.journal").unlink()
     before = Path("multirun/study/0/output.log").read_text()
-    with pytest.raises(SystemExit, match="exists, but not in the study"):
+    with pytest.raises(SystemExit, match="exists, but no study that it belongs to"):
         sweep("x=5,6")
     assert Path("multirun/study/0/output.log").read_text() == before

@@ -1,0 +1,113 @@
+"""Sweeps of train.py: real trainings in real processes, as a user starts them."""
+
+import csv
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeplab.tracking.sweep_service import LATE
+from tests import wandb_log
+from tests.conftest import ROOT, Command, small
+
+pytestmark = pytest.mark.slow
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
+
+
+def wandb_run(folder: Path) -> dict[str, Any]:
+    (run,) = wandb_log.offline_runs(folder)
+    return wandb_log.summary(run)
+
+
+def record(folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return facts
+
+
+def test_a_sweep_prunes_resumes_and_agrees_with_w_and_b(command: Command, tmp_path: Path) -> None:
+    search = ("-m", *small("sweep=asha", "model=linear", "logger=wandb", "study=demo", "trainer.max_epochs=4"))
+    command("train.py", *search, "hydra.sweeper.n_trials=4")
+    command("train.py", *search, "hydra.sweeper.n_trials=8")
+    study = tmp_path / "multirun" / "demo"
+    trials = rows(study)
+    assert len(trials) == 8
+    assert {trial["status"] for trial in trials} == {"complete", "pruned"}
+    for trial in trials:
+        folder = study / trial["number"]
+        facts = record(folder)
+        run = wandb_run(folder)
+        assert facts["status"] == trial["status"]
+        assert facts["trial"]["params"]["optimizer.lr"] == float(trial["optimizer.lr"])
+        assert facts["objective"]["value"] == run["summary"]["objective"]
+        assert run["exit_code"] == 0
+        assert ("pruned" in run["tags"]) == (trial["status"] == "pruned")
+        if trial["status"] == "complete":
+            assert float(trial["val/acc"]) == facts["objective"]["value"]
+
+
+def test_the_command_of_a_trial_repeats_it(command: Command, tmp_path: Path) -> None:
+    said = command("train.py", "-m", *small("sweep=random", "model=linear", "study=demo", "hydra.sweeper.n_trials=2"))
+    line = said.stdout.partition("to run it again ")[2].splitlines()[0]
+    again = command("train.py", *shlex.split(line)[2:], "hydra.run.dir=again")
+    assert again.returncode == 0
+    best = max(rows(tmp_path / "multirun" / "demo"), key=lambda row: float(row["val/acc"]))
+    assert record(tmp_path / "again")["objective"]["value"] == float(best["val/acc"])
+    assert shlex.split(record(tmp_path / "multirun" / "demo" / best["number"])["command"])[2:] == shlex.split(line)[2:]
+
+
+def test_the_run_of_a_killed_trial_is_closed_as_failed(command: Command, tmp_path: Path) -> None:
+    killer = "+callbacks.killer._target_=tests.lab.killer.Killer"
+    search = ("-m", *small("seed=1,2", "model=linear", "logger=wandb", "study=demo", killer, "hydra.sweeper.retries=0"))
+    command("train.py", *search, PYTHONPATH=str(ROOT))
+    killed, good = tmp_path / "multirun" / "demo" / "0", tmp_path / "multirun" / "demo" / "1"
+    assert [record(folder)["status"] for folder in (killed, good)] == ["killed", "complete"]
+    run = wandb_run(killed)
+    assert (run["state"], run["exit_code"], run["summary"]["status"]) == ("failed", 1, "killed")
+    assert wandb_run(good)["exit_code"] == 0
+
+
+def test_a_trial_trains_on_several_devices_with_workers_of_its_own(command: Command, tmp_path: Path) -> None:
+    devices = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.num_workers=1")
+    command("train.py", "-m", *small("seed=1,2", "model=linear", "study=demo", *devices, "hydra.sweeper.n_jobs=1"))
+    study = tmp_path / "multirun" / "demo"
+    assert [row["status"] for row in rows(study)] == ["complete", "complete"]
+    assert sorted(path.name for path in study.iterdir() if path.is_dir()) == ["0", "1"]
+
+
+def test_several_objectives_give_a_front(command: Command, tmp_path: Path) -> None:
+    command("train.py", "-m", *small("sweep=pareto", "model=mlp", "study=demo", "hydra.sweeper.n_trials=4"))
+    trials = rows(tmp_path / "multirun" / "demo")
+    assert all(float(trial["model/parameters"]) > 0 for trial in trials)
+    assert "solutions:" in (tmp_path / "multirun" / "demo" / "optimization_results.yaml").read_text()
+
+
+def test_nothing_that_is_preloaded_touches_cuda_or_starts_threads(tmp_path: Path) -> None:
+    """No GPU is at hand where the tests run: torch's doors to CUDA are replaced by an alarm."""
+    program = f"""
+import os, threading
+import torch
+calls = []
+def alarm(*arguments):
+    calls.append(arguments)
+    return 0
+torch.cuda._lazy_init = torch.cuda.is_available = torch.cuda.device_count = alarm
+os.environ["SWEEPLAB_MODULES"] = "lab.train lab.samples sweeplab.tracking.wandb_run {" ".join(LATE)}"
+import sweeplab.sweep.warm
+import sys
+assert "lab.train" in sys.modules and "wandb.sdk.launch.inputs.internal" in sys.modules
+assert not calls, calls
+assert threading.active_count() == 1, threading.enumerate()
+assert not torch.cuda.is_initialized()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, env={**os.environ}
+    )
+    assert done.returncode == 0, done.stderr
