@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,19 @@ class Check(Callback):
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration of one run: each run of a sweep has its own."""
-        _check_or_exit(config)
+        _exit_on_mistake(lambda: check(config))
 
 
 def _check_or_exit(config: DictConfig, folder: Path | None = None) -> None:
+    HydraConfig.instance().set_config(config)  # for ${hydra:...}, which a job finds set
+    _exit_on_mistake(lambda: check(config))
+    if folder:
+        _exit_on_mistake(lambda: check_free(folder))
+
+
+def _exit_on_mistake(look: Callable[[], None]) -> None:
     try:
-        HydraConfig.instance().set_config(config)  # for ${hydra:...}, which a job finds set
-        check(config)
-        if folder:
-            check_free(folder)
+        look()
     except (UserError, OmegaConfBaseException) as error:
         # Hydra turns the exceptions of callbacks into warnings, but lets this one pass.
         sys.exit(f"Error: {sentence(error) or error}")

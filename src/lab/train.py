@@ -12,7 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
 from lab.check import check
@@ -113,6 +113,7 @@ def run(config: DictConfig) -> float | list[float]:
     """
     if config.seed is None:
         config.seed = int(os.environ["PL_GLOBAL_SEED"]) if rank() > 0 else torch.seed() % 2**32
+    config = OmegaConf.create(run_config.resolved(config))  # once: interpolations are slow
     if rank() > 0:
         return _join(config, None)
     folder = Path(config.folder)

@@ -1,5 +1,7 @@
 from typing import Any
 
+from sklearn.datasets import load_digits
+
 from lab.data.arrays import ArrayData, Arrays
 
 
@@ -11,7 +13,5 @@ class Digits(ArrayData):
 
     def load(self) -> Arrays:
         """Return all scans as training data: the set has no test part of its own."""
-        from sklearn.datasets import load_digits
-
         scans = load_digits()
         return Arrays(scans.images[:, None], scans.target)

@@ -1,5 +1,6 @@
 """What a run was made from: command, code, versions, machine."""
 
+import functools
 import platform
 import shlex
 import subprocess
@@ -16,6 +17,7 @@ def command() -> str:
     return shlex.join(["python", *sys.argv])
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the installed packages that decide a run's numbers."""
     found = {"python": platform.python_version()}
@@ -27,10 +29,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def code(folder: Path) -> tuple[dict[str, Any] | None, bytes]:
     """Return the git commit that `folder` stands at, and the uncommitted changes as a patch; None outside a repository.
 
-    Files that git does not track are named, not copied.
+    Files that git does not track are named, not copied. A process has one answer: that of the moment when it, or the
+    process it was forked from, first asked.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:

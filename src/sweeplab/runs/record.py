@@ -165,14 +165,14 @@ def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any
     """Return the facts of a beginning, and the changes of the code that no commit holds."""
     git, patch = provenance.code(Path(sys.argv[0]).resolve().parent)
     if git is not None:
-        git["patch"] = patch_name if patch else None
+        git = {**git, "patch": patch_name if patch else None}
     facts = {
         "status": Status.RUNNING,
         "command": provenance.command(),
         "directory": str(Path.cwd()),
         "overrides": list(overrides),
         "git": git,
-        "versions": provenance.versions(),
+        "versions": dict(provenance.versions()),
         "process": this_process(),
         "started": _now(),
     }

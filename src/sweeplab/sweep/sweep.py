@@ -94,7 +94,7 @@ def _executor(plan: Plan, places: Sequence[Slot], preload: Sequence[str]) -> Exe
         return Inline()
     modules = [*settings.preload, *sorted(set(_modules(plan.base))), *preload]
     rehearsal = plan.snapshot / "rehearsal.pickle"
-    rehearsal.write_bytes(pickle.dumps((plan.frozen.recipes(), plan.program, plan.context)))
+    rehearsal.write_bytes(pickle.dumps((plan.frozen.recipes(), plan.program, plan.context, plan.task.script)))
     return Local(places, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
 
 

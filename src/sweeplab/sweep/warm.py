@@ -18,6 +18,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from sweeplab.runs import provenance
 from sweeplab.sweep.frozen import Recipe
 from sweeplab.sweep.hydra_job import run_hydra_job
 from sweeplab.sweep.local import MODULES, REHEARSAL
@@ -40,7 +41,9 @@ for _name in os.environ.get(MODULES, "").split():
     with contextlib.suppress(Exception):
         importlib.import_module(_name)
 if _path := os.environ.get(REHEARSAL):
-    _recipes, _program, _context = pickle.loads(Path(_path).read_bytes())
+    _recipes, _program, _context, _script = pickle.loads(Path(_path).read_bytes())
+    provenance.versions()
+    provenance.code(Path(_script).parent)  # what is imported here is what the trials run
     for _recipe in _recipes:
         with contextlib.suppress(Exception), tempfile.TemporaryDirectory() as _folder:
             rehearse(_recipe, _program, _context, _folder)

@@ -98,7 +98,8 @@ def _outcome(error: BaseException) -> Outcome:
     if isinstance(error, SystemExit):
         if isinstance(error.__context__, KeyboardInterrupt):  # as Lightning ends on Ctrl-C
             return Outcome(Status.KILLED, "signal SIGINT")
-        return Outcome(Status.FAILED, f"the task left with sys.exit({error.code!r})")
+        words = error.code if isinstance(error.code, str) else f"the task left with sys.exit({error.code!r})"
+        return Outcome(Status.FAILED, words)
     traceback.print_exception(error)
     text = "".join(traceback.format_exception(error))
     return Outcome(Status.FAILED, f"{type(error).__name__}: {error}".strip(": \n"), traceback=text)
