@@ -1,9 +1,16 @@
+import inspect
 import re
 import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from train import train
 
 from tests.conftest import ROOT, SMALL, Command
 
@@ -17,6 +24,10 @@ COMMANDS = sorted(
     }
 )
 TRAIN = [(page, line) for page, line in COMMANDS if " train.py" in line and "resume=" not in line]
+SWEEPS = [(page, line) for page, line in TRAIN if " -m " in line]
+SINGLE = [command for command in TRAIN if command not in SWEEPS]
+WRITTEN = {"conf/local/default.yaml", "src/lab/models/wide.py"}  # by the reader, besides what snippets say
+PAGES_THAT_ADD = ["README.md", "docs/data.md", "docs/spaces.md", "docs/sweeps.md"]
 
 
 def snippets(page: str) -> dict[str, str]:
@@ -37,13 +48,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_named_exist(page: Path) -> None:
-    written = {path for each in ("README.md", "docs/data.md") for path in snippets(each)}
+    written = {path for each in PAGES_THAT_ADD for path in snippets(each)}
     for target in re.findall(r"`((?:src|conf|docs|bench|tests|lab)/[\w/.-]+)`", page.read_text()):
         path = ROOT / ("src" if target.startswith("lab/") else "") / target
-        assert path.exists() or target in written | {"conf/local/default.yaml", "src/lab/models/wide.py"}, target
+        assert path.exists() or target in written | WRITTEN, target
 
 
-@pytest.mark.parametrize(("page", "line"), TRAIN, ids=[f"{page}: {line}" for page, line in TRAIN])
+@pytest.mark.parametrize(("page", "line"), SINGLE, ids=[f"{page}: {line}" for page, line in SINGLE])
 def test_commands_for_training_compose(command: Command, tmp_path: Path, page: str, line: str) -> None:
     words = shlex.split(line)[2:]
     np.savez(tmp_path / "my.npz", x=np.zeros(1))
@@ -54,8 +65,29 @@ def test_commands_for_training_compose(command: Command, tmp_path: Path, page: s
         command("train.py", *words, *([] if {"--help", "--cfg"} & set(words) else ["--cfg", "job"]))
 
 
+@pytest.mark.parametrize(("page", "line"), SWEEPS, ids=[f"{page}: {line}" for page, line in SWEEPS])
+def test_commands_for_sweeps_make_trials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], page: str, line: str
+) -> None:
+    """In this process, for speed: the space is checked, and trials are drawn, but none is run."""
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in shlex.split(line)[2:] if word != "-m"]
+    hydra = Hydra.create_main_hydra2("train", create_config_search_path(str(ROOT / "conf")))
+    try:
+        if "hydra/sweeper=basic" in words:  # it has no preview
+            hydra.compose_config("train", words, RunMode.MULTIRUN)
+            return
+        words.append("hydra.sweeper.preview=true")
+        hydra.multirun("train", inspect.unwrap(train), words, with_log_configuration=False)
+    finally:
+        GlobalHydra.instance().clear()
+        HydraConfig.instance().cfg = None
+    assert [one for one in capsys.readouterr().out.splitlines() if one.startswith("  python ")]
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["README.md", "docs/data.md"])
+@pytest.mark.parametrize("page", PAGES_THAT_ADD)
 def test_what_a_page_tells_to_add_works(tmp_path: Path, page: str) -> None:
     """Follow the page in a copy of the project: write its files, run its command."""
     import shutil
@@ -79,7 +111,7 @@ def test_what_a_page_tells_to_add_works(tmp_path: Path, page: str) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "Everything is in" in done.stdout + done.stderr
+    assert re.search("Everything is in|All trials: ", done.stdout + done.stderr)
 
 
 @pytest.mark.slow
