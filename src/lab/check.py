@@ -17,6 +17,7 @@ from sweeplab.hydra_errors import sentence
 from sweeplab.runs.config import load
 from sweeplab.runs.record import is_run, occupied, read
 
+PRUNING = "sweeplab.training.pruning.Pruning"
 STAGES = ("test", "validate", "predict")
 
 
@@ -33,6 +34,7 @@ class Check(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check what all runs have in common, and that their folders are free where nobody goes on with a sweep."""
         _check_or_exit(config)
+        _exit_on_mistake(lambda: _check_pruning(config))
         if config.hydra.sweeper._target_.rpartition(".")[2] != "BasicSweeper":
             return
         taken = sorted(Path(config.hydra.sweep.dir).glob("*/run.json"))
@@ -83,6 +85,15 @@ def check(config: DictConfig) -> None:
                     f"{group}.{name} has no _target_: {group}={name} chooses it, {group}.{name}=null turns it off."
                 )
     _check_data(config)
+
+
+def _check_pruning(config: DictConfig) -> None:
+    pruner = config.hydra.sweeper.get("pruner")
+    targets = [entry["_target_"] for entry in (config.callbacks or {}).values() if entry is not None]
+    if pruner and not str(pruner._target_).endswith(".NopPruner") and PRUNING not in targets:
+        raise UserError(
+            "a pruner needs callbacks.pruning to report to it; keep it, or choose hydra/sweeper/pruner=none."
+        )
 
 
 def check_free(folder: Path) -> None:

@@ -52,3 +52,5 @@ class SweeplabSweeper(Sweeper):
             return sweep(self.config, self.hydra_context, self.task_function, arguments)
         except UserError as error:
             sys.exit(f"Error: {error}")
+        except KeyboardInterrupt:
+            sys.exit(130)

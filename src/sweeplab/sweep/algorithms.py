@@ -19,20 +19,22 @@ SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
 ORDERED = (GridSampler, BruteForceSampler, QMCSampler)
 
 
-def build_sampler(config: Mapping[str, Any] | None, space: Space, trials: int) -> BaseSampler | None:
-    """Return the sampler, None for `auto`; seeded anew where the study has trials, or it would repeat them.
+def build_sampler(config: Mapping[str, Any] | None, space: Space, salt: str = "") -> BaseSampler | None:
+    """Return the sampler, None for `auto`; a salt changes its seed, or it would repeat what it drew before.
 
     Raises:
         UserError: there is no such sampler or argument.
     """
     plain = dict(config or {})
     if plain.get("_target_") is None:
+        if unused := sorted(plain.keys() - {"_target_", "seed"}):
+            raise UserError(f"{SAMPLER}.{unused[0]} needs a sampler; choose one, as in hydra/sweeper/sampler=tpe.")
         return None
     kind = _find(str(plain["_target_"]), SAMPLER)
     if kind is GridSampler and "search_space" not in plain:
         plain["search_space"] = {p.name: [p.stored(v) for v in p.values() or ()] for p in space.parameters}
     if kind not in ORDERED and plain.get("seed") is not None:
-        plain["seed"] = reseeded(int(plain["seed"]), trials)
+        plain["seed"] = salted(int(plain["seed"]), salt)
     if "seed" in plain and plain["seed"] is None:
         del plain["seed"]
     sampler = build(plain, SAMPLER)
@@ -55,14 +57,14 @@ def build_pruner(config: Mapping[str, Any] | None, objectives: int) -> BasePrune
     return pruner
 
 
-def default_sampler(seed: int | None, trials: int) -> BaseSampler:
+def default_sampler(seed: int | None, salt: str) -> BaseSampler:
     """Return the sampler that Optuna takes where nobody chose one."""
-    return optuna.samplers.TPESampler(seed=None if seed is None else reseeded(seed, trials))
+    return optuna.samplers.TPESampler(seed=None if seed is None else salted(seed, salt))
 
 
-def reseeded(seed: int, trials: int) -> int:
-    """Return the seed itself for a new study, another one for each number of trials that exist."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {trials}".encode()).digest()[:4]) if trials else seed
+def salted(seed: int, salt: str) -> int:
+    """Return the seed itself without a salt, another one for each salt."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {salt}".encode()).digest()[:4]) if salt else seed
 
 
 def build(config: Mapping[str, Any], where: str) -> Any:

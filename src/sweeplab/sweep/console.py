@@ -17,8 +17,8 @@ from rich.text import Text
 from sweeplab.runs.record import Status
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.loop import Active
-from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.results import Summary
+from sweeplab.sweep.plan import Plan, single_run
+from sweeplab.sweep.results import Summary, folder_of
 from sweeplab.sweep.worker import OUTPUT
 
 LOG = "sweep.log"
@@ -80,15 +80,16 @@ class Board:
         if outcome.status is Status.COMPLETE:
             assert outcome.values is not None
             parts += [f"{o.name} {v:.6g}" for o, v in zip(objectives, outcome.values, strict=True)]
-            if len(objectives) == 1:
+            if len(objectives) == 1 and all(broken <= 0 for broken in outcome.constraints.values()):
                 parts.append(self._standing(active.number, outcome.values[0]))
         elif outcome.status is Status.PRUNED:
             parts.append("pruned" if value is None else f"pruned at step {step}, {objectives[0].name} {value:.6g}")
         else:
             parts.append(f"{str(outcome.status).upper()}: {outcome.reason}")
             parts += [] if counts else ["queued again"]
-            if outcome.status is Status.FAILED:
-                parts.append(f"see {_short(self._plan.folder_of(active.number) / OUTPUT)}")
+            log = self._plan.folder_of(active.number) / OUTPUT
+            if outcome.status is Status.FAILED and log.exists():
+                parts.append(f"see {short(log)}")
         return "  ".join([*parts, f"{outcome.seconds:.1f}s", *self._plan.space.overrides(active.values)])
 
     def _standing(self, number: int, value: float) -> str:
@@ -133,16 +134,16 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
     if summary.running:
         lines.append(f"{summary.running} trials still run elsewhere.")
     if summary.stopped:
-        lines.append(f"Stopped: {summary.stopped}. The same command goes on.")
+        lines += [f"Stopped: {summary.stopped}.", f"To go on: {plan.again}"]
     for trial in summary.best:
         values = plan.space.values(trial.params)
         said = ", ".join(f"{o.name} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))
         lines.append(f"Best: #{trial.number}  {said}  {' '.join(plan.space.overrides(values))}")
-        lines.append(f"  its folder      {_short(plan.folder_of(trial.number))}")
-        lines.append(f"  to run it again {plan.run_command(values)}")
+        lines.append(f"  its folder      {short(folder_of(plan, trial))}")
+        lines.append(f"  to run it again {single_run(summary.alone[trial.number])}")
     if not summary.best and summary.endings[Status.COMPLETE] == 0:
         lines.append("No trial came to a value.")
-    lines.append(f"All trials: {_short(plan.folder / 'trials.csv')}")
+    lines.append(f"All trials: {short(plan.folder / 'trials.csv')}")
     return "\n".join(lines)
 
 
@@ -156,5 +157,6 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
+    """Return a path as a user here would write it."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -11,6 +11,8 @@ from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import differences
 from sweeplab.sweep.study import Study
 
+ERAS = "fixed overrides"
+
 
 def hold(study: Study, plan: Plan) -> list[str]:
     """Sign the contract of a new study, or compare with that of an old one; return what was extended.
@@ -26,7 +28,15 @@ def hold(study: Study, plan: Plan) -> list[str]:
     if not before or changes:
         for part, entries in now.items():
             study.set_user_attr(part, entries)
+        era = {"from": len(study.get_trials(deepcopy=False)), "overrides": list(plan.fixed)}
+        study.set_user_attr(ERAS, [*study.user_attrs.get(ERAS, ()), era])
     return changes
+
+
+def fixed_of(study: Study, number: int, plan: Plan) -> list[str]:
+    """Return the overrides that a trial shared with all others of its time: an extended study has had several."""
+    eras = [era["overrides"] for era in study.user_attrs.get(ERAS, ()) if era["from"] <= number]
+    return eras[-1] if eras else list(plan.fixed)
 
 
 def contract(plan: Plan) -> dict[str, dict[str, str]]:
@@ -45,18 +55,18 @@ def contract(plan: Plan) -> dict[str, dict[str, str]]:
 def _refuse(plan: Plan, before: Mapping[str, Any], now: Mapping[str, Any], changes: list[str]) -> None:
     said = "; ".join(changes[:8]) + (f"; and {len(changes) - 8} more" if len(changes) > 8 else "")
     if before.get("objective") != now["objective"]:
-        raise UserError(f"the study {plan.name} has another objective: {said}; choose another study=.")
+        raise UserError(f"the study {plan.name} has another objective: {said}; choose {plan.another}.")
     for parameter in plan.space.parameters:
         was = before["space"].get(parameter.name)
         if isinstance(parameter.distribution, CategoricalDistribution) and was not in (
             None,
             now["space"][parameter.name],
         ):
-            raise UserError(f"Optuna cannot change the choices within a study ({said}); choose another study=.")
+            raise UserError(f"Optuna cannot change the choices within a study ({said}); choose {plan.another}.")
     if plan.settings.on_change != "extend":
         raise UserError(
             f"the study {plan.name} was begun with other settings: {said}; "
-            "choose another study=, or go on all the same with hydra.sweeper.on_change=extend."
+            f"choose {plan.another}, or go on all the same with hydra.sweeper.on_change=extend."
         )
 
 

@@ -14,18 +14,23 @@ class Inline:
 
     slots = 1
 
+    def __init__(self) -> None:
+        self._free = 1
+
     def free(self) -> int:
-        """Return 1: nothing runs between two calls."""
-        return 1
+        """Return 1, but between a job and the call that collects it."""
+        return self._free
 
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Run a job to its end; Ctrl-C passes through."""
+        self._free = 0
         future: Future[Outcome] = Future()
         future.set_result(perform(replace(job, interactive=True), report))
         return future
 
     def wait(self, seconds: float) -> None:
-        """Return at once: all that was submitted has ended."""
+        """Return at once: what was submitted has ended."""
+        self._free = 1
 
     def stop(self, status: Status, reason: str) -> None:
         """Do nothing: nothing runs."""

@@ -19,7 +19,8 @@ class Limits:
     def __init__(self, settings: Settings, n_trials: int | None) -> None:
         self.n_trials = n_trials
         self.stopped = ""
-        self._until = time.monotonic() + (settings.timeout or float("inf"))
+        self._timeout = settings.timeout or float("inf")
+        self._until = time.monotonic() + self._timeout
         self._failures = self._successes = 0
         self._rate = settings.max_failure_rate
         self._most = 0 if settings.fail_fast else settings.max_failures
@@ -27,6 +28,11 @@ class Limits:
     def may_start(self) -> bool:
         """Say whether another trial may start."""
         return not self.stopped and not self.timed_out()
+
+    @property
+    def over(self) -> str:
+        """Say that the time is over, or nothing."""
+        return f"the timeout of {self._timeout:g} s is over" if self.timed_out() else ""
 
     def timed_out(self) -> bool:
         """Say whether the time is over."""

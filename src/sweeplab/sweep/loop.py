@@ -19,6 +19,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
 from sweeplab.sweep.executor import Executor
+from sweeplab.sweep.inline import Inline
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener
@@ -133,7 +134,7 @@ class Loop:
         except FileExistsError:
             self.book.tell(active.trial, Outcome(Status.FAILED, f"{job.folder} existed already"))
             raise UserError(
-                f"{job.folder} exists, but not in the study {self.plan.name}; choose another study=."
+                f"{job.folder} exists, but not in the study {self.plan.name}; choose {self.plan.another}."
             ) from None
         if repeat == 0:
             self.watcher.started(active)
@@ -145,7 +146,12 @@ class Loop:
         def report(value: float, step: int) -> bool:
             return self._report(active, value, step) if repeat == 0 else False
 
-        future = self.executor.submit(job, report)
+        try:
+            future = self.executor.submit(job, report)
+        except KeyboardInterrupt:  # inline, where Ctrl-C is the debugger's and the task's
+            self._signals, self._signal = 2, signal.SIGINT
+            future = Future()
+            future.set_result(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
         self._futures[future] = (active, job)
         if self._since is None:  # the first process may have waited for imports
             self._since = before if future.done() else time.monotonic()
@@ -164,9 +170,9 @@ class Loop:
 
     def _ended(self, active: Active, job: Job, outcome: Outcome) -> None:
         self._busy += outcome.seconds
+        self.listener.trial_ended(job, outcome)
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason)
-        self.listener.trial_ended(job, outcome)
         active.running -= 1
         active.outcomes.append(outcome)
         good = all(one.status is Status.COMPLETE for one in active.outcomes)
@@ -228,7 +234,9 @@ class Loop:
             self._signal = number
             self._signals += 1 if number == signal.SIGINT else 2
 
-        numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        if not isinstance(self.executor, Inline):
+            numbers.append(signal.SIGINT)
         before = {number: signal.signal(number, count) for number in numbers}
         try:
             yield

@@ -1,4 +1,4 @@
-"""Trials that a dead controller left behind: what becomes of them, in their folders and for the listeners."""
+"""Trials that a dead controller left behind: what becomes of them and their folders."""
 
 import json
 import time
@@ -11,7 +11,6 @@ from sweeplab.runs import record
 from sweeplab.runs.process import is_alive
 from sweeplab.runs.record import Status
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.worker import OUTCOME
 
@@ -20,10 +19,9 @@ PATIENCE = 5.0  # seconds for an orphan to notice that its controller is gone
 
 @dataclass(frozen=True)
 class Lost:
-    """Settles lost trials."""
+    """Settles lost trials; listeners are not told, for what they have of them died with the controller."""
 
     plan: Plan
-    listener: Listener
 
     def settle(self, trial: FrozenTrial, loss: Outcome) -> Outcome:
         """Return what a trial had come to when its controller died, else its loss; its run's record says the same."""
@@ -38,8 +36,6 @@ class Lost:
         outcome = _recorded(folder) or loss
         if outcome.status is not Status.COMPLETE:
             record.conclude(folder, outcome.status, outcome.reason)
-        values = self.plan.space.values(trial.params)
-        self.listener.trial_ended(self.plan.job(trial.number, values, repeat, prunes=False), outcome)
         return outcome
 
 

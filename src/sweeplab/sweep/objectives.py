@@ -1,6 +1,6 @@
 """What a sweep optimises: names and directions, from the one `objective` block."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,13 @@ class Objective:
         """The direction as Hydra's sweepers and Optuna write it."""
         return self.direction.name.lower()
 
+    def rank(self, value: float) -> float:
+        """Return a number that is the smaller the better the value is."""
+        return -value if self.direction is StudyDirection.MAXIMIZE else value
+
     def better(self, value: float, than: float) -> bool:
         """Say whether a value beats another."""
-        return value > than if self.direction is StudyDirection.MAXIMIZE else value < than
+        return self.rank(value) < self.rank(than)
 
 
 def objectives(config: Mapping[str, Any], direction: Any) -> tuple[Objective, ...]:
@@ -60,9 +64,3 @@ def _direction(word: str) -> StudyDirection:
     if word not in DIRECTIONS:
         raise UserError(f"hydra.sweeper.direction={word} is not known{did_you_mean(word, ['minimize', 'maximize'])}")
     return DIRECTIONS[word]
-
-
-def best(values: Sequence[Sequence[float]], objective: Objective) -> int | None:
-    """Return the index of the best first value, the first of equals; None where there are none."""
-    sign = -1 if objective.direction is StudyDirection.MAXIMIZE else 1
-    return min(range(len(values)), key=lambda i: sign * values[i][0]) if values else None

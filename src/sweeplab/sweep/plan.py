@@ -2,8 +2,9 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from sweeplab.sweep.settings import Settings
 from sweeplab.sweep.space import Space
 from sweeplab.sweep.values import override
 from sweeplab.sweep.worker import find
+
+# Hydra's flags that say which configuration is meant.
+WHERE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Plan:
             recipe=self.frozen.recipe(overrides),
             task=self.task,
             arguments=(*conf, *name, *self.fixed, *overrides),
-            alone=self.run_command(values, repeat),
+            alone=single_run(self.alone(values, repeat)),
             name=self.program,
             context=self.context,
             objectives=len(self.objectives),
@@ -82,16 +86,31 @@ class Plan:
             repeats=self.settings.repeats,
         )
 
-    def run_command(self, values: Mapping[str, Any], repeat: int = 0) -> str:
-        """Return the command that runs a trial again, for a shell."""
-        return shlex.join(["python", sys.argv[0], *self.run_overrides(values, repeat)])
-
-    def run_overrides(self, values: Mapping[str, Any], repeat: int = 0) -> list[str]:
-        """Return the overrides of the single run that does what a trial did."""
-        parsed = OverridesParser.create().parse_overrides(list(self.fixed))
+    def alone(self, values: Mapping[str, Any], repeat: int = 0, fixed: Sequence[str] | None = None) -> list[str]:
+        """Return the overrides of the single run that does what a trial did; `fixed` are what all shared then."""
+        parsed = OverridesParser.create().parse_overrides(list(self.fixed if fixed is None else fixed))
         own = self.settings.sweep_keys
-        fixed = [o.input_line for o in parsed if o.key_or_group not in own and o.input_line is not None]
-        return [*fixed, *self.overrides(values, repeat)]
+        shared = [o.input_line for o in parsed if o.key_or_group not in own and o.input_line is not None]
+        return [*shared, *self.overrides(values, repeat)]
+
+    @property
+    def another(self) -> str:
+        """How a user names another sweep than this."""
+        return "another study=" if "study" in self.base else "another hydra.sweep.dir="
+
+    @property
+    def again(self) -> str:
+        """The command that goes on with this sweep, also if it was named by the clock."""
+        named = any(self.name in word for word in sys.argv)
+        name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
+        return shlex.join(["python", *sys.argv, *([] if named else [name])])
+
+
+def single_run(overrides: Sequence[str]) -> str:
+    """Return the command of a single run, for a shell."""
+    words = sys.argv[1:]
+    flags = [word for pair in pairwise(words) if pair[0] in WHERE for word in pair]
+    return shlex.join(["python", sys.argv[0], *flags, *overrides])
 
 
 def make_plan(

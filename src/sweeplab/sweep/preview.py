@@ -5,7 +5,7 @@ from typing import Any
 
 import optuna
 
-from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.plan import Plan, single_run
 from sweeplab.sweep.study import Points
 
 SAMPLES = 3
@@ -31,7 +31,7 @@ def preview(
             if following is None:
                 break
             study.enqueue_trial(dict(following))
-        lines.append(f"  {plan.run_command(suggest(study.ask()))}")
+        lines.append(f"  {single_run(plan.alone(suggest(study.ask())))}")
     return "\n".join(lines)
 
 

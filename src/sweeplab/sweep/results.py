@@ -3,8 +3,9 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Status
-from sweeplab.sweep.objectives import best
+from sweeplab.sweep.contract import fixed_of
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.study import Book, counts
 
@@ -22,11 +23,15 @@ RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"
 
 @dataclass(frozen=True)
 class Summary:
-    """What a sweep came to: its trials, how many ended how, and the best of them (several for several objectives)."""
+    """What a sweep came to: its trials, how many ended how, and the best of them (several for several objectives).
+
+    `alone` are the overrides that run each of the best again.
+    """
 
     trials: Sequence[FrozenTrial]
     endings: Counter[str]
     best: Sequence[FrozenTrial]
+    alone: Mapping[int, Sequence[str]]
     running: int
     total: int | None
     stopped: str = ""
@@ -48,22 +53,32 @@ def ending(trial: FrozenTrial) -> Status:
     return Status(trial.user_attrs.get("ending", by_state.get(trial.state, Status.FAILED)))
 
 
+def folder_of(plan: Plan, trial: FrozenTrial) -> Path:
+    """Return the folder of a trial, on the machine that ran it."""
+    return Path(trial.user_attrs.get("lease", {}).get("folder", plan.folder)) / str(trial.number)
+
+
 def summarize(plan: Plan, book: Book, total: int | None, stopped: str, use: float | None) -> Summary:
     """Return what the study holds now."""
     trials = [trial for trial in book.trials() if trial.state is not TrialState.WAITING]
     counted = [trial for trial in trials if counts(trial)]
     endings = Counter(str(ending(trial)) for trial in counted if trial.state.is_finished())
     running = sum(trial.state is TrialState.RUNNING for trial in trials)
-    return Summary(trials, endings, _best(plan, book), running, total, stopped, use)
+    best = _best(plan, book)
+    alone = {
+        trial.number: plan.alone(plan.space.values(trial.params), fixed=fixed_of(book.study, trial.number, plan))
+        for trial in best
+    }
+    return Summary(trials, endings, best, alone, running, total, stopped, use)
 
 
 def _best(plan: Plan, book: Book) -> list[FrozenTrial]:
     done = [trial for trial in book.trials() if trial.state is TrialState.COMPLETE]
     feasible = [trial for trial in done if all(value <= 0 for value in trial.constraints.values())]
     if len(plan.objectives) > 1:
-        return list(book.study.best_trials) if feasible else []
-    winner = best([trial.values for trial in feasible], plan.objectives[0])
-    return [] if winner is None else [feasible[winner]]
+        front = book.study.best_trials if feasible else []
+        return sorted(front, key=lambda trial: plan.objectives[0].rank(trial.values[0]))
+    return sorted(feasible, key=lambda trial: plan.objectives[0].rank(trial.values[0]))[:1]
 
 
 def write_results(plan: Plan, summary: Summary) -> None:
@@ -72,7 +87,7 @@ def write_results(plan: Plan, summary: Summary) -> None:
     if not summary.best:
         return
     write_text(plan.folder / RESULTS, OmegaConf.to_yaml(OmegaConf.create(_results(plan, summary.best))))
-    write_text(plan.folder / BEST, _experiment(plan, summary.best[0]))
+    write_text(plan.folder / BEST, _experiment(plan, summary))
 
 
 def _results(plan: Plan, best: Sequence[FrozenTrial]) -> dict[str, Any]:
@@ -83,9 +98,10 @@ def _results(plan: Plan, best: Sequence[FrozenTrial]) -> dict[str, Any]:
     return {"name": "optuna", "solutions": solutions}
 
 
-def _experiment(plan: Plan, trial: FrozenTrial) -> str:
+def _experiment(plan: Plan, summary: Summary) -> str:
     """The winning configuration as a file that `experiment=` loads: its choices, and its values."""
-    parsed = OverridesParser.create().parse_overrides(plan.run_overrides(plan.space.values(trial.params)))
+    trial = summary.best[0]
+    parsed = OverridesParser.create().parse_overrides(list(summary.alone[trial.number]))
     choices = [o for o in parsed if plan.frozen.is_group(o.key_or_group) and isinstance(o.value(), str)]
     values = OmegaConf.create()
     for override in parsed:
@@ -123,7 +139,7 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
                 trial.last_step,
                 trial.duration and round(trial.duration.total_seconds(), 3),
                 trial.datetime_start and trial.datetime_start.isoformat(timespec="seconds"),
-                plan.folder_of(trial.number),
+                folder_of(plan, trial),
                 trial.user_attrs.get("reason"),
             ]
         )

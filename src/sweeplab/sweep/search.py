@@ -1,9 +1,11 @@
 """How a sweep finds its points: by walking a grid in order, or by a sampler; and how many it needs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
 from optuna.pruners import NopPruner
+from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.algorithms import build_pruner, build_sampler, default_sampler
@@ -40,14 +42,21 @@ class Search:
         self._pruner = build_pruner(settings.pruner, len(plan.objectives))
         self.prunes = not isinstance(self._pruner, NopPruner)
         self.first = self._enqueued()
-        build_sampler(settings.sampler, plan.space, 0)  # so that what is wrong with it is said before a study is made
+        self._sampler = build_sampler(settings.sampler, plan.space)
 
-    def equip(self, study: optuna.Study) -> None:
-        """Give a study its sampler and pruner."""
+    def equip(self, study: optuna.Study, controller: str = "") -> None:
+        """Give a study its sampler and pruner; a `controller` beside others draws other points than they."""
         settings, count = self._plan.settings, len(study.get_trials(deepcopy=False))
-        sampler = build_sampler(settings.sampler, self._plan.space, count)
-        study.sampler = sampler or default_sampler(settings.seed, count)
+        salt = f"{count or ''}{controller}"
+        sampler = build_sampler(settings.sampler, self._plan.space, salt) if salt else self._sampler
+        study.sampler = sampler or default_sampler((settings.sampler or {}).get("seed", settings.seed), salt)
         study.pruner = self._pruner
+
+    def total_in(self, trials: Sequence[FrozenTrial]) -> int | None:
+        """Return how many trials make a study complete that has these already."""
+        if self.total is None or self.points is None or self._plan.settings.n_trials is not None:
+            return self.total
+        return self.total + self.points.strangers(trials)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Draw a point."""

@@ -11,8 +11,6 @@ from typing import Any
 
 import optuna
 from filelock import FileLock
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -61,7 +59,12 @@ def open_storage(url: str | None, folder: Path) -> tuple[BaseStorage, contextlib
 def _lock(url: str) -> contextlib.AbstractContextManager[Any]:
     kind, _, path = url.partition("://")
     if kind.startswith("sqlite") and path.lstrip("/"):
-        return FileLock(f"{path.removeprefix('/').partition('?')[0]}.ask")
+        file = Path(path.removeprefix("/").partition("?")[0])
+        if not file.absolute().parent.is_dir():
+            raise UserError(
+                f"hydra.sweeper.storage={url}: there is no folder {file.parent}; make it, or mend the path."
+            )
+        return FileLock(f"{file}.ask")
     return contextlib.nullcontext()
 
 
@@ -98,42 +101,42 @@ def open_study(storage: BaseStorage, name: str, directions: Sequence[StudyDirect
 class Book:
     """Keeps the book of a sweep: which trials there are, which count, and who runs them."""
 
-    def __init__(self, study: Study, lock: contextlib.AbstractContextManager[Any], retries: int) -> None:
+    def __init__(self, study: Study, lock: contextlib.AbstractContextManager[Any], retries: int, folder: Path) -> None:
         self.study, self.retries = study, retries
         self._lock = lock
-        self._id = secrets.token_hex(4)
-        self._lease = {**this_process(), "controller": self._id}
+        self.controller = secrets.token_hex(4)
+        self._lease = {**this_process(), "controller": self.controller, "folder": str(folder)}
         self._beaten = -math.inf
 
-    def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
-        """Search with these."""
-        self.study.sampler, self.study.pruner = sampler, pruner
+    def sign_in(self) -> bool:
+        """Make this controller known; say whether it is the only one at work."""
+        with self._lock:
+            others = [facts for key, facts in self.study.user_attrs.items() if key.startswith("controller ")]
+            self.beat()
+            return not any(self._lives(facts) for facts in others)
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials there are, in order, as the storage has them."""
         self.study._thread_local.cached_all_trials = None
         return self.study.get_trials(deepcopy=False)
 
-    def counted(self) -> int:
-        """Return how many trials have ended or run, those that were queued again but once."""
-        return sum(counts(trial) for trial in self.trials())
-
     def ask(
         self, total: int | None, suggest: Callable[[optuna.Trial], Any], point: "Points | None"
     ) -> optuna.Trial | None:
         """Take the next trial, its parameters suggested; None if the budget is spent or the grid gone through."""
         with self._lock:
-            if total is not None and self.counted() >= total:
+            trials = self.trials()
+            if total is not None and sum(map(counts, trials)) >= total:
                 return None
-            if point is not None and not self._waiting():
-                following = point.following(self.trials())
+            if point is not None and not any(trial.state is TrialState.WAITING for trial in trials):
+                following = point.following(trials)
                 if following is None:
                     return None
                 self.study.enqueue_trial(dict(following))
             trial = self.study.ask()
             trial.set_user_attr("lease", self._lease)
-        if total is not None and self._rank(trial.number) >= total:  # another controller was faster
-            self._drop(trial)
+        if total is not None and not self._is_locked() and self._rank(trial.number) >= total:
+            self._drop(trial)  # another controller was faster
             return None
         try:
             suggest(trial)
@@ -187,8 +190,16 @@ class Book:
         if time.monotonic() - self._beaten < BEAT:
             return False
         self._beaten = time.monotonic()
-        self.study.set_user_attr(f"controller {self._id}", {**self._lease, "beat": time.time()})
+        self.study.set_user_attr(f"controller {self.controller}", {**self._lease, "beat": time.time()})
         return True
+
+    def _lives(self, controller: Mapping[str, Any]) -> bool:
+        """Say whether a controller is at work, here or on another machine."""
+        alive = is_alive(controller)
+        return time.time() - controller["beat"] <= LEASE if alive is None else alive
+
+    def _is_locked(self) -> bool:
+        return not isinstance(self._lock, contextlib.nullcontext)
 
     def _loss(self, trial: FrozenTrial) -> Outcome | None:
         """Say how a running trial was lost, None if it was not."""
@@ -196,16 +207,13 @@ class Book:
         if lease is None:  # its controller died, or is just about to sign
             started = trial.datetime_start
             fresh = started is not None and abs(time.time() - started.astimezone().timestamp()) < LEASE
-            alone = not isinstance(self._lock, contextlib.nullcontext)
-            return None if fresh and not alone else Outcome(Status.INTERRUPTED, "its controller was killed")
-        if lease["controller"] == self._id:
+            return None if fresh and not self._is_locked() else Outcome(Status.INTERRUPTED, "its controller was killed")
+        known = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
+        if lease["controller"] == self.controller or self._lives({**lease, **known}):
             return None
-        alive = is_alive(lease)
-        if alive is None:
-            beat = self.study.user_attrs.get(f"controller {lease['controller']}", {}).get("beat", 0.0)
-            if time.time() - beat > LEASE:
-                return Outcome(Status.KILLED, f"machine {lease['host']} was lost")
-        return Outcome(Status.INTERRUPTED, "its controller was killed") if alive is False else None
+        if lease["host"] == self._lease["host"]:
+            return Outcome(Status.INTERRUPTED, "its controller was killed")
+        return Outcome(Status.KILLED, f"machine {lease['host']} was lost")
 
     def _again(self, trial: FrozenTrial, status: Status) -> bool:
         if status is Status.INTERRUPTED:
@@ -215,7 +223,7 @@ class Book:
     def _queue_again(self, trial: FrozenTrial, status: Status) -> None:
         """Queue a trial's parameters again, once, however often this is tried."""
         attempt = trial.user_attrs.get("attempt", 0) + (status is Status.KILLED)
-        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        params = _params(trial)
         if not any(other.user_attrs.get("again") == trial.number for other in self.trials()):
             self.study.enqueue_trial(params, user_attrs={"again": trial.number, "attempt": attempt})
         self.study._storage.set_trial_user_attr(trial._trial_id, NOT_COUNTED, True)
@@ -227,9 +235,6 @@ class Book:
 
     def _rank(self, number: int) -> int:
         return sum(counts(trial) for trial in self.trials()[:number])
-
-    def _waiting(self) -> bool:
-        return any(trial.state is TrialState.WAITING for trial in self.trials())
 
 
 class Points:
@@ -243,9 +248,14 @@ class Points:
     def __len__(self) -> int:
         return len(self._points)
 
+    def strangers(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return how many trials count that are none of the grid's, from a study that was extended to it."""
+        keys = {_key(point) for point in self._points}
+        return sum(counts(trial) and _key(_params(trial)) not in keys for trial in trials)
+
     def following(self, trials: Sequence[FrozenTrial]) -> Mapping[str, Any] | None:
         """Return the first point that no trial has, None when all were tried."""
-        self._taken |= {_key({**t.system_attrs.get("fixed_params", {}), **t.params}) for t in trials[self._read :]}
+        self._taken |= {_key(_params(trial)) for trial in trials[self._read :]}
         self._read = len(trials)
         while self._next < len(self._points):
             point = self._points[self._next]
@@ -253,6 +263,11 @@ class Points:
             if _key(point) not in self._taken:
                 return point
         return None
+
+
+def _params(trial: FrozenTrial) -> dict[str, Any]:
+    """Return a trial's parameters, those that it was queued with and has not taken up yet included."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
 def _key(point: Mapping[str, Any]) -> str:

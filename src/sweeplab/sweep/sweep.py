@@ -1,6 +1,5 @@
 """A sweep from its configuration to its last message."""
 
-import os
 import pickle
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
 from sweeplab.sweep.check import check_plan
-from sweeplab.sweep.console import Board, closing
+from sweeplab.sweep.console import Board, closing, short
 from sweeplab.sweep.contract import hold
 from sweeplab.sweep.executor import Executor
 from sweeplab.sweep.inline import Inline
@@ -27,7 +26,7 @@ from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.lost import Lost
 from sweeplab.sweep.plan import Plan, make_plan
 from sweeplab.sweep.preview import preview
-from sweeplab.sweep.results import summarize, write_results
+from sweeplab.sweep.results import Summary, summarize, write_results
 from sweeplab.sweep.search import Search
 from sweeplab.sweep.slots import Slot, slots
 from sweeplab.sweep.study import JOURNAL, Book, Study, open_storage, open_study
@@ -62,26 +61,26 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     study = open_study(storage, plan.name, [objective.direction for objective in plan.objectives])
     extended = hold(study, plan)
     _leave_config(plan, config)
-    search.equip(study)
-    book = Book(study, lock, plan.settings.retries)
-    lost = Lost(plan, listeners)
-    book.beat()
+    book = Book(study, lock, plan.settings.retries, plan.folder)
+    search.equip(study, "" if book.sign_in() else book.controller)
+    lost = Lost(plan)
     found = book.recover(lost.settle)
     book.enqueue(search.first)
-    before = summarize(plan, book, search.total, "", None)
+    total = search.total_in(book.trials())
+    before = summarize(plan, book, total, "", None)
     listeners.sweep_started(plan)
     executor = _executor(plan, places, listeners.preload(plan))
-    limits = Limits(plan.settings, search.total)
-    with Board(plan, len(places), before) as board:
-        board.say(_greeting(plan, search, len(places), before.endings.total(), found, extended))
+    limits = Limits(plan.settings, total)
+    with Board(plan, executor.slots, before) as board:
+        board.say(_greeting(plan, before, executor.slots, found, extended))
         loop = Loop(
             plan, book, executor, limits, search.points, listeners, board, search.suggest, lost.settle, search.prunes
         )
         try:
-            stopped = loop.run()
+            stopped = loop.run() or limits.over
         finally:
             executor.close()
-        summary = summarize(plan, book, search.total, stopped, loop.use)
+        summary = summarize(plan, book, total, stopped, loop.use)
         write_results(plan, summary)
         listeners.sweep_ended(plan, summary)
         board.say(closing(plan, summary, time.monotonic() - start))
@@ -118,7 +117,7 @@ def _check_folder(plan: Plan) -> None:
     """Refuse a folder with runs that no study accounts for, before anything is written there."""
     taken = sorted(plan.folder.glob("[0-9]*"))
     if taken and plan.settings.storage is None and not (plan.folder / JOURNAL).exists():
-        raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose another study=.")
+        raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose {plan.another}.")
 
 
 def _leave_config(plan: Plan, config: DictConfig) -> None:
@@ -127,9 +126,9 @@ def _leave_config(plan: Plan, config: DictConfig) -> None:
         write_text(path, OmegaConf.to_yaml(config))
 
 
-def _greeting(plan: Plan, search: Search, slots: int, ended: int, found: int, extended: list[str]) -> str:
-    total = "" if search.total is None else f" of {search.total}"
-    words = f"{plan.name}: {ended}{total} trials are there, {slots} at a time, in {os.path.relpath(plan.folder)}"
+def _greeting(plan: Plan, before: Summary, slots: int, found: int, extended: list[str]) -> str:
+    total = "" if before.total is None else f" of {before.total}"
+    words = f"{plan.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {short(plan.folder)}"
     if found:
         words += f"; {found} that a dead controller left behind were settled"
     return words + (f"; extended: {'; '.join(extended)}" if extended else "")

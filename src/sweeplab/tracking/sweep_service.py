@@ -51,7 +51,7 @@ class SweepService(Listener):
         if not self._on or outcome.status not in ENDED_BY_OTHERS or not record.is_run(job.folder):
             return
         facts = json.loads((job.folder / record.FILE).read_text(encoding="utf-8"))
-        if not facts.get("wandb"):
+        if not facts.get("wandb") or facts["status"] != Status.RUNNING:  # else the process could still do it itself
             return
         import wandb
 

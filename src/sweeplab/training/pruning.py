@@ -17,7 +17,8 @@ class Pruning(Callback):
     step, if that many steps have passed since the last report: 1 means every validation. It reports only numbers that
     are finite. In a single run it does nothing.
 
-    Training ends in good order; `pruned` then says when and at what value.
+    Training ends in good order; `pruned` then says when and at what value. A training that is over when it reports is
+    not pruned: nothing would be saved, and its result lost.
     """
 
     def __init__(self, monitor: str, every: Literal["epoch"] | int = "epoch") -> None:
@@ -58,6 +59,13 @@ class Pruning(Callback):
         value = float(trainer.callback_metrics[self.monitor])
         trial = current()
         stop = trial is not None and math.isfinite(value) and trial.report(value, step)
-        if trainer.strategy.broadcast(stop):
+        if trainer.strategy.broadcast(stop) and not _ends_anyway(trainer):
             self.pruned = f"pruned at {unit} {step}: {self.monitor} {value:.4g}"
             trainer.should_stop = True
+
+
+def _ends_anyway(trainer: Trainer) -> bool:
+    epochs, steps = trainer.max_epochs, trainer.max_steps
+    last_epoch = epochs is not None and epochs > 0 and trainer.current_epoch + 1 >= epochs
+    in_its_end = last_epoch and trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+    return trainer.should_stop or in_its_end or 0 < steps <= trainer.global_step

@@ -116,7 +116,7 @@ def test_a_sweep_that_is_killed_at_twenty_moments_comes_to_the_exact_count(start
 def test_what_a_trial_had_come_to_survives_its_controller(start: Start, folder: Path) -> None:
     """The controller is stopped, so that it cannot note the outcome, and then killed."""
     process = start(*SEARCH)
-    wait_until(lambda: folders() >= 2)
+    wait_until(lambda: len(list(Path("multirun/study").glob("[01]/output.log"))) == 2)
     process.send_signal(signal.SIGSTOP)
     wait_until(lambda: len(list(Path("multirun/study").glob("[01]/.outcome.json"))) == 2)
     process.send_signal(signal.SIGKILL)
