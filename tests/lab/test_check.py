@@ -39,6 +39,18 @@ def test_a_job_that_cannot_work_ends_the_program(composed: Callable[..., DictCon
         Check().on_job_start(composed("objective.metric=val/ac"), task_function=None)
 
 
+def test_a_pruner_that_nobody_reports_to_is_refused(command: Command) -> None:
+    done = command("train.py", "-m", "sweep=asha", "callbacks=none", check=False)
+    assert done.returncode == 1
+    assert "a pruner needs callbacks.pruning" in done.stderr
+
+
+def test_sweep_without_m_is_a_mistake(command: Command) -> None:
+    done = command("train.py", "sweep=asha", check=False)
+    assert done.returncode == 1
+    assert "sweep=asha makes many runs; add -m" in done.stderr
+
+
 def test_only_hydras_own_sweeper_needs_a_new_folder(composed: Callable[..., DictConfig], tmp_path: Path) -> None:
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "run.json").touch()

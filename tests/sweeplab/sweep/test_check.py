@@ -37,6 +37,8 @@ MISTAKES = {
     "x=1,2 hydra/sweeper/pruner=patient": "hydra.sweeper.pruner.patience has no value",
     "x=1,2 hydra/sweeper/pruner=threshold": "ThresholdPruner says:",
     "x=1,2 hydra/sweeper/pruner=median hydra.sweeper.direction=[minimize,maximize]": "one objective only",
+    "x=1,2 hydra.sweeper.sampler.n_startup_trials=3": "sampler.n_startup_trials needs a sampler; choose one",
+    "x=1,2 hydra.sweeper.storage=sqlite:////no/such/folder/q.db": "there is no folder /no/such/folder",
     "x=1,2 hydra.sweeper.repeats=3 seed=1,2": "seed is searched, and hydra.sweeper.repeats=3 sets it",
     "x=1,2 hydra.sweeper.repeats=3 hydra.sweeper.repeat_key=name": "repeat_key=name is no whole number",
     "x=1,2 hydra.sweeper.enqueue=[{x:3}]": "x=3 is not in 1,2",

@@ -55,3 +55,19 @@ def test_a_folder_with_trials_of_another_study_is_never_written_to(sweep: Sweep)
     with pytest.raises(SystemExit, match="exists, but no study that it belongs to"):
         sweep("x=5,6")
     assert Path("multirun/study/0/output.log").read_text() == before
+
+
+def test_a_grid_can_be_extended_by_a_parameter(sweep: Sweep) -> None:
+    assert sweep("x=1,2,3") == 0
+    assert sweep("x=1,2,3", "seed=0,1", "hydra.sweeper.on_change=extend") == 0
+    points = [(trial.params["x"], trial.params["seed"]) for trial in trials()[3:]]
+    assert sorted(points) == [(x, seed) for x in (1, 2, 3) for seed in (0, 1)]
+
+
+def test_the_best_trial_of_an_extended_study_keeps_what_it_ran_with(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("x=interval(0,1)", "y=5", "hydra.sweeper.n_trials=1") == 0
+    assert sweep("x=interval(8,9)", "y=7", "hydra.sweeper.n_trials=2", "hydra.sweeper.on_change=extend") == 0
+    assert "y=5 x=0." in capsys.readouterr().out.rpartition("to run it again ")[2]
+    assert "y: 5" in Path("multirun/study/best.yaml").read_text().replace("'", "")

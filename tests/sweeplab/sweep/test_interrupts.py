@@ -146,6 +146,15 @@ def test_two_controllers_share_a_study_without_duplicates_or_overshoot(
     assert len({trial.user_attrs["lease"]["controller"] for trial in counted}) == 2
 
 
+def test_controllers_that_start_together_draw_other_points(start: Start, folder: Path) -> None:
+    search = ("x=interval(0,1)", "hydra.sweeper.seed=1", "hydra.sweeper.n_trials=10", "steps=1", "sleep=0.2")
+    first, second = start(*search), start(*search)
+    for process in (first, second):
+        output(process)
+    assert len({trial.user_attrs["lease"]["controller"] for trial in trials()}) == 2
+    assert len({trial.params["x"] for trial in trials()}) == 10
+
+
 def test_a_joining_controller_leaves_the_living_alone(start: Start, folder: Path) -> None:
     first = start(*SEARCH, "sleep=0.3")
     wait_until(lambda: folders() >= 2)

@@ -120,3 +120,17 @@ def test_a_trial_knows_itself(sweep: Sweep) -> None:
 def test_nothing_leaks_from_trial_to_trial(sweep: Sweep) -> None:
     assert sweep("x=1,2,3", "hydra.sweeper.n_jobs=1", task=app.spoils) == 0
     assert [trial.value for trial in trials()] == [0.0, 0.0, 0.0]
+
+
+def test_inline_tells_each_trial_before_it_asks_for_the_next(sweep: Sweep) -> None:
+    inline = ("hydra.sweeper.executor=inline", "hydra.sweeper.fail_fast=true")
+    assert sweep("x=range(6)", "how=raises", *inline) == 1
+    assert states() == ["FAIL"]
+
+
+def test_a_sweep_named_by_the_clock_says_how_to_go_on(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["app.py", "-m", "x=1,2"])
+    assert sweep("study=unnamed", "x=1,2", "how=raises", "hydra.sweeper.fail_fast=true") == 1
+    assert "To go on: python app.py -m x=1,2 study=unnamed" in capsys.readouterr().out

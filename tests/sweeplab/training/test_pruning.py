@@ -67,6 +67,14 @@ def test_training_ends_with_the_epoch_at_which_the_study_says_stop(configured: C
     assert len(rows(config)) == len(rows(config, "train/acc")) == 2
 
 
+def test_a_training_that_is_over_is_not_pruned(configured: Compose, trial: Enter) -> None:
+    told = trial(stop=4)
+    config = configured(*TINY)
+    run(config)
+    assert steps(told) == [1, 2, 3, 4]
+    assert read(Path(config.folder))["status"] == Status.COMPLETE
+
+
 def test_an_epoch_with_several_validations_reports_the_last_of_them(configured: Compose, trial: Enter) -> None:
     told = trial()
     config = configured(*TINY, TWICE)
