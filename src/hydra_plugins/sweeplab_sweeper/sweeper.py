@@ -38,7 +38,7 @@ class SweeplabSweeper(Sweeper):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run or resume the sweep; return the best values, or None after a preview.
+        """Run or resume the sweep.
 
         Raises:
             SystemExit: the user made a mistake, or the budget was not met.

@@ -33,6 +33,7 @@ class Board:
         self._best = (before.best[0].number, before.best[0].values[0]) if before.best else None
         self._running: dict[int, tuple[Active, float | None, int | None]] = {}
         self._use: float | None = None
+        self._mute = False
         self._busy, self._ended = 0.0, 0
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True, get_renderable=self._render)
@@ -50,7 +51,11 @@ class Board:
 
     def say(self, text: str) -> None:
         """Show a line, and log it."""
-        self._console.print(text, markup=False)
+        if not self._mute:
+            try:
+                self._console.print(text, markup=False)
+            except (OSError, UnicodeEncodeError, SystemExit):  # nobody reads on; rich makes an exit of a broken pipe
+                self._mute = True
         self._log.emit(logging.LogRecord("sweep", logging.INFO, "", 0, text, None, None))
 
     def started(self, active: Active) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import OmegaConf
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, check_distribution_compatibility
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.plan import Plan
@@ -25,6 +25,7 @@ def hold(study: Study, plan: Plan) -> list[str]:
     changes = [line for part in before for line in differences(before[part], now[part])]
     if changes:
         _refuse(plan, before, now, changes)
+        _check_kinds(study, plan)
     if not before or changes:
         for part, entries in now.items():
             study.set_user_attr(part, entries)
@@ -68,6 +69,22 @@ def _refuse(plan: Plan, before: Mapping[str, Any], now: Mapping[str, Any], chang
             f"the study {plan.name} was begun with other settings: {said}; "
             f"choose {plan.another}, or go on all the same with hydra.sweeper.on_change=extend."
         )
+
+
+def _check_kinds(study: Study, plan: Plan) -> None:
+    """Make sure that Optuna takes the new space beside the old trials."""
+    now = {parameter.name: parameter for parameter in plan.space.parameters}
+    for trial in study.get_trials(deepcopy=False):
+        for name, old in trial.distributions.items():
+            if name not in now:
+                continue
+            try:
+                check_distribution_compatibility(old, now[name].distribution)
+            except ValueError:
+                raise UserError(
+                    f"{name} was {old}, and Optuna cannot make {now[name].text} of it within a study; "
+                    f"choose {plan.another}."
+                ) from None
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -14,14 +14,18 @@ HOPELESS = 5  # failures with nothing good before them end a sweep by themselves
 
 
 class Limits:
-    """The limits of one run of the command; `n_trials` is the total of the study, failures are counted anew."""
+    """The limits of one run of the command; `n_trials` is the total of the study, failures are counted anew.
+
+    Once too many trials have failed, `stopped` says so, and `first` is the traceback of the first of them.
+    """
 
     def __init__(self, settings: Settings, n_trials: int | None) -> None:
         self.n_trials = n_trials
-        self.stopped = ""
+        self.stopped = self.first = ""
         self._timeout = settings.timeout or float("inf")
         self._until = time.monotonic() + self._timeout
         self._failures = self._successes = 0
+        self._traceback = ""
         self._rate = settings.max_failure_rate
         self._most = 0 if settings.fail_fast else settings.max_failures
 
@@ -45,7 +49,9 @@ class Limits:
     def failed(self, plan: Plan, number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
         """Count a failure, and stop the sweep if it was one too many."""
         self._failures += 1
+        self._traceback = self._traceback or outcome.traceback
         if self._too_many() and not self.stopped:
+            self.first = self._traceback
             self.stopped = (
                 f"{self._failures} of {self._failures + self._successes} trials failed; the last was #{number} "
                 f"({' '.join(plan.space.overrides(values))}): {outcome.reason}; "

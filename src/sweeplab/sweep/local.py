@@ -21,6 +21,7 @@ from sweeplab.sweep.worker import OUTPUT, work
 
 # Where the fork server finds what to import, and what to rehearse (see `warm`).
 MODULES, REHEARSAL = "SWEEPLAB_MODULES", "SWEEPLAB_REHEARSAL"
+AT_ONCE = 100  # messages of one trial, before others have their turn
 GRACE = 10.0  # seconds between asking a process to end and killing it
 
 
@@ -41,7 +42,7 @@ class _Running:
 
 
 class Local:
-    """Runs each job in a process group of its own; nothing of it survives the job, and no job survives this process."""
+    """Runs each job in a process group of its own: the group does not survive the job, nor any job this process."""
 
     def __init__(
         self, slots: Sequence[Slot], modules: Sequence[str], rehearsal: Path, cold: bool, trial_timeout: float | None
@@ -57,7 +58,7 @@ class Local:
         self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
         if warm:
             os.environ[MODULES], os.environ[REHEARSAL] = " ".join(modules), str(rehearsal)
-            self._context.set_forkserver_preload(["__main__", __name__, "sweeplab.sweep.warm"])
+            self._context.set_forkserver_preload(["sweeplab.sweep.shield", "__main__", "sweeplab.sweep.warm"])
 
     def free(self) -> int:
         """Return how many slots are free."""
@@ -71,7 +72,10 @@ class Local:
         process = self._context.Process(
             target=work, args=(job, far, watched, slot.environment), name=f"trial-{job.number}"
         )
-        process.start()
+        try:
+            process.start()
+        except (EOFError, ConnectionError) as error:
+            raise RuntimeError("the fork server is gone; what it said is above") from error
         far.close()
         watched.close()
         now = time.monotonic()
@@ -108,7 +112,7 @@ class Local:
 
     def close(self) -> None:
         """Kill what still runs."""
-        for running in self._running:
+        for running in list(self._running):
             _signal_group(running.process, signal.SIGKILL)
             running.process.join()
             self._end(running)
@@ -129,21 +133,28 @@ class Local:
 
     def _listen(self, running: _Running) -> None:
         """Take in what the process has sent so far."""
-        with contextlib.suppress(EOFError, OSError):
-            while running.channel.poll():
-                message = running.channel.recv()
-                if isinstance(message, Outcome):
-                    running.outcome = message
+        for _ in range(AT_ONCE):
+            try:
+                if not running.channel.poll():
                     return
-                answer = running.report(*message)
-                if running.job.prunes:
+                message = running.channel.recv()
+            except (EOFError, OSError):
+                return
+            if isinstance(message, Outcome):
+                running.outcome = message
+                running.kill_at = time.monotonic() + GRACE  # threads and children may hold it back
+                return
+            answer = running.report(*message)
+            if running.job.prunes:
+                with contextlib.suppress(OSError):  # it may have died meanwhile
                     running.channel.send(answer)
 
     def _end(self, running: _Running) -> None:
         self._listen(running)
         _signal_group(running.process, signal.SIGKILL)  # children that outlived their trial
         code = running.process.exitcode
-        outcome = running.outcome or Outcome(Status.KILLED, f"{_cause(code)}; see {running.job.folder / OUTPUT}")
+        log = running.job.folder / OUTPUT
+        outcome = running.outcome or Outcome(Status.KILLED, _cause(code) + (f"; see {log}" if log.exists() else ""))
         if running.stopped and outcome.status not in (Status.COMPLETE, Status.PRUNED):
             outcome = running.stopped
         outcome.seconds = outcome.seconds or time.monotonic() - running.started

@@ -1,11 +1,12 @@
 """The loop: fill the free slots, wait for the first trial to end, tell the study, fill again."""
 
+import math
 import signal
 import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,18 +14,21 @@ from types import FrameType
 from typing import Any, Protocol
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.exceptions import UpdateFinishedTrialError
 
 from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
+from sweeplab.sweep import signals
 from sweeplab.sweep.executor import Executor
 from sweeplab.sweep.inline import Inline
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener
+from sweeplab.sweep.lost import Lost
 from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.study import Book, Points
+from sweeplab.sweep.search import Search
+from sweeplab.sweep.study import Book
 
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
@@ -40,6 +44,7 @@ class Active:
     started: float = field(default_factory=time.monotonic)
     running: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
+    steps: set[int] = field(default_factory=set)
 
     @property
     def number(self) -> int:
@@ -72,18 +77,15 @@ class Loop:
     def __init__(
         self,
         plan: Plan,
+        search: Search,
         book: Book,
         executor: Executor,
         limits: Limits,
-        points: Points | None,
         listener: Listener,
         watcher: Watcher,
-        suggest: Callable[[optuna.Trial], Mapping[str, Any]],
-        settle: Callable[[FrozenTrial, Outcome], Outcome],
-        prunes: bool,
     ) -> None:
-        self.plan, self.book, self.executor, self.limits, self.points = plan, book, executor, limits, points
-        self.listener, self.watcher, self.suggest, self.settle, self.prunes = listener, watcher, suggest, settle, prunes
+        self.plan, self.search, self.book, self.executor, self.limits = plan, search, book, executor, limits
+        self.listener, self.watcher = listener, watcher
         self._busy = 0.0
         self._since: float | None = None
         self._futures: dict[Future[Outcome], tuple[Active, Job]] = {}
@@ -93,16 +95,31 @@ class Loop:
     def run(self) -> str:
         """Run to the end; return why it stopped early, or nothing."""
         with self._handled_signals():
-            while True:
-                self._obey()
-                self._fill()
-                if not self._futures:
-                    break
-                self.executor.wait(TICK)
-                self._collect()
-                self._look_after_others()
-                self.watcher.tick(self.use)
+            try:
+                self._turn()
+            except BaseException:
+                self._break_off()
+                raise
         return self.limits.stopped
+
+    def _turn(self) -> None:
+        while True:
+            self._obey()
+            self._fill()
+            if not self._futures:
+                return
+            self.executor.wait(TICK)
+            self._collect()
+            self._look_after_others()
+            self.watcher.tick(self.use)
+
+    def _break_off(self) -> None:
+        """End all trials, so that none stays running in the study."""
+        self._signals = 2
+        self.executor.stop(Status.INTERRUPTED, "the sweep broke off")
+        self.executor.close()
+        self._drop_queue()
+        self._collect()
 
     def _fill(self) -> None:
         while self.executor.free() > 0:
@@ -116,23 +133,23 @@ class Loop:
         if not self.limits.may_start() or self.book.study.exhausted:
             return False
         chosen: dict[str, Any] = {}
-        trial = self.book.ask(self.limits.n_trials, lambda t: chosen.update(self.suggest(t)), self.points)
+        trial = self.book.ask(self.limits.n_trials, lambda t: chosen.update(self.search.suggest(t)), self.search.points)
         if trial is None:
             # Not spent for good: a running trial that is killed comes back.
             return False
         active = Active(trial, chosen, self.plan.settings.repeats)
         self._queue.append((active, 0))
-        if not self.prunes:  # else the first run decides whether the point is worth the others
+        if not self.search.prunes:  # else the first run decides whether the point is worth the others
             self._queue.extend((active, repeat) for repeat in range(1, active.waiting))
         return True
 
     def _start(self, active: Active, repeat: int) -> None:
-        prunes = self.prunes and repeat == 0
+        prunes = self.search.prunes and repeat == 0
         job = self.plan.job(active.number, active.values, repeat, prunes)
         try:
             job.folder.mkdir(parents=True)
         except FileExistsError:
-            self.book.tell(active.trial, Outcome(Status.FAILED, f"{job.folder} existed already"))
+            self.book.tell(active.trial, Outcome(Status.INTERRUPTED, f"{job.folder} existed already"))
             raise UserError(
                 f"{job.folder} exists, but not in the study {self.plan.name}; choose {self.plan.another}."
             ) from None
@@ -159,9 +176,14 @@ class Loop:
     def _report(self, active: Active, value: float, step: int) -> bool:
         if len(self.plan.objectives) > 1:  # Optuna takes no reports then
             return False
-        active.trial.report(value, step)
-        self.watcher.reported(active, value, step)
-        return self.prunes and active.trial.should_prune()
+        if step not in active.steps:  # Optuna keeps the first report of a step
+            active.steps.add(step)
+            try:
+                active.trial.report(value, step)
+            except UpdateFinishedTrialError:  # somebody else has ended it
+                return True
+            self.watcher.reported(active, value, step)
+        return self.search.prunes and active.trial.should_prune()
 
     def _collect(self) -> None:
         for future in [future for future in self._futures if future.done()]:
@@ -169,6 +191,8 @@ class Loop:
             self._ended(active, job, future.result())
 
     def _ended(self, active: Active, job: Job, outcome: Outcome) -> None:
+        if self._signals > 1 and outcome.status is Status.KILLED:  # by what ended the sweep
+            outcome.status, outcome.reason = Status.INTERRUPTED, "the sweep was interrupted"
         self._busy += outcome.seconds
         self.listener.trial_ended(job, outcome)
         if outcome.status is not Status.COMPLETE:
@@ -181,7 +205,7 @@ class Loop:
             if good and active.waiting:
                 active.outcomes.append(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
             active.waiting = 0
-        elif active.waiting and self.prunes and job.repeat == 0:
+        elif active.waiting and self.search.prunes and job.repeat == 0:
             self._queue.extend((active, repeat) for repeat in range(1, active.waiting + 1))
         if not active.running and not active.waiting:
             self._tell(active)
@@ -198,18 +222,28 @@ class Loop:
     def _look_after_others(self) -> None:
         """Show that this controller lives, and take over what others have lost."""
         if self.book.beat():
-            self.book.recover(self.settle)
+            self.book.recover(Lost(self.plan).settle)
 
     def _obey(self) -> None:
         """Do what signals have asked for since the last time."""
         if self._signals and not self.limits.stopped:
             self.limits.stopped = "interrupted"
+            self._drop_queue()
             if self._futures and self._signals == 1:
                 self.watcher.say(f"Ctrl-C: waiting for {len(self._futures)} running trials; press again to stop them.")
         if self._signals > 1:
             self.executor.stop(Status.INTERRUPTED, "the sweep was interrupted")
         if self._signals > 3:
             self.executor.close()
+
+    def _drop_queue(self) -> None:
+        """Start none of the runs that wait; trials of which nothing runs are interrupted at once."""
+        waiting = {id(active): active for active, _ in self._queue}
+        self._queue.clear()
+        for active in waiting.values():
+            if not active.running:
+                active.outcomes.append(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
+                self._tell(active)
 
     @property
     def use(self) -> float | None:
@@ -234,9 +268,10 @@ class Loop:
             self._signal = number
             self._signals += 1 if number == signal.SIGINT else 2
 
-        numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-        if not isinstance(self.executor, Inline):
-            numbers.append(signal.SIGINT)
+        inline = isinstance(self.executor, Inline)  # there Ctrl-C is the debugger's
+        numbers = [number for number in signals.ENDING if not (inline and number == signal.SIGINT)]
+        # What the program was told to ignore, as nohup does, stays ignored.
+        numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, count) for number in numbers}
         try:
             yield
@@ -255,5 +290,8 @@ def _together(outcomes: list[Outcome]) -> Outcome:
         Status.COMPLETE,
         values=tuple(statistics.fmean(column) for column in columns),
         seconds=sum(outcome.seconds for outcome in outcomes),
-        constraints={name: max(o.constraints[name] for o in outcomes) for name in outcomes[0].constraints},
+        constraints={
+            name: max(outcome.constraints.get(name, -math.inf) for outcome in outcomes)
+            for name in sorted({name for outcome in outcomes for name in outcome.constraints})
+        },
     )

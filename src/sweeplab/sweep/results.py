@@ -4,7 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,6 @@ class Summary:
     total: int | None
     stopped: str = ""
     use: float | None = None
-    failures: Sequence[str] = field(default_factory=list)
 
     @property
     def met(self) -> bool:

@@ -11,7 +11,7 @@ from sweeplab.errors import UserError
 from sweeplab.sweep.algorithms import build_pruner, build_sampler, default_sampler
 from sweeplab.sweep.check import function
 from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.study import Points
+from sweeplab.sweep.study import Points, counts
 
 
 class Search:
@@ -56,16 +56,26 @@ class Search:
         """Return how many trials make a study complete that has these already."""
         if self.total is None or self.points is None or self._plan.settings.n_trials is not None:
             return self.total
-        return self.total + self.points.strangers(trials)
+        space, known = self._plan.space, self._plan.known
+        return self.total + sum(
+            counts(t) and not space.covers(t.params, known) for t in trials if t.state.is_finished()
+        )
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Draw a point."""
         values = self._plan.space.suggest(trial, self._plan.known)
         if self._hook:
             before = set(trial.params)
-            self._hook(self._plan.frozen.config(self._plan.overrides(values)), trial)
+            self._call(self._hook, self._plan.frozen.config(self._plan.overrides(values)), trial)
             values |= {name: value for name, value in trial.params.items() if name not in before}
         return values
+
+    def _call(self, hook: Any, config: Any, trial: optuna.Trial) -> None:
+        try:
+            hook(config, trial)
+        except Exception as error:
+            where = self._plan.settings.custom_search_space
+            raise UserError(f"{where} raised {type(error).__name__}: {error}") from error
 
     def _walk(self) -> Points:
         if self._hook:

@@ -175,10 +175,13 @@ class Space:
         A name that is none of the space's (`custom_search_space` may suggest more) is taken for a key.
         """
         named = {parameter.name: parameter for parameter in self.parameters}
-        return {
-            named[name].key if name in named else name: named[name].value(internal) if name in named else internal
-            for name, internal in stored.items()
-        }
+        known = {named[name].key: named[name].value(internal) for name, internal in stored.items() if name in named}
+        # A name that an extended study knows no more may still have its conditions behind it.
+        return known | {name.partition("[")[0]: value for name, value in stored.items() if name not in named}
+
+    def covers(self, stored: Mapping[str, Any], known: Known) -> bool:
+        """Say whether an Optuna trial's params are those of a point of this space, no more and no less."""
+        return stored.keys() == {parameter.name for parameter in self.active(self.values(stored), known)}
 
     def grid(self, known: Known) -> Iterator[dict[str, Value]]:
         """Return all points, as Hydra orders them: the last parameter varies fastest.

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,16 +14,19 @@ import optuna
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.errors import UserError
+from sweeplab.runs.files import write_bytes
 from sweeplab.runs.process import is_alive, this_process
 from sweeplab.runs.record import Status
 from sweeplab.sweep.job import Outcome
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # the sweep has words of its own
 
+_Lock = contextlib.AbstractContextManager[Any]
 JOURNAL = "study.journal"
 BEAT = 20.0  # seconds between two signs of life
 LEASE = 120.0  # seconds without one, after which a controller on another machine counts as lost
@@ -39,24 +43,57 @@ class Study(optuna.Study):
         self.exhausted = True
 
 
-def open_storage(url: str | None, folder: Path) -> tuple[BaseStorage, contextlib.AbstractContextManager[Any]]:
+def open_storage(url: str | None, folder: Path) -> tuple[BaseStorage, _Lock]:
     """Return the storage, and the lock under which a controller takes a trial from it.
 
     Databases lock their rows themselves; files need the lock, or two controllers would take the same trial.
     """
-    if url is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / JOURNAL
-        return JournalStorage(JournalFileBackend(str(path))), FileLock(f"{path}.ask")
-    lock = _lock(url)
     try:
+        if url is None:
+            folder.mkdir(parents=True, exist_ok=True)
+        lock: _Lock = FileLock(f"{folder / JOURNAL}.ask") if url is None else _lock(url)
         with lock:  # two that make the same tables at once fail
-            return _connect(url), lock
+            return JournalStorage(_journal(folder / JOURNAL)) if url is None else _connect(url), lock
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"hydra.sweeper.storage={url} cannot be opened: {_first_line(error)}") from error
+        name = f"the folder {folder}" if url is None else f"hydra.sweeper.storage={_masked(url)}"
+        raise UserError(f"{name} cannot be opened: {_first_line(error)}") from error
 
 
-def _lock(url: str) -> contextlib.AbstractContextManager[Any]:
+class _JournalLock(BaseJournalFileLock):
+    """A lock that the system takes from a killed process; Optuna's own is left behind for half a minute."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(f"{path}.lock")
+
+    def acquire(self) -> bool:
+        """Wait for the lock, and take it."""
+        self._lock.acquire()
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
+
+
+def _journal(path: Path) -> JournalFileBackend:
+    """Return the journal at `path`; a last line that its writer was killed in is cut off."""
+    lock = _JournalLock(path)
+    if path.exists():
+        lock.acquire()
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            write_bytes(path, content[: content.rfind(b"\n") + 1])
+        lock.release()
+    return JournalFileBackend(str(path), lock_obj=lock)
+
+
+def _masked(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+def _lock(url: str) -> _Lock:
     kind, _, path = url.partition("://")
     if kind.startswith("sqlite") and path.lstrip("/"):
         file = Path(path.removeprefix("/").partition("?")[0])
@@ -74,7 +111,9 @@ def _connect(url: str) -> BaseStorage:
         return JournalStorage(optuna.storages.journal.JournalRedisBackend(url))
     if scheme == "grpc":
         host, _, port = rest.partition(":")
-        return optuna.storages.GrpcStorageProxy(host=host, port=int(port or 13000))
+        proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port or 13000))
+        proxy.wait_server_ready(timeout=10)
+        return proxy
     return optuna.storages.get_storage(url)
 
 
@@ -101,7 +140,7 @@ def open_study(storage: BaseStorage, name: str, directions: Sequence[StudyDirect
 class Book:
     """Keeps the book of a sweep: which trials there are, which count, and who runs them."""
 
-    def __init__(self, study: Study, lock: contextlib.AbstractContextManager[Any], retries: int, folder: Path) -> None:
+    def __init__(self, study: Study, lock: _Lock, retries: int, folder: Path) -> None:
         self.study, self.retries = study, retries
         self._lock = lock
         self.controller = secrets.token_hex(4)
@@ -124,26 +163,27 @@ class Book:
         self, total: int | None, suggest: Callable[[optuna.Trial], Any], point: "Points | None"
     ) -> optuna.Trial | None:
         """Take the next trial, its parameters suggested; None if the budget is spent or the grid gone through."""
-        with self._lock:
-            trials = self.trials()
-            if total is not None and sum(map(counts, trials)) >= total:
-                return None
-            if point is not None and not any(trial.state is TrialState.WAITING for trial in trials):
-                following = point.following(trials)
-                if following is None:
+        while True:
+            with self._lock:
+                trials = self.trials()
+                if total is not None and sum(map(counts, trials)) >= total:
                     return None
-                self.study.enqueue_trial(dict(following))
-            trial = self.study.ask()
-            trial.set_user_attr("lease", self._lease)
-        if total is not None and not self._is_locked() and self._rank(trial.number) >= total:
-            self._drop(trial)  # another controller was faster
-            return None
-        try:
-            suggest(trial)
-        except BaseException:
-            self._drop(trial)
-            raise
-        return trial
+                if point is not None and not any(trial.state is TrialState.WAITING for trial in trials):
+                    following = point.following(trials)
+                    if following is None:
+                        return None
+                    self.study.enqueue_trial(dict(following))
+                trial = self.study.ask()
+                trial.set_user_attr("lease", self._lease)
+            if not self._is_locked() and self._somebody_was_faster(trial.number, total, point is not None):
+                self._drop(trial, "another controller was faster")
+                continue
+            try:
+                suggest(trial)
+            except BaseException as error:
+                self._drop(trial, f"no point could be drawn: {error}")
+                raise
+            return trial
 
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
         """Write an ending; say whether it counts. A killed or interrupted trial is queued again."""
@@ -228,41 +268,35 @@ class Book:
             self.study.enqueue_trial(params, user_attrs={"again": trial.number, "attempt": attempt})
         self.study._storage.set_trial_user_attr(trial._trial_id, NOT_COUNTED, True)
 
-    def _drop(self, trial: optuna.Trial) -> None:
+    def _drop(self, trial: optuna.Trial, reason: str) -> None:
         trial.set_user_attr(NOT_COUNTED, True)
-        trial.set_user_attr("reason", "there was no budget left for it")
+        trial.set_user_attr("reason", reason)
         self.study.tell(trial, state=TrialState.FAIL)
 
-    def _rank(self, number: int) -> int:
-        return sum(counts(trial) for trial in self.trials()[:number])
+    def _somebody_was_faster(self, number: int, total: int | None, walks: bool) -> bool:
+        """Say whether earlier trials spend the budget, or do the same; where no lock keeps controllers apart."""
+        *earlier, own = self.trials()[: number + 1]
+        counted = [trial for trial in earlier if counts(trial)]
+        if total is not None and len(counted) >= total:
+            return True
+        if (again := own.user_attrs.get("again")) is not None:
+            return any(trial.user_attrs.get("again") == again for trial in counted)
+        return walks and _key(_params(own)) in {_key(_params(trial)) for trial in counted}
 
 
 class Points:
     """The points of a grid, in order."""
 
     def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
-        self._points = list(points)
+        self._points = iter(points)
         self._taken: set[str] = set()
-        self._read = self._next = 0
-
-    def __len__(self) -> int:
-        return len(self._points)
-
-    def strangers(self, trials: Sequence[FrozenTrial]) -> int:
-        """Return how many trials count that are none of the grid's, from a study that was extended to it."""
-        keys = {_key(point) for point in self._points}
-        return sum(counts(trial) and _key(_params(trial)) not in keys for trial in trials)
+        self._read = 0
 
     def following(self, trials: Sequence[FrozenTrial]) -> Mapping[str, Any] | None:
         """Return the first point that no trial has, None when all were tried."""
         self._taken |= {_key(_params(trial)) for trial in trials[self._read :]}
         self._read = len(trials)
-        while self._next < len(self._points):
-            point = self._points[self._next]
-            self._next += 1
-            if _key(point) not in self._taken:
-                return point
-        return None
+        return next((point for point in self._points if _key(point) not in self._taken), None)
 
 
 def _params(trial: FrozenTrial) -> dict[str, Any]:

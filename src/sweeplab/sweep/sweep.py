@@ -63,8 +63,8 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     _leave_config(plan, config)
     book = Book(study, lock, plan.settings.retries, plan.folder)
     search.equip(study, "" if book.sign_in() else book.controller)
-    lost = Lost(plan)
-    found = book.recover(lost.settle)
+    found = book.recover(Lost(plan).settle)
+    _check_numbers(plan, book)
     book.enqueue(search.first)
     total = search.total_in(book.trials())
     before = summarize(plan, book, total, "", None)
@@ -73,18 +73,20 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     limits = Limits(plan.settings, total)
     with Board(plan, executor.slots, before) as board:
         board.say(_greeting(plan, before, executor.slots, found, extended))
-        loop = Loop(
-            plan, book, executor, limits, search.points, listeners, board, search.suggest, lost.settle, search.prunes
-        )
+        loop = Loop(plan, search, book, executor, limits, listeners, board)
+        stopped = "it broke off"
         try:
-            stopped = loop.run() or limits.over
+            stopped = loop.run()
         finally:
             executor.close()
-        summary = summarize(plan, book, total, stopped, loop.use)
-        write_results(plan, summary)
-        listeners.sweep_ended(plan, summary)
+            over = limits.over if not stopped else ""
+            summary = summarize(plan, book, total, stopped or over, loop.use)
+            write_results(plan, summary)
+            listeners.sweep_ended(plan, summary)
+        if limits.first:
+            board.say(limits.first)
         board.say(closing(plan, summary, time.monotonic() - start))
-    return loop.exit_code or (0 if summary.met or (limits.timed_out() and summary.best) else 1)
+    return loop.exit_code or (0 if summary.met or (over and summary.best) else 1)
 
 
 def _executor(plan: Plan, places: Sequence[Slot], preload: Sequence[str]) -> Executor:
@@ -118,6 +120,14 @@ def _check_folder(plan: Plan) -> None:
     taken = sorted(plan.folder.glob("[0-9]*"))
     if taken and plan.settings.storage is None and not (plan.folder / JOURNAL).exists():
         raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose {plan.another}.")
+
+
+def _check_numbers(plan: Plan, book: Book) -> None:
+    """Refuse a folder with numbers that the study has not given out."""
+    given = len(book.trials())
+    for folder in plan.folder.glob("[0-9]*"):
+        if folder.name.isdigit() and int(folder.name) >= given:
+            raise UserError(f"{folder} exists, but not in the study {plan.name}; choose {plan.another}.")
 
 
 def _leave_config(plan: Plan, config: DictConfig) -> None:

@@ -1,5 +1,6 @@
 """The trial that this process runs, as its task sees it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,11 +30,23 @@ class Trial:
     _report: Report = field(default=lambda value, step: False, repr=False)
 
     def report(self, value: float, step: int) -> bool:
-        """Tell the study how the trial stands at a step; True when it should stop, by raising `TrialPruned`."""
+        """Tell the study how the trial stands at a step; True when it should stop, by raising `TrialPruned`.
+
+        Raises:
+            ValueError: a step below 0.
+        """
+        if step < 0:
+            raise ValueError(f"a report at step {step}: steps are counted from 0")
         return self._report(float(value), int(step))
 
     def constrain(self, name: str, value: float) -> None:
-        """Tell the study how far a constraint is broken; 0 or less means that it is kept."""
+        """Tell the study how far a constraint is broken; 0 or less means that it is kept.
+
+        Raises:
+            ValueError: a value that is not a number.
+        """
+        if math.isnan(value):
+            raise ValueError(f"the constraint {name} is not a number")
         self.constraints[name] = float(value)
 
 

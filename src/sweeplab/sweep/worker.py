@@ -1,5 +1,6 @@
 """One trial in a process of its own: from its job to its outcome."""
 
+import contextlib
 import faulthandler
 import importlib
 import inspect
@@ -20,12 +21,14 @@ from omegaconf import open_dict
 
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Killed, Status, is_pruned
+from sweeplab.sweep import signals
 from sweeplab.sweep import trial as current_trial
 from sweeplab.sweep.hydra_job import run_hydra_job
 from sweeplab.sweep.job import Job, Outcome, Task
 from sweeplab.sweep.trial import Report, Trial
 
 OUTPUT = "output.log"
+LONGEST = 500  # characters of a reason
 OUTCOME = ".outcome.json"  # for the case that the controller dies before it could write it into the study
 
 
@@ -34,6 +37,7 @@ def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[
 
     `alive` ends when the controller does, however it died.
     """
+    signals.obey()
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C on the terminal is the controller's alone; and the whole group can be killed
     threading.Thread(target=_die_with, args=(alive,), daemon=True).start()
@@ -46,7 +50,8 @@ def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[
         return bool(channel.recv()) if job.prunes else False
 
     outcome = perform(job, report)
-    write_text(job.folder / OUTCOME, json.dumps(vars(outcome)))
+    with contextlib.suppress(OSError):  # the disk may be full; the controller is told all the same
+        write_text(job.folder / OUTCOME, json.dumps(vars(outcome)))
     channel.send(outcome)
 
 
@@ -80,8 +85,12 @@ def _run(job: Job) -> Any:
 def _values(returned: Any, objectives: int) -> tuple[float, ...]:
     if returned is None:
         raise TypeError("the task returned no objective")
-    many = isinstance(returned, Sequence) and not isinstance(returned, str)
-    values = tuple(float(value) for value in (returned if many else [returned]))
+    many = isinstance(returned, Sequence) and not isinstance(returned, str | bytes)
+    listed = returned if many else [returned]
+    for value in listed:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError(f"the task returned {value!r}, which is no number")
+    values = tuple(float(value) for value in listed)
     if len(values) != objectives:
         raise ValueError(f"the task returned {len(values)} values for {objectives} objectives")
     for value in values:
@@ -100,9 +109,13 @@ def _outcome(error: BaseException) -> Outcome:
             return Outcome(Status.KILLED, "signal SIGINT")
         words = error.code if isinstance(error.code, str) else f"the task left with sys.exit({error.code!r})"
         return Outcome(Status.FAILED, words)
-    traceback.print_exception(error)
-    text = "".join(traceback.format_exception(error))
-    return Outcome(Status.FAILED, f"{type(error).__name__}: {error}".strip(": \n"), traceback=text)
+    try:
+        text = "".join(traceback.format_exception(error))
+        reason = " ".join(f"{type(error).__name__}: {error}".strip(": \n").split())
+    except Exception:  # noqa: BLE001 - whatever the message of somebody's exception does
+        text = reason = f"{type(error).__name__}, which cannot say why"
+    sys.stderr.write(text)
+    return Outcome(Status.FAILED, reason[:LONGEST], traceback=text)
 
 
 def _capture(path: Path) -> None:
@@ -112,8 +125,8 @@ def _capture(path: Path) -> None:
         stream.flush()
         os.dup2(log, number)
     os.close(log)
-    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+    how: Any = {"buffering": 1, "encoding": "utf-8", "errors": "backslashreplace", "closefd": False}
+    sys.stdout, sys.stderr = os.fdopen(1, "w", **how), os.fdopen(2, "w", **how)
     faulthandler.enable(file=2)
 
 

@@ -1,7 +1,6 @@
 """W&B's part of a sweep: one service for all its trials, and an end for the runs of those that were killed."""
 
 import json
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,8 +13,6 @@ from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
-
-log = logging.getLogger(__name__)
 
 LOGGER = "sweeplab.tracking.wandb_run.WandbRun"
 # W&B imports them while a run starts, which takes longer than everything else that it does then.
@@ -60,6 +57,8 @@ class SweepService(Listener):
         except wandb.errors.UsageError:  # it was ended, or the service it was in is gone
             return
         run.summary["status"] = str(outcome.status)
+        if outcome.status is Status.INTERRUPTED:
+            run.tags += (str(Status.INTERRUPTED),)
         run.finish(exit_code=1)
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:

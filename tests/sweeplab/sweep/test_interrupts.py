@@ -134,7 +134,7 @@ def test_two_controllers_share_a_study_without_duplicates_or_overshoot(
 ) -> None:
     where = ("hydra.sweeper.storage=sqlite:///study.db",) if storage == "sqlite" else ()
     url = "sqlite:///study.db" if storage == "sqlite" else None
-    search = ("x=range(9)", "name=a,b,c", "steps=1", "sleep=0.1", *where)
+    search = ("x=range(9)", "name=a,b,c", "steps=1", "sleep=0.3", *where)
     first, second = start(*search), start(*search)
     texts = [output(first), output(second)]
     assert [first.returncode, second.returncode] == [0, 0], texts
