@@ -71,3 +71,22 @@ def test_the_best_trial_of_an_extended_study_keeps_what_it_ran_with(
     assert sweep("x=interval(8,9)", "y=7", "hydra.sweeper.n_trials=2", "hydra.sweeper.on_change=extend") == 0
     assert "y=5 x=0." in capsys.readouterr().out.rpartition("to run it again ")[2]
     assert "y: 5" in Path("multirun/study/best.yaml").read_text().replace("'", "")
+
+
+@pytest.mark.parametrize("space", ["x=interval(0,3)", "x=tag(log,interval(1,3))"])
+def test_what_optuna_cannot_extend_is_refused_before_anything_is_signed(sweep: Sweep, space: str) -> None:
+    first = ("x=int(interval(1,3))", "hydra.sweeper.n_trials=1")
+    assert sweep(*first) == 0
+    with pytest.raises(SystemExit, match="Optuna cannot make"):
+        sweep(space, "hydra.sweeper.n_trials=2", "hydra.sweeper.on_change=extend")
+    assert sweep(*first) == 0
+
+
+def test_a_torn_last_line_of_the_journal_does_not_end_a_study(sweep: Sweep) -> None:
+    assert sweep("x=1,2") == 0
+    journal = Path("multirun/study/study.journal")
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + whole.splitlines()[0][:10])
+    for _ in range(2):
+        assert sweep("x=1,2") == 0
+    assert states() == ["COMPLETE", "COMPLETE"]

@@ -30,12 +30,12 @@ def test_a_trial_that_raises_fails_with_its_reason_and_is_not_tried_again(sweep:
     assert "RuntimeError: no good" in Path("multirun/study/0/output.log").read_text()
 
 
-@pytest.mark.parametrize("task", [app.nothing, app.not_a_number, app.infinite])
+@pytest.mark.parametrize("task", [app.nothing, app.not_a_number, app.infinite, app.some_bytes])
 def test_a_trial_without_a_finite_objective_fails(sweep: Sweep, task: object) -> None:
     assert sweep("x=1", task=task) == 1
     (trial,) = trials()
     assert trial.state.name == "FAIL"
-    assert "objective" in trial.user_attrs["reason"]
+    assert "objective" in trial.user_attrs["reason"] or "no number" in trial.user_attrs["reason"]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,18 @@ def test_a_killed_trial_is_queued_again_as_often_as_retries_allow(sweep: Sweep, 
     assert [trial.user_attrs["ending"] for trial in killed] == ["killed"] * 3
     assert all(trial.user_attrs["reason"].startswith(reason) for trial in killed)
     assert {ended(Path(f"multirun/study/{trial.number}")) for trial in killed} == {"killed"}
+
+
+@pytest.mark.parametrize("how", ["reports before the start", "constrains by nan", "cannot say why"])
+def test_the_mistake_of_a_trial_is_its_own(sweep: Sweep, how: str) -> None:
+    assert sweep("x=1,2,3", f"how='{how}'", "only=2") == 0
+    assert states() == ["COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_a_thread_does_not_hold_a_slot_when_its_trial_is_over(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "GRACE", 0.5)
+    assert sweep("x=1,2,3", "how='leaves a thread'", "hydra.sweeper.n_jobs=1") == 0
+    assert states() == ["COMPLETE"] * 3
 
 
 def test_a_trial_that_was_killed_once_comes_to_its_value(sweep: Sweep) -> None:

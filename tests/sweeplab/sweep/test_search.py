@@ -13,10 +13,23 @@ ARGUMENTS = {
 }
 
 
+@pytest.mark.parametrize(("group", "names"), [("sampler", SAMPLERS), ("pruner", PRUNERS)])
+def test_what_is_chosen_is_used(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str], group: str, names: dict[str, str | None]
+) -> None:
+    for name, kind in names.items():
+        if name == "gp":
+            continue  # it brings torch along
+        chosen = [f"hydra/sweeper/{group}={name}", *(ARGUMENTS.get(name, []) if group == "pruner" else [])]
+        assert sweep("x=1,2", "hydra.sweeper.n_trials=2", "hydra.sweeper.preview=true", *chosen) == 0
+        assert f"{group}: {kind or 'the grid in order'}" in capsys.readouterr().out
+
+
 def drawn(study: str) -> list[dict[str, object]]:
     return [trial.params for trial in trials(study)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("auto", "grid", "bruteforce")])
 def test_every_sampler_searches(sweep: Sweep, sampler: str) -> None:
     if sampler == "gp":
@@ -35,6 +48,7 @@ def test_every_grid_is_gone_through_once(sweep: Sweep, sampler: str) -> None:
     assert sorted(points) == [(x, name) for x in (1, 2, 3) for name in ("a", "b")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", list(PRUNERS))
 def test_every_pruner_can_be_chosen(sweep: Sweep, pruner: str) -> None:
     arguments = [f"hydra/sweeper/pruner={pruner}", *ARGUMENTS.get(pruner, [])]

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,16 @@ def app(config: DictConfig) -> Any:
     return float(config.x) + config.opt.lr + config.seed
 
 
+class MuteError(Exception):
+    """An exception whose message raises."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
 def end(config: DictConfig) -> None:
     """End in the way that was asked for, if it is another than returning."""
+    current_trial = current()
     how = config.how if config.only is None or config.only == config.x else "returns"
     if how == "once" and not Path(config.mark).exists():
         Path(config.mark).touch()
@@ -58,6 +67,16 @@ def end(config: DictConfig) -> None:
     elif how == "hangs deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(1000)
+    elif how == "reports before the start":
+        assert current_trial is not None
+        current_trial.report(1.0, -1)
+    elif how == "constrains by nan":
+        assert current_trial is not None
+        current_trial.constrain("c", float("nan"))
+    elif how == "cannot say why":
+        raise MuteError
+    elif how == "leaves a thread":
+        threading.Thread(target=time.sleep, args=(1000,)).start()
     elif how == "leaves children":
         subprocess.Popen(["sleep", "1000"])
 
@@ -68,6 +87,10 @@ def nothing(config: DictConfig) -> None:
 
 def not_a_number(config: DictConfig) -> float:
     return float("nan")
+
+
+def some_bytes(config: DictConfig) -> bytes:
+    return b"1"
 
 
 def infinite(config: DictConfig) -> float:
