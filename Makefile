@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast test-hydra14 sweep check format bench clean
+.PHONY: help setup train test test-fast test-thorough test-hydra14 sweep check format bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -20,11 +20,14 @@ setup: .venv/ready  ## make .venv and install everything at the versions of cons
 train: setup  ## train the default model: a few seconds, no account, no network
 	$(BIN)/python train.py
 
-test: setup  ## run all tests
-	$(BIN)/pytest -n 2
+test: setup  ## run the tests, all but the thorough ones
+	$(BIN)/pytest -n 2 -m "not thorough"
 
 test-fast: setup  ## run the tests that take little time
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow and not thorough"
+
+test-thorough: setup  ## run the tests that take minutes: many kills, launchers, every choice
+	$(BIN)/pytest -n 2 -m thorough
 
 test-hydra14: .venv-hydra14/ready  ## run the tests of the sweep engine on the next Hydra, without torch
 	.venv-hydra14/bin/pytest -n 2 $(wildcard tests/sweeplab/sweep tests/hydra_plugins)

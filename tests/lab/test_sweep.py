@@ -53,6 +53,7 @@ def test_a_sweep_prunes_resumes_and_agrees_with_w_and_b(command: Command, tmp_pa
             assert float(trial["val/acc"]) == facts["objective"]["value"]
 
 
+@pytest.mark.thorough
 def test_the_command_of_a_trial_repeats_it(command: Command, tmp_path: Path) -> None:
     said = command("train.py", "-m", *small("sweep=random", "model=linear", "study=demo", "hydra.sweeper.n_trials=2"))
     line = said.stdout.partition("to run it again ")[2].splitlines()[0]
@@ -74,6 +75,7 @@ def test_the_run_of_a_killed_trial_is_closed_as_failed(command: Command, tmp_pat
     assert wandb_run(good)["exit_code"] == 0
 
 
+@pytest.mark.thorough
 def test_a_trial_trains_on_several_devices_with_workers_of_its_own(command: Command, tmp_path: Path) -> None:
     devices = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.num_workers=1")
     command("train.py", "-m", *small("seed=1,2", "model=linear", "study=demo", *devices, "hydra.sweeper.n_jobs=1"))
@@ -82,6 +84,7 @@ def test_a_trial_trains_on_several_devices_with_workers_of_its_own(command: Comm
     assert sorted(path.name for path in study.iterdir() if path.is_dir()) == ["0", "1"]
 
 
+@pytest.mark.thorough
 def test_several_objectives_give_a_front(command: Command, tmp_path: Path) -> None:
     command("train.py", "-m", *small("sweep=pareto", "model=mlp", "study=demo", "hydra.sweeper.n_trials=4"))
     trials = rows(tmp_path / "multirun" / "demo")

@@ -6,6 +6,8 @@ import pytest
 
 from tests.sweeplab.sweep.conftest import Sweep
 
+pytestmark = pytest.mark.slow
+
 MISTAKES = {
     "x=1,2 hydra.sweeper.n_trials=0": "hydra.sweeper.n_trials=0 must be 1 or more",
     "x=1,2 hydra.sweeper.timeout=-1": "hydra.sweeper.timeout=-1.0 must be a number of seconds",

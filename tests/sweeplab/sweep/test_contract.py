@@ -4,6 +4,8 @@ import pytest
 
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
+pytestmark = pytest.mark.slow
+
 
 def test_another_space_is_refused_with_the_difference(sweep: Sweep) -> None:
     assert sweep("x=interval(0,1)", "hydra.sweeper.n_trials=2") == 0

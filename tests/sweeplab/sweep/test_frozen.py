@@ -26,6 +26,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from sweeplab.sweep.frozen import Frozen, Recipe
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "config.yaml": """
         defaults: [_self_, model: mlp, optional space: "${model}", optimizer@inner.optimizer: adam, experiment: null]
@@ -272,7 +274,7 @@ def test_a_trial_is_as_strict_as_hydra_makes_it(small: Sweep) -> None:
             small.trial(*overrides).nope = 1
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("choice", list(choices()))
 def test_every_choice_of_this_project_gives_what_hydra_gives(project: Sweep, tmp_path: Path, choice: str) -> None:
     group, _, name = choice.partition("=")

@@ -8,6 +8,8 @@ from omegaconf import OmegaConf
 
 from tests.sweeplab.sweep.conftest import APP, Sweep, trials
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_results_are_in_the_format_of_hydra_optuna_sweeper(sweep: Sweep) -> None:
     assert sweep("x=3,2", "opt=sgd,adam") == 0

@@ -6,6 +6,8 @@ import pytest
 from sweeplab.sweep.settings import PRUNERS, SAMPLERS
 from tests.sweeplab.sweep.conftest import APP, Sweep, trials
 
+pytestmark = pytest.mark.slow
+
 ARGUMENTS = {
     "patient": ["hydra.sweeper.pruner.patience=1"],
     "threshold": ["hydra.sweeper.pruner.upper=100"],
@@ -29,7 +31,7 @@ def drawn(study: str) -> list[dict[str, object]]:
     return [trial.params for trial in trials(study)]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("auto", "grid", "bruteforce")])
 def test_every_sampler_searches(sweep: Sweep, sampler: str) -> None:
     if sampler == "gp":
@@ -48,7 +50,7 @@ def test_every_grid_is_gone_through_once(sweep: Sweep, sampler: str) -> None:
     assert sorted(points) == [(x, name) for x in (1, 2, 3) for name in ("a", "b")]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("pruner", list(PRUNERS))
 def test_every_pruner_can_be_chosen(sweep: Sweep, pruner: str) -> None:
     arguments = [f"hydra/sweeper/pruner={pruner}", *ARGUMENTS.get(pruner, [])]
