@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -13,6 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Training is small here: what costs time is threads that wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A shell ignores Ctrl-C for what it starts in the background, and all that is started from there would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test may find a W&B account, or leave anything in the user's home.
 for name in [name for name in os.environ if name.startswith("WANDB_")]:
     del os.environ[name]

@@ -31,7 +31,7 @@ class Job:
 
     `arguments` are those of a single run with the frozen configuration, `alone` is its command for a user;
     `name` is Hydra's name for the program, and
-    `context` what its version wants to know besides.
+    `context` what its version wants to know besides. `id`, `home` and `seed_key` are as in `Trial`.
     """
 
     study: str
@@ -48,6 +48,9 @@ class Job:
     prunes: bool = False
     repeat: int = 0
     repeats: int = 1
+    id: str = ""
+    home: Path | None = None
+    seed_key: str = "seed"
     interactive: bool = False
 
 

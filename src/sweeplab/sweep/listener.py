@@ -4,6 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optuna.trial import FrozenTrial
+
+from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.algorithms import build
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.plan import Plan
@@ -15,21 +18,38 @@ log = logging.getLogger(__name__)
 class Listener:
     """Told in the controller of all that happens; what it raises is logged, and never ends a sweep.
 
-    A subclass overrides what it wants to know. Trials are told run by run: with repeats there are several a trial.
+    A subclass overrides what it wants to know. With repeats there are several runs a trial.
     """
+
+    def preview(self, plan: Plan) -> str:
+        """Return the sweep in a form of the listener's own; `hydra.sweeper.preview=<listener>` prints it.
+
+        Raises:
+            UserError: it has none.
+        """
+        raise UserError(f"{type(self).__name__} has no preview; write hydra.sweeper.preview=true.")
 
     def preload(self, plan: Plan) -> Sequence[str]:
         """Return modules that trials will import because of it, so that it can be done once."""
         return ()
 
-    def sweep_started(self, plan: Plan) -> None:
-        """Before the first process starts: what it puts into the environment, the trials find there."""
+    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
+        """Before the first process starts: what it puts into the environment, the trials find there.
+
+        `before` is what earlier commands have come to; `alone` says that no other controller is at work on the study.
+        """
 
     def trial_started(self, job: Job) -> None:
         """A run was handed to its process."""
 
     def trial_ended(self, job: Job, outcome: Outcome) -> None:
         """A run has ended, and its process is gone."""
+
+    def trial_lost(self, job: Job, outcome: Outcome) -> None:
+        """A run that a controller left behind as it died was given its ending."""
+
+    def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
+        """A trial, all its runs together, has its ending in the study; `counts` is false where it is queued again."""
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
         """All results are written."""
@@ -38,21 +58,33 @@ class Listener:
 class Listeners(Listener):
     """Several listeners as one."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self._listeners = listeners
+    def __init__(self, listeners: Mapping[str, Listener]) -> None:
+        self._by_name = dict(listeners)
+        self._listeners = list(listeners.values())
 
     @classmethod
     def configured(cls, entries: Mapping[str, Any]) -> "Listeners":
         """Build the listeners of `hydra.sweeper.listeners`."""
-        return cls([build(entry, f"hydra.sweeper.listeners.{name}") for name, entry in entries.items() if entry])
+        return cls({n: build(entry, f"hydra.sweeper.listeners.{n}") for n, entry in entries.items() if entry})
+
+    def named(self, name: str) -> Listener:
+        """Return the listener of this name.
+
+        Raises:
+            UserError: there is none.
+        """
+        if name not in self._by_name:
+            near = did_you_mean(name, ["true", "false", *self._by_name])
+            raise UserError(f"hydra.sweeper.preview={name} is not known{near}")
+        return self._by_name[name]
 
     def preload(self, plan: Plan) -> list[str]:
         """Ask all."""
         return [name for listener in self._listeners for name in listener.preload(plan)]
 
-    def sweep_started(self, plan: Plan) -> None:
+    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
         """Tell all."""
-        self._tell("sweep_started", plan)
+        self._tell("sweep_started", plan, before, alone)
 
     def trial_started(self, job: Job) -> None:
         """Tell all."""
@@ -61,6 +93,14 @@ class Listeners(Listener):
     def trial_ended(self, job: Job, outcome: Outcome) -> None:
         """Tell all."""
         self._tell("trial_ended", job, outcome)
+
+    def trial_lost(self, job: Job, outcome: Outcome) -> None:
+        """Tell all."""
+        self._tell("trial_lost", job, outcome)
+
+    def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
+        """Tell all."""
+        self._tell("trial_told", trial, counts)
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
         """Tell all."""

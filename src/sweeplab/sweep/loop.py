@@ -214,6 +214,7 @@ class Loop:
         outcome = _together(active.outcomes)
         counts = self.book.tell(active.trial, outcome)
         self.watcher.ended(active, outcome, counts)
+        self.listener.trial_told(self.book.study._storage.get_trial(active.trial._trial_id), counts)
         if outcome.status in FAILURES and counts:
             self.limits.failed(self.plan, active.number, active.values, outcome)
         elif outcome.status in (Status.COMPLETE, Status.PRUNED):
@@ -222,7 +223,7 @@ class Loop:
     def _look_after_others(self) -> None:
         """Show that this controller lives, and take over what others have lost."""
         if self.book.beat():
-            self.book.recover(Lost(self.plan).settle)
+            self.book.recover(Lost(self.plan, self.listener.trial_lost).settle)
 
     def _obey(self) -> None:
         """Do what signals have asked for since the last time."""

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from optuna.trial import FrozenTrial
 from sweeplab.runs import record
 from sweeplab.runs.process import is_alive
 from sweeplab.runs.record import Status
-from sweeplab.sweep.job import Outcome
+from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.worker import OUTCOME
 
@@ -19,23 +20,28 @@ PATIENCE = 5.0  # seconds for an orphan to notice that its controller is gone
 
 @dataclass(frozen=True)
 class Lost:
-    """Settles lost trials; listeners are not told, for what they have of them died with the controller."""
+    """Settles lost trials, and says so: `tell` is given each run and its ending."""
 
     plan: Plan
+    tell: Callable[[Job, Outcome], None]
 
     def settle(self, trial: FrozenTrial, loss: Outcome) -> Outcome:
         """Return what a trial had come to when its controller died, else its loss; its run's record says the same."""
-        runs = [self._settle_run(trial, repeat, loss) for repeat in range(self.plan.settings.repeats)]
+        values = self.plan.space.values(trial.params)
+        jobs = [
+            self.plan.job(trial.number, values, repeat, prunes=False) for repeat in range(self.plan.settings.repeats)
+        ]
+        runs = [self._settle_run(job, loss) for job in jobs]
         return runs[0] if len(runs) == 1 else loss
 
-    def _settle_run(self, trial: FrozenTrial, repeat: int, loss: Outcome) -> Outcome:
-        folder = self.plan.folder_of(trial.number, repeat)
-        if not folder.is_dir():
+    def _settle_run(self, job: Job, loss: Outcome) -> Outcome:
+        if not job.folder.is_dir():
             return loss
-        _wait_for_its_end(folder)
-        outcome = _recorded(folder) or loss
+        _wait_for_its_end(job.folder)
+        outcome = _recorded(job.folder) or loss
+        self.tell(job, outcome)
         if outcome.status is not Status.COMPLETE:
-            record.conclude(folder, outcome.status, outcome.reason)
+            record.conclude(job.folder, outcome.status, outcome.reason)
         return outcome
 
 

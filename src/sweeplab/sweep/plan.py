@@ -31,7 +31,10 @@ WHERE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep: its settings, its space, the configuration that its trials share, and where it writes."""
+    """A sweep: its settings, its space, the configuration that its trials share, and where it writes.
+
+    `id` tells its study apart from every other, also from one of the same name; it has none before the study is open.
+    """
 
     settings: Settings
     space: Space
@@ -45,6 +48,7 @@ class Plan:
     task: Task
     program: str
     context: Mapping[str, Any]
+    id: str = ""
 
     def known(self, key: str) -> Any:
         """Return what the configuration has for a key, or chose for a group; None if it has neither."""
@@ -84,6 +88,9 @@ class Plan:
             prunes=prunes,
             repeat=repeat,
             repeats=self.settings.repeats,
+            id=f"{self.id}-{number:04d}" + (f"-{repeat}" if self.settings.repeats > 1 else ""),
+            home=self.folder,
+            seed_key=self.settings.repeat_key,
         )
 
     def alone(self, values: Mapping[str, Any], repeat: int = 0, fixed: Sequence[str] | None = None) -> list[str]:

@@ -61,8 +61,8 @@ class Settings:
     check: str | None = None
     # Overrides that concern the sweep alone, left out of the command that runs a trial again.
     sweep_keys: list[str] = field(default_factory=list)
-    # Show the space, the budget and three trials, and run nothing.
-    preview: bool = False
+    # true: show the space, the budget and three trials; a listener's name: its own form of the sweep. Runs nothing.
+    preview: Any = False
 
 
 SAMPLERS = {

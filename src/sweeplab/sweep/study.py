@@ -154,6 +154,13 @@ class Book:
             self.beat()
             return not any(self._lives(facts) for facts in others)
 
+    def identity(self) -> str:
+        """Return what tells the study apart from every other, also from one that had its name before."""
+        with self._lock:
+            if "id" not in self.study.user_attrs:
+                self.study.set_user_attr("id", secrets.token_hex(3))
+            return str(self.study.user_attrs["id"])
+
     def trials(self) -> list[FrozenTrial]:
         """Return all trials there are, in order, as the storage has them."""
         self.study._thread_local.cached_all_trials = None

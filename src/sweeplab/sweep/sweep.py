@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sweeplab.sweep.console import Board, closing, short
 from sweeplab.sweep.contract import hold
 from sweeplab.sweep.executor import Executor
 from sweeplab.sweep.inline import Inline
+from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listeners
 from sweeplab.sweep.local import Local
@@ -43,7 +45,7 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
         plan = make_plan(config, context, task, arguments, Path(snapshot))
         check_plan(plan)
         search = Search(plan)
-        if plan.settings.preview:
+        if plan.settings.preview is not False:
             sys.stdout.write(_preview(plan, search) + "\n")
             return
         code = _run(plan, search, config)
@@ -62,13 +64,18 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     extended = hold(study, plan)
     _leave_config(plan, config)
     book = Book(study, lock, plan.settings.retries, plan.folder)
-    search.equip(study, "" if book.sign_in() else book.controller)
-    found = book.recover(Lost(plan).settle)
+    plan = replace(plan, id=f"{plan.name}-{book.identity()}")
+    alone = book.sign_in()
+    search.equip(study, "" if alone else book.controller)
+    lost: list[tuple[Job, Outcome]] = []
+    found = book.recover(Lost(plan, lambda *run: lost.append(run)).settle)
     _check_numbers(plan, book)
     book.enqueue(search.first)
     total = search.total_in(book.trials())
     before = summarize(plan, book, total, "", None)
-    listeners.sweep_started(plan)
+    listeners.sweep_started(plan, before, alone)
+    for job, outcome in lost:
+        listeners.trial_lost(job, outcome)
     executor = _executor(plan, places, listeners.preload(plan))
     limits = Limits(plan.settings, total)
     with Board(plan, executor.slots, before) as board:
@@ -145,6 +152,8 @@ def _greeting(plan: Plan, before: Summary, slots: int, found: int, extended: lis
 
 
 def _preview(plan: Plan, search: Search) -> str:
+    if plan.settings.preview is not True:
+        return Listeners.configured(plan.settings.listeners).named(str(plan.settings.preview)).preview(plan)
     study = Study(plan.name, _memory(plan))
     search.equip(study)
     for point in search.first:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sweeplab.runs.record import TrialPruned
@@ -17,7 +18,8 @@ class Trial:
     """One training run inside a study.
 
     `params` are the values that the sampler chose, by key; `command` runs it again alone; `repeat` counts the runs of
-    the same point under other seeds; `prunes` says whether anybody listens to reports.
+    the same point under other values of `seed_key`; `prunes` says whether anybody listens to reports. `id` is a name
+    that no other run has, nor one of another study that is called the same; `home` is the study's folder.
     """
 
     study: str
@@ -26,6 +28,9 @@ class Trial:
     command: str = ""
     repeat: int = 0
     prunes: bool = False
+    id: str = ""
+    home: Path | None = None
+    seed_key: str = "seed"
     constraints: dict[str, float] = field(default_factory=dict)
     _report: Report = field(default=lambda value, step: False, repr=False)
 

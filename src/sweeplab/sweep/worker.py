@@ -58,7 +58,18 @@ def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[
 def perform(job: Job, report: Report) -> Outcome:
     """Run a job in this process as a Hydra launcher would, and say how it ended."""
     start = time.monotonic()
-    trial = Trial(job.study, job.number, job.params, job.alone, job.repeat, job.prunes, _report=report)
+    trial = Trial(
+        study=job.study,
+        number=job.number,
+        params=job.params,
+        command=job.alone,
+        repeat=job.repeat,
+        prunes=job.prunes,
+        id=job.id,
+        home=job.home,
+        seed_key=job.seed_key,
+        _report=report,
+    )
     current_trial.enter(trial)
     try:
         outcome = Outcome(Status.COMPLETE, values=_values(_run(job), job.objectives))

@@ -30,7 +30,7 @@ class SweepService(Listener):
         """Spare each trial what W&B imports late."""
         return LATE if _is_configured(plan) else ()
 
-    def sweep_started(self, plan: Plan) -> None:
+    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
         """Start the service, which trials find through their environment, and decide for all whether it is online."""
         if not _is_configured(plan):
             return

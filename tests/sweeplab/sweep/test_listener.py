@@ -1,13 +1,16 @@
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import FrozenTrial
 
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
-from tests.sweeplab.sweep.conftest import Sweep, states
+from tests.conftest import ROOT
+from tests.sweeplab.sweep.conftest import Start, Sweep, output, states
 
 
 class Diary(Listener):
@@ -22,7 +25,7 @@ class Diary(Listener):
         if self.breaks:
             raise ConnectionError("gone")
 
-    def sweep_started(self, plan: Plan) -> None:
+    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
         self.write("sweep", plan.name)
 
     def trial_started(self, job: Job) -> None:
@@ -30,6 +33,15 @@ class Diary(Listener):
 
     def trial_ended(self, job: Job, outcome: Outcome) -> None:
         self.write("ended", job.number, outcome.status)
+
+    def trial_lost(self, job: Job, outcome: Outcome) -> None:
+        self.write("lost", job.number, outcome.status)
+
+    def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
+        self.write("told", trial.number, trial.state.name, counts)
+
+    def preview(self, plan: Plan) -> str:
+        return f"a diary of {plan.name}"
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
         self.write("over", summary.best[0].number)
@@ -47,11 +59,40 @@ def test_a_listener_is_told_everything_and_cannot_end_a_sweep(
         "sweep study",
         "started 0 0",
         "ended 0 complete",
+        "told 0 COMPLETE True",
         "started 1 1",
         "ended 1 killed",
+        "told 1 FAIL False",
         "started 2 2",
         "ended 2 killed",
+        "told 2 FAIL True",
         "over 0",
     ]
     assert states() == ["COMPLETE", "FAIL", "FAIL"]
     assert ("ConnectionError: gone" in caplog.text) == (breaks == "true")
+
+
+def test_a_listener_is_told_of_a_run_that_a_dead_controller_left(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    first = start("x=1,2", "how=hangs", "hydra.sweeper.n_jobs=1", LISTEN % "false")
+    while not Path("multirun/study/0/output.log").exists() and first.poll() is None:
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    second = start("x=1,2", "hydra.sweeper.on_change=extend", "hydra.sweeper.n_jobs=1", LISTEN % "false")
+    assert second.wait() == 0, output(second)
+    told = Path("diary").read_text().splitlines()
+    assert told[:4] == ["sweep study", "started 0 0", "sweep study", "lost 0 interrupted"]
+
+
+def test_a_preview_may_be_a_listeners_own(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("x=1,2", LISTEN % "false", "hydra.sweeper.preview=diary") == 0
+    assert capsys.readouterr().out == "a diary of study\n"
+    assert not Path("multirun").exists()
+
+
+def test_a_preview_that_nobody_has_is_named(sweep: Sweep) -> None:
+    with pytest.raises(SystemExit, match="did you mean 'diary'"):
+        sweep("x=1,2", LISTEN % "false", "hydra.sweeper.preview=dairy")
