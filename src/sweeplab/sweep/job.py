@@ -31,7 +31,7 @@ class Job:
 
     `arguments` are those of a single run with the frozen configuration, `alone` is its command for a user;
     `name` is Hydra's name for the program, and
-    `context` what its version wants to know besides. `id`, `home` and `seed_key` are as in `Trial`.
+    `context` what its version wants to know besides. `id`, `home`, `seed_key` and `searched` are as in `Trial`.
     """
 
     study: str
@@ -51,6 +51,7 @@ class Job:
     id: str = ""
     home: Path | None = None
     seed_key: str = "seed"
+    searched: tuple[str, ...] = ()
     interactive: bool = False
 
 

@@ -91,6 +91,7 @@ class Plan:
             id=f"{self.id}-{number:04d}" + (f"-{repeat}" if self.settings.repeats > 1 else ""),
             home=self.folder,
             seed_key=self.settings.repeat_key,
+            searched=self.space.keys,
         )
 
     def alone(self, values: Mapping[str, Any], repeat: int = 0, fixed: Sequence[str] | None = None) -> list[str]:

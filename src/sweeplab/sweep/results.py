@@ -117,7 +117,7 @@ def _said(plan: Plan, trial: FrozenTrial) -> str:
 
 
 def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
-    keys = list(dict.fromkeys(parameter.key for parameter in plan.space.parameters))
+    keys = plan.space.keys
     extra = list(dict.fromkeys(k for t in trials for k in plan.space.values(t.params) if k not in keys))
     names = [objective.name for objective in plan.objectives]
     out = io.StringIO()

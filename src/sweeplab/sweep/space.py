@@ -161,7 +161,7 @@ class Space:
         for key, value in values.items():
             candidates = [parameter for parameter in self.parameters if parameter.key == key]
             if not candidates:
-                raise UserError(f"{key} is not searched{did_you_mean(key, self._keys())}")
+                raise UserError(f"{key} is not searched{did_you_mean(key, self.keys)}")
             active = [parameter for parameter in candidates if self._may_hold(parameter, values, known)]
             if not active:
                 where = " or ".join(_conditions_text(parameter.conditions) for parameter in candidates)
@@ -208,8 +208,10 @@ class Space:
             result[name] = _described(first) + (f" when {' or '.join(where)}" if where else "")
         return {parameter.name: result[parameter.name] for parameter in self.parameters}
 
-    def _keys(self) -> list[str]:
-        return list(dict.fromkeys(parameter.key for parameter in self.parameters))
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that are searched, each once."""
+        return tuple(dict.fromkeys(parameter.key for parameter in self.parameters))
 
     def _holds(self, parameter: Parameter, values: Mapping[str, Value], known: Known) -> bool:
         # All of them are looked up, so that a misspelt one is found whatever the others say.
@@ -218,7 +220,7 @@ class Space:
 
     def _may_hold(self, parameter: Parameter, values: Mapping[str, Value], known: Known) -> bool:
         """Say whether conditions can hold once the sampler has chosen what `values` leave open."""
-        searched = self._keys()
+        searched = self.keys
         sure = tuple(pair for pair in parameter.conditions if pair[0] in values or pair[0] not in searched)
         return self._holds(replace(parameter, conditions=sure), values, known)
 
@@ -229,8 +231,8 @@ class Space:
             value: Value = known(key)
         except KeyError:
             value = None
-        if value is None and key not in self._keys():
-            raise UserError(f"the condition on {key} can never hold: {key} is not set{did_you_mean(key, self._keys())}")
+        if value is None and key not in self.keys:
+            raise UserError(f"the condition on {key} can never hold: {key} is not set{did_you_mean(key, self.keys)}")
         return value
 
     def _count(self, parameters: Sequence[Parameter], values: Mapping[str, Value], known: Known) -> int:

@@ -19,7 +19,8 @@ class Trial:
 
     `params` are the values that the sampler chose, by key; `command` runs it again alone; `repeat` counts the runs of
     the same point under other values of `seed_key`; `prunes` says whether anybody listens to reports. `id` is a name
-    that no other run has, nor one of another study that is called the same; `home` is the study's folder.
+    that no other run has, nor one of another study that is called the same; `home` is the study's folder; `searched`
+    are the keys of all its trials, where conditions leave some of them out here.
     """
 
     study: str
@@ -31,6 +32,7 @@ class Trial:
     id: str = ""
     home: Path | None = None
     seed_key: str = "seed"
+    searched: tuple[str, ...] = ()
     constraints: dict[str, float] = field(default_factory=dict)
     _report: Report = field(default=lambda value, step: False, repr=False)
 

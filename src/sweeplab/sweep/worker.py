@@ -68,6 +68,7 @@ def perform(job: Job, report: Report) -> Outcome:
         id=job.id,
         home=job.home,
         seed_key=job.seed_key,
+        searched=job.searched,
         _report=report,
     )
     current_trial.enter(trial)
