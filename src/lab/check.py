@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.hydra_errors import sentence
 from sweeplab.runs.config import load
-from sweeplab.runs.record import is_run, occupied, read
+from sweeplab.runs.record import is_run, occupied, read, without_checkpoints
 
 PRUNING = "sweeplab.training.pruning.Pruning"
 STAGES = ("test", "validate", "predict")
@@ -122,6 +122,8 @@ def check_evaluation(run: Path, stage: str, overrides: Sequence[str], conf: Path
     for checkpoint in (facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
         if checkpoint and (run / checkpoint).is_file():
             return config, run / checkpoint
+    if facts.get("checkpoints_removed"):
+        raise UserError(without_checkpoints(run))
     raise UserError(f"{run} has no checkpoint (its status is {facts['status']}); train it first.")
 
 

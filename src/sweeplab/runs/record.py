@@ -123,6 +123,20 @@ def occupied(folder: Path) -> str:
     )
 
 
+def drop_checkpoints(folder: Path) -> None:
+    """Note that the checkpoints of a run that is over are removed."""
+    facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    Record(folder, facts).update(checkpoint=None, checkpoints_removed=True)
+
+
+def without_checkpoints(folder: Path) -> str:
+    """Say that a sweep removed the checkpoints of a run, and how to have them."""
+    return (
+        f"the sweep of {folder} removed its checkpoints, since other trials were better; the command in its run.json "
+        "trains it again, and a sweep with hydra.sweeper.listeners.checkpoints.keep=null keeps all."
+    )
+
+
 def conclude(folder: Path, status: Status, reason: str) -> None:
     """Write the ending of a run that could not do it itself, or that did not know why it was ended."""
     if is_run(folder):

@@ -43,6 +43,8 @@ def check_resumable(folder: Path, overrides: Sequence[str] = (), conf: Path | No
         key = override.lstrip("+~").split("=", 1)[0]
         if key.split(".")[0] in FIXED and key not in FREE:
             raise UserError(f"{key} cannot change in a run that goes on: {folder} holds what was trained with it.")
+    if facts.get("checkpoints_removed"):
+        raise UserError(record.without_checkpoints(folder))
     if facts["status"] == Status.COMPLETE and not overrides:
         longer = 2 * loaded.trainer.max_epochs if loaded.trainer.max_epochs else "..."
         raise UserError(f"{folder} is complete; to train longer, add trainer.max_epochs={longer}.")

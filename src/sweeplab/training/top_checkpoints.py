@@ -1,0 +1,105 @@
+"""The checkpoints that a sweep keeps: those of its best trials."""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeplab.errors import UserError
+from sweeplab.runs import record
+from sweeplab.runs.record import Status
+from sweeplab.sweep.listener import Listener
+from sweeplab.sweep.objectives import Objective
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.results import Summary, folder_of
+
+FOLDER = "checkpoints"
+
+
+class TopCheckpoints(Listener):
+    """Removes the checkpoints of trials that are done and not among the `keep` best by the first objective.
+
+    With several objectives all that no other trial beats keep theirs too; `keep=None` removes nothing. Trials that
+    failed, were killed, timed out or were interrupted keep theirs: they are needed to find out why. So do runs that
+    somebody went on with by hand. Nothing outside the sweep's folder is touched, and no link is followed.
+    """
+
+    def __init__(self, keep: int | None = None) -> None:
+        if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 1):
+            raise UserError(
+                f"hydra.sweeper.listeners.checkpoints.keep={keep} must be a whole number from 1, or null to keep all."
+            )
+        self.keep = keep
+        self._kept: list[FrozenTrial] = []
+        self._plan: Plan | None = None
+
+    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
+        """Judge the trials of earlier commands."""
+        self._plan = plan
+        self._judge(before.trials)
+
+    def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
+        """Judge a trial among those that were kept so far: what lost to others before, loses to them still."""
+        self._judge([*self._kept, trial])
+
+    def sweep_ended(self, plan: Plan, summary: Summary) -> None:
+        """Judge all trials, also those that other controllers ran meanwhile."""
+        self._judge(summary.trials)
+
+    def _judge(self, trials: Sequence[FrozenTrial]) -> None:
+        if self._plan is None or self.keep is None:
+            return
+        complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+        self._kept = best(complete, self._plan.objectives, self.keep)
+        numbers = {trial.number for trial in self._kept}
+        for trial in trials:
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.number not in numbers:
+                for run in _runs(self._plan, trial):
+                    _remove_checkpoints(self._plan.folder, run)
+
+
+def best(trials: Iterable[FrozenTrial], objectives: Sequence[Objective], keep: int) -> list[FrozenTrial]:
+    """Return the `keep` best trials by the first objective, the earlier of equals, and all that no other one beats.
+
+    A trial that breaks a constraint comes behind all that break none.
+    """
+
+    def ranks(trial: FrozenTrial) -> list[float]:
+        return [objective.rank(value) for objective, value in zip(objectives, trial.values, strict=True)]
+
+    def breaks(trial: FrozenTrial) -> bool:
+        return any(value > 0 for value in trial.constraints.values())
+
+    ordered = sorted(trials, key=lambda trial: (breaks(trial), ranks(trial), trial.number))
+    front: list[FrozenTrial] = []
+    for trial in ordered if len(objectives) > 1 else ():  # whatever beats a trial comes before it
+        if not breaks(trial) and not any(_beats(ranks(other), ranks(trial)) for other in front):
+            front.append(trial)
+    return list({trial.number: trial for trial in [*ordered[:keep], *front]}.values())
+
+
+def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+
+def _runs(plan: Plan, trial: FrozenTrial) -> Iterator[Path]:
+    """Find the folders of a trial's runs, one a repeat, that are over; none where it was run in another place."""
+    folder = plan.folder / str(trial.number)
+    if folder_of(plan, trial) != folder:
+        return
+    for run in (folder, *folder.glob("[0-9]*")):
+        if record.is_run(run):
+            facts = record.read(run)
+            # Another machine may have such a folder too, with a run of another study.
+            ours = facts["process"]["host"] == trial.user_attrs.get("lease", {}).get("host")
+            if ours and facts["status"] in (Status.COMPLETE, Status.PRUNED) and "attempts" not in facts:
+                yield run
+
+
+def _remove_checkpoints(study: Path, run: Path) -> None:
+    checkpoints = run / FOLDER
+    is_linked = checkpoints.resolve() != study.resolve() / checkpoints.relative_to(study)
+    if checkpoints.is_dir() and not is_linked:
+        record.drop_checkpoints(run)  # first: a record that promises checkpoints is worse than a rest of them
+        shutil.rmtree(checkpoints)
