@@ -1,0 +1,244 @@
+"""A saved view of a study in W&B: what matters, which trial is best and why, its curves; nothing but its trials."""
+
+import hashlib
+import importlib.util
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optuna.study import StudyDirection
+
+from sweeplab.errors import UserError
+from sweeplab.runs.files import write_text
+from sweeplab.sweep.objectives import Objective
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.space import Parameter
+from sweeplab.tracking.names import run_id, short_keys
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces.internal import View
+
+OBJECTIVE = "objective"
+X_AXIS = "trainer/global_step"
+MOST = 50  # runs that a panel draws
+
+FIND = """
+query View($entityName: String, $name: String, $viewType: String, $viewName: String) {
+    project(name: $name, entityName: $entityName) {
+        allViews(viewType: $viewType, viewName: $viewName) { edges { node { id } } }
+    }
+}
+"""
+
+
+def available() -> bool:
+    """Say whether wandb-workspaces is installed, without importing it."""
+    return importlib.util.find_spec("wandb_workspaces") is not None
+
+
+def build(plan: Plan, project: str, entity: str = "") -> dict[str, Any]:
+    """Return the view as W&B stores it, the same one for the same open study; needs neither account nor network.
+
+    Raises:
+        UserError: wandb-workspaces is not installed.
+    """
+    _load()
+    import wandb_workspaces.workspaces as ws
+    from wandb_workspaces import expr
+
+    assert plan.id, "only an open study has an id"
+    sections = {"Search": _search(plan), "Curves": _curves(plan)}
+    if plan.settings.repeats > 1 or plan.settings.repeat_key in plan.space.keys:
+        sections["Averaged over seeds"] = _averages(plan)
+    columns = [f"config:sweep.value.{short}" for short in short_keys(plan.space.keys).values()]
+    numbers = [f"summary:{name}" for name, _ in _numbers(plan)]
+    workspace = ws.Workspace(
+        entity=entity,
+        project=project,
+        name=f"Sweep {run_id(plan.name)}",  # W&B refuses some signs, such as =
+        sections=[
+            ws.Section(name=name, panels=panels, is_open=True, layout_settings=ws.SectionLayoutSettings(columns=2))
+            for name, panels in sections.items()
+        ],
+        settings=ws.WorkspaceSettings(x_axis=X_AXIS, max_runs=MOST),
+        runset_settings=ws.RunsetSettings(
+            order=[expr.Ordering(expr.Summary(OBJECTIVE), ascending=_is_minimized(plan.objectives[0]))],
+            pinned_columns=["run:displayName", "run:state", *numbers, *columns],
+        ),
+    )
+    view = workspace._to_model()
+    view.name = f"nw-{_token(plan.id)}-v"
+    (runs,) = view.spec.section.run_sets
+    runs.id = _token(f"{plan.id} runs")
+    # Not by RunsetSettings: it parses what it is given, and reads signs into a study's name.
+    wanted = expr.And(expr.Metric("Group") == plan.name, expr.Metric("JobType") == "trial")
+    runs.filters = expr.filters_tree_to_v2(wanted.to_model())
+    panels: list[Any] = [panel for part in view.spec.section.panel_bank_config.sections for panel in part.panels]
+    for number, panel in enumerate(panels):
+        panel.id = _token(f"{plan.id} panel {number}")
+    return view.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def save(plan: Plan, project: str, entity: str, path: Path) -> None:
+    """Write the view to a file that `push` takes.
+
+    Raises:
+        UserError: wandb-workspaces is not installed.
+    """
+    write_text(path, json.dumps(build(plan, project, entity), indent=1) + "\n")
+
+
+def push(path: Path, entity: str | None = None, project: str | None = None) -> str:
+    """Save the view of a file at W&B, in place of what an earlier push left there; return its address.
+
+    `entity` and `project` stand in for those of the file; where nobody names an entity it is the account's own.
+
+    Raises:
+        UserError: wandb-workspaces is not installed, the file holds no view, or W&B does not take it.
+    """
+    _load()
+    import wandb
+    from wandb_workspaces import _graphql
+    from wandb_workspaces.workspaces import internal
+
+    view = _read(path)
+    try:
+        api = wandb.Api()
+        view.entity = entity or view.entity or str(api.default_entity)
+        view.project = project or view.project
+        view.id = _pushed_before(api, view)
+        internal.upsert_view2(view)
+    except wandb.errors.Error as error:
+        raise UserError(f"the view {path} was not saved, W&B says: {str(error).splitlines()[0]}") from error
+    name = internal._internal_name_to_url_query_str(view.name)
+    return f"{_graphql.get_app_url(api).rstrip('/')}/{view.entity}/{view.project}?nw={name}"
+
+
+def _pushed_before(api: Any, view: "View") -> str:
+    """Return the id of the view of that name, empty if there is none: W&B's client changes a view by its id only."""
+    from wandb_workspaces import _graphql
+
+    where = {"entityName": view.entity, "name": view.project, "viewType": "project-view", "viewName": view.name}
+    found = _graphql.execute_graphql(api, FIND, where)["project"]
+    edges = found["allViews"]["edges"] if found else []
+    return str(edges[0]["node"]["id"]) if edges else ""
+
+
+def _read(path: Path) -> "View":
+    from wandb_workspaces.workspaces.internal import View
+
+    try:
+        return View.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} holds no view of a study: {str(error).splitlines()[0]}") from error
+
+
+def _load() -> None:
+    """Import wandb-workspaces, which takes a second."""
+    if not available():
+        raise UserError("views need wandb-workspaces; install it: pip install -e '.[views]'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it declares its models in an old way
+        import wandb_workspaces.workspaces  # noqa: F401
+
+
+def _search(plan: Plan) -> list[Any]:
+    """Which parameters matter, and how the search went."""
+    from wandb_workspaces.reports.v2 import interface as wr
+
+    first, *further = _numbers(plan)
+    number, objective = first
+    minimized = _is_minimized(objective)
+    return [
+        *_parallel_coordinates(plan),
+        wr.ParameterImportancePlot(with_respect_to=number),
+        wr.ScatterPlot(
+            title=f"{objective.name} by trial",
+            x=wr.Config("sweep.trial"),
+            y=wr.SummaryMetric(number),
+            running_ymin=minimized,
+            running_ymax=not minimized,
+        ),
+        *(
+            wr.ScatterPlot(
+                title=f"{also.name} and {objective.name}", x=wr.SummaryMetric(number), y=wr.SummaryMetric(name)
+            )
+            for name, also in further
+        ),
+        wr.RunComparer(diff_only=True),
+    ]
+
+
+def _parallel_coordinates(plan: Plan) -> Iterator[Any]:
+    """A plot of what all trials have; and one for each condition, since a line needs a value on every axis."""
+    from wandb_workspaces.reports.v2 import interface as wr
+
+    column = wr.ParallelCoordinatesPlotColumn
+    short = short_keys(plan.space.keys)
+    objectives = [
+        column(metric=wr.SummaryMetric(name), display_name=objective.name, inverted=_is_minimized(objective))
+        for name, objective in _numbers(plan)
+    ]
+    for conditions in dict.fromkeys(((), *(parameter.conditions for parameter in plan.space.parameters))):
+        there = [p for p in plan.space.parameters if set(p.conditions) <= set(conditions)]
+        axes = [
+            column(metric=wr.Config(f"sweep.{short[p.key]}"), display_name=short[p.key], log=_is_log(p)) for p in there
+        ]
+        where = ", ".join(f"{key}={value}" for key, value in conditions)
+        if axes:
+            yield wr.ParallelCoordinatesPlot(
+                title=f"Parameters and objective{' where ' * bool(where)}{where}", columns=[*axes, *objectives]
+            )
+
+
+def _curves(plan: Plan) -> list[Any]:
+    from wandb_workspaces.reports.v2 import interface as wr
+
+    return [wr.LinePlot(title=name, x=X_AXIS, y=[name], max_runs_to_show=MOST) for name in _logged(plan)]
+
+
+def _averages(plan: Plan) -> list[Any]:
+    """The runs that differ in their seed only, as one: mean and standard deviation."""
+    from wandb_workspaces.reports.v2 import interface as wr
+
+    point = wr.Config("sweep.point")
+    bars = [
+        wr.BarPlot(
+            title=objective.name, metrics=[name], groupby=point, groupby_aggfunc="mean", groupby_rangefunc="stddev"
+        )
+        for name, objective in _numbers(plan)
+    ]
+    lines = [
+        wr.LinePlot(title=name, x=X_AXIS, y=[name], groupby=point, groupby_aggfunc="mean", groupby_rangefunc="stddev")
+        for name in _logged(plan)
+    ]
+    return [*bars, *lines]
+
+
+def _numbers(plan: Plan) -> list[tuple[str, Objective]]:
+    """Return the objectives under their names in the summary of a run."""
+    first, *further = plan.objectives
+    return [(OBJECTIVE, first), *((f"{OBJECTIVE}/{objective.name}", objective) for objective in further)]
+
+
+def _logged(plan: Plan) -> Sequence[str]:
+    """Return the curves to show: those of the objectives and of the loss, validation before training."""
+    first, *further = plan.objectives
+    watched = [first.name, *(objective.name for objective in further if objective.name.startswith("val/")), "val/loss"]
+    pairs = [(name, name.replace("val/", "train/", 1)) for name in watched]
+    return list(dict.fromkeys(name for pair in pairs for name in pair))
+
+
+def _is_log(parameter: Parameter) -> bool:
+    return bool(getattr(parameter.distribution, "log", False))
+
+
+def _is_minimized(objective: Objective) -> bool:
+    return objective.direction is StudyDirection.MINIMIZE
+
+
+def _token(text: str) -> str:
+    """Return a name of the length that W&B gives to views and panels, always the same for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:11]
