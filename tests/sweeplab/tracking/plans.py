@@ -7,6 +7,8 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from optuna import Trial
 
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.plan import Plan
@@ -38,3 +40,8 @@ def plan_of(*overrides: str, study: str = "study", conf: Path = Path(app.__file_
         GlobalHydra.instance().clear()
         HydraConfig.instance().cfg = None
     return replace(Keeps.last, id=f"{study}-1a2b")
+
+
+def suggest(config: DictConfig, trial: Trial) -> None:
+    """Search what data cannot say."""
+    trial.suggest_float("opt.lr", 0.0, config.x)
