@@ -30,7 +30,8 @@ def evaluate(run: Path, stage: str = "test", overrides: Sequence[str] = (), conf
     """Test, validate or predict with the best checkpoint of a run; return the file that was written.
 
     Overrides change the run's configuration, say the data or the batch size. The results go to a new folder below
-    `<run>/eval`: `metrics.json`, or `predictions.csv` with a line a sample.
+    `<run>/eval`: `metrics.json`, for a test with what the callback `charts` finds, or `predictions.csv` with a line a
+    sample.
 
     Raises:
         UserError: there is no such run, stage or checkpoint, or the data does not fit the model.
@@ -51,9 +52,11 @@ def _evaluate(config: DictConfig, run: Path, stage: str, checkpoint: Path) -> Pa
     # Several processes would each write a share of the samples, and none the whole.
     config.trainer = {key: value for key, value in config.trainer.items() if key not in ("strategy", "num_nodes")}
     OmegaConf.update(config, "trainer.devices", 1, force_add=True)
-    config.callbacks = {name: entry for name, entry in config.callbacks.items() if name == "progress"}
-    trainer = assemble_trainer(config, loggers=[])
+    config.callbacks = {name: entry for name, entry in config.callbacks.items() if name in ("progress", "charts")}
     folder = run / "eval" / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
+    if config.callbacks.get("charts"):
+        config.callbacks.charts.folder = str(folder)
+    trainer = assemble_trainer(config, loggers=[])
     if stage == "predict":
         batches = trainer.predict(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         assert batches is not None

@@ -24,9 +24,8 @@ def test_a_run_folder_explains_itself(configured: Compose) -> None:
     facts = read(folder)
     assert facts["status"] == Status.COMPLETE
     assert facts["checkpoint"] == "checkpoints/best.ckpt"
-    assert {path.name for path in folder.iterdir()} == {"checkpoints", "config.yaml", "metrics.csv", "run.json"} | {
-        path.name for path in folder.glob("uncommitted.patch")
-    }
+    files = {path.name for path in folder.iterdir()} - {"uncommitted.patch"}
+    assert files == {"checkpoints", "config.yaml", "metrics.csv", "run.json", "test"}
     assert "${" not in (folder / "config.yaml").read_text()
     assert facts["versions"]["torch"].startswith("2.")
     assert {"train/loss", "train/acc", "val/loss", "val/acc", "test/loss", "test/acc"} <= facts["metrics"].keys()
@@ -80,7 +79,7 @@ def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["best", "last", "early_stopping", "learning_rate", "samples", "pruning", "progress", "summary"]
+    "name", ["best", "last", "early_stopping", "learning_rate", "samples", "charts", "pruning", "progress", "summary"]
 )
 def test_each_callback_can_be_switched_off(configured: Compose, name: str) -> None:
     config = configured("trainer.max_epochs=1")
@@ -89,6 +88,7 @@ def test_each_callback_can_be_switched_off(configured: Compose, name: str) -> No
     folder = Path(config.folder)
     assert (folder / "checkpoints" / "best.ckpt").exists() == (name != "best")
     assert (folder / LAST).exists() == (name != "last")
+    assert (folder / "test").exists() == (name != "charts")
     assert read(folder)["objective"]["value"] > 0
 
 

@@ -95,7 +95,15 @@ def test_a_pruned_trial_loses_its_checkpoints(sweep: Sweep) -> None:
     assert with_checkpoints() == ["0", "1"]
 
 
-def test_trials_of_earlier_commands_are_judged_too(sweep: Sweep) -> None:
+def test_trials_of_earlier_commands_are_judged_before_the_next_one_starts(sweep: Sweep) -> None:
+    search = ("x=interval(0,1)", "hydra/sweeper/sampler=random", ONE_BY_ONE)
+    sweep(*search, "hydra.sweeper.n_trials=3", task=trains)
+    sweep(*search, "hydra.sweeper.n_trials=4", KEEP % 1, task=trains)
+    assert len(json.loads((STUDY / "3" / "run.json").read_text())["others"]) == 1
+    assert len(with_checkpoints()) == 1
+
+
+def test_a_sweep_that_is_over_removes_what_a_smaller_number_asks_for(sweep: Sweep) -> None:
     sweep("x=1,2,3", ONE_BY_ONE, task=trains)
     sweep("x=1,2,3", ONE_BY_ONE, KEEP % 2, task=trains)
     assert with_checkpoints() == ["0", "1"]
