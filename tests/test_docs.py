@@ -18,7 +18,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 RUN = "outputs/2026-01-31/12-00-00-123456"
 COMMANDS = sorted(
     {
-        (page.name, re.split(r"\s#", line)[0].strip())
+        (page.name, re.split(r"\s(?:#|>)", line)[0].strip())
         for page in PAGES
         for line in re.findall(r"^    (?:\$ )?(python (?:train|eval)\.py.*)$", page.read_text(), re.M)
     }
