@@ -33,6 +33,7 @@ class Artifact:
     """A version of an artifact; `files` are there once it is committed."""
 
     id: str
+    client_id: str
     project: str
     type: str
     name: str
@@ -69,8 +70,12 @@ class Run:
 
     @property
     def history(self) -> list[Json]:
-        """The rows, in order."""
-        return [json.loads(line) for line in self.lines("wandb-history.jsonl")]
+        """The rows in the order of their steps; of a step that was sent again the last one.
+
+        W&B's client sends the rows of a log that is uploaded again at the steps that they had, and leaves it at that.
+        """
+        rows = [json.loads(line) for line in self.lines("wandb-history.jsonl")]
+        return [row for _, row in sorted({row["_step"]: row for row in rows}.items())]
 
     @property
     def summary(self) -> Json:
@@ -138,7 +143,7 @@ class WandbServer:
         points: What agents are given to run, one after the other; then they are told to exit.
         on_request: Is told of each request before it is answered: a GraphQL operation, `file_stream` or `upload`.
         requests: The names of all requests so far.
-        unknown: Those it knew no answer to; a test should find it empty.
+        unknown: Those it knew no answer to, and its own mistakes; a test should find it empty.
     """
 
     def __init__(self) -> None:
@@ -221,6 +226,13 @@ class WandbServer:
         time.sleep(self.latency)
         if self._http.ended:
             return 503, {}
+        try:
+            return self._answer(what, sent, parts, body)
+        except Exception as error:  # noqa: BLE001 - the client must have an answer, and the test hear of it
+            self.unknown.append(f"{what}: {error!r}")
+            return 400, {"errors": [{"message": repr(error)}]}
+
+    def _answer(self, what: str, sent: Json, parts: list[str], body: bytes) -> tuple[int, Json]:
         with self._lock:
             self.requests.append(what)
             if self.refuses:
@@ -234,8 +246,8 @@ class WandbServer:
                 return 200, {"exitcode": None, "limits": {}, "stopped": False}
             if what == "upload":
                 return self._upload(parts[1:], body)
-        self.unknown.append(path)
-        return 404, {}
+            self.unknown.append(what)
+            return 404, {}
 
     def _graphql(self, operation: str, sent: Json) -> tuple[int, Json]:
         if operation not in self._operations:
@@ -304,7 +316,8 @@ class WandbServer:
         artifact = next((version for version in versions if version.digest == asked["digest"]), None)
         if artifact is None:
             artifact = Artifact(
-                id=asked.get("clientID") or f"artifact{len(self.artifacts)}",
+                id=f"artifact{len(self.artifacts)}",
+                client_id=asked.get("clientID") or "",
                 project=run.project,
                 type=asked["artifactTypeName"],
                 name=name,
@@ -360,7 +373,8 @@ class WandbServer:
         return {"useArtifact": {"artifact": {"id": artifact.id}}}
 
     def _client_id(self, sent: Json) -> Json:
-        return {"clientIDMapping": {"serverID": self._artifact(sent["clientID"]).id}}
+        found = next((artifact for artifact in self.artifacts if artifact.client_id == sent["clientID"]), None)
+        return {"clientIDMapping": {"serverID": found.id} if found else None}
 
     # Views.
 
@@ -442,7 +456,7 @@ def _bucket(run: Run) -> Json:
         "project": _project(run.entity, run.project),
         "config": json.dumps({key: {"value": value} for key, value in run.config.items()}),
         "summaryMetrics": json.dumps(run.summary),
-        "historyLineCount": len(run.lines("wandb-history.jsonl")),
+        "historyLineCount": len(run.history),
         "eventsLineCount": len(run.lines("wandb-events.jsonl")),
         "logLineCount": len(run.lines("output.log")),
         "historyTail": json.dumps(tail),
