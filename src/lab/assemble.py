@@ -34,10 +34,11 @@ def assemble_model(config: DictConfig, data: ArrayData) -> Classifier:
 
 
 def assemble_loggers(config: DictConfig, wandb_id: str | None = None) -> list[Logger]:
-    """Return the loggers that are configured; W&B takes up the run of the given id."""
+    """Return the loggers that are configured; W&B takes up the run of the given id, or names a new one by its model."""
     plain = resolved(config.logger)
-    if wandb_id and plain.get("wandb"):
-        plain["wandb"]["id"] = wandb_id
+    if plain.get("wandb"):
+        plain["wandb"]["id"] = wandb_id or plain["wandb"].get("id")
+        plain["wandb"]["name"] = plain["wandb"].get("name") or config.model._target_.rpartition(".")[2].lower()
     return [build(entry, f"logger.{name}") for name, entry in plain.items() if entry is not None]
 
 

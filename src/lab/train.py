@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def _train(config: DictConfig, record: Record | None, checkpoint: Path | None) -
     model = assemble_model(config, data)
     known = record.facts.get("wandb") if record else None
     loggers = assemble_loggers(config, known and known["id"])
-    with ended(loggers):
+    with ended(loggers, partial(_note, record)):
         trainer = assemble_trainer(config, loggers)
         _begin(loggers, config, model, record)
         objective = Objective.of(run_config.resolved(config.objective))
@@ -187,7 +188,7 @@ def _train(config: DictConfig, record: Record | None, checkpoint: Path | None) -
         except MisconfigurationException as error:
             raise UserError(" ".join(str(error).split())) from error
         except Pruned as pruned:
-            _conclude(loggers, pruned.result, objective, record, pruned=True)
+            _conclude(loggers, pruned.result, objective, record)
             raise
         _conclude(loggers, result, objective, record)
     return result
@@ -199,12 +200,16 @@ def _begin(loggers: Sequence[Logger], config: DictConfig, model: LightningModule
         if not isinstance(logger, OwnsRun):
             logger.log_hyperparams(plain)
         elif record is not None:
-            record.update(**logger.begin(plain, model))
+            record.update(**logger.begin(plain, model, record.facts["command"]))
 
 
-def _conclude(
-    loggers: Sequence[Logger], result: Result, objective: Objective, record: Record | None, pruned: bool = False
-) -> None:
+def _note(record: Record | None, facts: Mapping[str, Any]) -> None:
+    """Add to what the record knows of the runs of loggers."""
+    if record is not None and facts:
+        record.update(**{service: {**record.facts.get(service, {}), **news} for service, news in facts.items()})
+
+
+def _conclude(loggers: Sequence[Logger], result: Result, objective: Objective, record: Record | None) -> None:
     if record is None:
         return
     also = [
@@ -214,11 +219,9 @@ def _conclude(
     summary: dict[str, Any] = {"objective": result.objective}
     summary |= {f"objective/{further['metric']}": further["value"] for further in also}
     summary |= {f"best/{name}": value for name, value in result.best.items() if name.startswith("val/")}
-    if pruned:
-        summary["pruned"] = True
     for logger in loggers:
         if isinstance(logger, OwnsRun):
-            logger.conclude(summary, tags=["pruned"] if pruned else [])
+            logger.conclude(summary)
     record.update(
         objective={
             "metric": objective.metric,

@@ -52,6 +52,7 @@ class Job:
     home: Path | None = None
     seed_key: str = "seed"
     searched: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     interactive: bool = False
 
 

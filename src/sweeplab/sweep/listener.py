@@ -39,6 +39,10 @@ class Listener:
         `before` is what earlier commands have come to; `alone` says that no other controller is at work on the study.
         """
 
+    def environment(self, job: Job) -> Mapping[str, str]:
+        """Return what the process of a run, which is about to start, shall find in its environment."""
+        return {}
+
     def trial_started(self, job: Job) -> None:
         """A run was handed to its process."""
 
@@ -86,6 +90,11 @@ class Listeners(Listener):
         """Tell all."""
         self._tell("sweep_started", plan, before, alone)
 
+    def environment(self, job: Job) -> dict[str, str]:
+        """Ask all."""
+        answers = self._tell("environment", job)
+        return {name: value for answer in answers for name, value in answer.items()}
+
     def trial_started(self, job: Job) -> None:
         """Tell all."""
         self._tell("trial_started", job)
@@ -106,9 +115,11 @@ class Listeners(Listener):
         """Tell all."""
         self._tell("sweep_ended", plan, summary)
 
-    def _tell(self, event: str, *facts: Any) -> None:
+    def _tell(self, event: str, *facts: Any) -> list[Any]:
+        answers = []
         for listener in self._listeners:
             try:
-                getattr(listener, event)(*facts)
+                answers.append(getattr(listener, event)(*facts))
             except Exception:
                 log.exception("%s failed in %s; the sweep goes on.", type(listener).__name__, event)
+        return answers

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, Protocol
 
@@ -158,6 +158,7 @@ class Loop:
         before = time.monotonic()
         active.waiting -= 1
         active.running += 1
+        job = replace(job, environment=self.listener.environment(job))
         self.listener.trial_started(job)
 
         def report(value: float, step: int) -> bool:

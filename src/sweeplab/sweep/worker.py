@@ -58,6 +58,7 @@ def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[
 def perform(job: Job, report: Report) -> Outcome:
     """Run a job in this process as a Hydra launcher would, and say how it ended."""
     start = time.monotonic()
+    os.environ |= job.environment
     trial = Trial(
         study=job.study,
         number=job.number,

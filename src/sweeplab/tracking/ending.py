@@ -1,38 +1,41 @@
 """Loggers that own a run in some service, and what becomes of it when training ends."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import LightningModule
 
-from sweeplab.runs.record import is_pruned
+from sweeplab.runs.record import Status, status_of
+
+LONGEST = 300  # characters of a reason
 
 
 @runtime_checkable
 class OwnsRun(Protocol):
     """A logger whose run must be ended, well or not."""
 
-    def begin(self, config: Mapping[str, Any], model: LightningModule) -> dict[str, Any]:
-        """Start the run with its configuration; return what finds it again, under the service's name."""
+    def begin(self, config: Mapping[str, Any], model: LightningModule, command: str) -> dict[str, Any]:
+        """Start the run with its configuration and command; return what finds it again, under the service's name."""
 
-    def conclude(self, summary: Mapping[str, Any], tags: Sequence[str] = ()) -> None:
-        """Write the numbers that the run is judged by, and add tags to those it has."""
+    def conclude(self, summary: Mapping[str, Any]) -> None:
+        """Write the numbers that the run is judged by."""
 
-    def end(self, exit_code: int) -> None:
-        """End the run: finished with exit code 0, else failed."""
+    def end(self, status: Status, reason: str = "") -> dict[str, Any]:
+        """End the run as the training ended; return what became of it, under the service's name."""
 
 
 @contextmanager
-def ended(loggers: Iterable[object]) -> Iterator[None]:
-    """End the runs of all loggers as the block ends: well, which a pruned trial does too, or with an exception."""
+def ended(loggers: Iterable[object], note: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
+    """End the runs of all loggers as the block ends, and note what became of them."""
     owners = [logger for logger in loggers if isinstance(logger, OwnsRun)]
-    exit_code = 0
+    status, reason = Status.COMPLETE, ""
     try:
         yield
     except BaseException as error:
-        exit_code = 0 if is_pruned(error) else 1
+        status = status_of(error)
+        reason = f"{type(error).__name__}: {error}"[:LONGEST] if status is Status.FAILED else ""
         raise
     finally:
         for owner in owners:
-            owner.end(exit_code)
+            note(owner.end(status, reason))

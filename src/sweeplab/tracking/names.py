@@ -1,7 +1,7 @@
 """What a trial is called in W&B: its run's id and name, and its columns in the table of runs."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sweeplab.sweep.trial import Trial
@@ -32,12 +32,12 @@ def _shortest(own: tuple[str, ...], every: Sequence[tuple[str, ...]]) -> str:
 def columns(trial: Trial) -> dict[str, Any]:
     """Return what the run's configuration holds of its trial: study, number, and each parameter under a short word.
 
-    `point` is the same for all runs that differ in their seed only: the dashboard averages over what has the same one.
+    `point` is the same for all runs that differ in their seed only: what the dashboard groups by to average over seeds.
     """
     short = short_keys([*trial.searched, *trial.params])
     varied = {key: value for key, value in trial.params.items() if key != trial.seed_key}
     facts: dict[str, Any] = {"study": trial.study, "trial": trial.number, "repeat": trial.repeat}
-    facts["point"] = " ".join(_said(short, varied)) or "the same"
+    facts["point"] = " ".join(f"{short[key]}={value}" for key, value in varied.items()) or "all"
     return facts | {short[key]: value for key, value in trial.params.items()}
 
 
@@ -46,14 +46,11 @@ def run_name(title: str | None, trial: Trial) -> str:
     short = short_keys([*trial.searched, *trial.params])
     varied = {key: value for key, value in trial.params.items() if value != title}
     number = f"#{trial.number}" + (f".{trial.repeat}" if trial.repeat else "")
-    words = [*([title] if title else []), number, *_said(short, varied)]
+    said = [f"{short[key]}={short_value(value)}" for key, value in varied.items()]
+    words = [*([title] if title else []), number, *said]
     while len(words) > 2 and len(" ".join(words)) > LONGEST:
         words = [*words[:-1], "..."] if words[-1] != "..." else [*words[:-2], "..."]
     return " ".join(words)
-
-
-def _said(short: Mapping[str, str], params: Mapping[str, Any]) -> list[str]:
-    return [f"{short[key]}={short_value(value)}" for key, value in params.items()]
 
 
 def short_value(value: Any) -> str:

@@ -1,81 +1,224 @@
-"""W&B's part of a sweep: one service for all its trials, and an end for the runs of those that were killed."""
+"""W&B's part of a sweep: one service for all its trials, an end for runs that have none, and the sweep's own run."""
 
 import json
+import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import psutil
 from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial
 
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
+from sweeplab.sweep.console import short
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
 
+if TYPE_CHECKING:
+    from sweeplab.tracking.mode import Mode
+    from sweeplab.tracking.sweep_run import SweepRun
+
+log = logging.getLogger(__name__)
+
 LOGGER = "sweeplab.tracking.wandb_run.WandbRun"
 # W&B imports them while a run starts, which takes longer than everything else that it does then.
 LATE = ("wandb.sdk.launch.inputs.internal", "requests")
-ENDED_BY_OTHERS = (Status.KILLED, Status.TIMEOUT, Status.INTERRUPTED)
+SERVICE, MODE = "WANDB_SERVICE", "WANDB_MODE"
 
 
 class SweepService(Listener):
-    """Starts the service before the trials, and ends what they leave open; does nothing where none logs to W&B."""
+    """Starts the service before the trials, ends the runs that they leave open, and records the sweep as a run.
 
-    def __init__(self) -> None:
-        self._on = False
+    Does nothing where no trial logs to W&B. `checkpoint` says whether the best checkpoint becomes an artifact of the
+    sweep's run.
+    """
+
+    def __init__(self, checkpoint: bool = True) -> None:
+        self.checkpoint = checkpoint
+        self._mode: Mode | None = None
+        self._run: SweepRun | None = None
+
+    def preview(self, plan: Plan) -> str:
+        """Return a file for `wandb sweep`, which searches the same space by W&B's own means."""
+        from sweeplab.tracking.agent_sweep import agent_sweep
+
+        entry = logger_of(plan) or {}
+        return agent_sweep(plan, str(entry.get("project", "sweeplab")), entry.get("entity"))
 
     def preload(self, plan: Plan) -> Sequence[str]:
         """Spare each trial what W&B imports late."""
-        return LATE if _is_configured(plan) else ()
+        return LATE if logger_of(plan) is not None else ()
 
     def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
-        """Start the service, which trials find through their environment, and decide for all whether it is online."""
-        if not _is_configured(plan):
+        """Decide for all trials whether they are online, start their service, and the sweep's run."""
+        entry = logger_of(plan)
+        if entry is None:
+            return
+        from sweeplab.tracking.mode import pick_mode
+
+        self._mode = pick_mode(entry.get("offline"))
+        if self._mode == "disabled":
+            return
+        _start_service()
+        if alone:
+            self._run = self._sweep_run(plan, entry)
+            self._run.start(before)
+            if self._mode == "online":
+                self._save_view(plan, entry)
+
+    def environment(self, job: Job) -> Mapping[str, str]:
+        """Tell a trial of the mode and the service, which is started again if it has died."""
+        if self._mode in (None, "disabled"):
+            return {}
+        if not _service_lives():
+            log.warning("W&B: its service has died; the next trials get another one.")
+            if self._run is not None:
+                self._run.touch()  # which starts one for itself
+            if not _service_lives():
+                _start_service()
+        return {MODE: str(self._mode), SERVICE: os.environ[SERVICE]}
+
+    def trial_ended(self, job: Job, outcome: Outcome) -> None:
+        """End the run of a process that could not do it; keep further ones offline if this one found no server."""
+        facts = _wandb_facts(job)
+        if self._mode in (None, "disabled") or facts is None:
+            return
+        if "kept" not in facts:
+            self._close(facts["id"], outcome)
+        if self._mode == "online" and facts["mode"] == "offline":
+            self._mode = "offline"
+            log.warning("W&B: the server is gone, so the next trials are kept offline.")
+
+    def trial_lost(self, job: Job, outcome: Outcome) -> None:
+        """Give the run that a dead controller left open its ending: in a second part, which W&B adds to the first."""
+        facts = _wandb_facts(job)
+        if self._mode in (None, "disabled") or facts is None or "kept" in facts:
             return
         import wandb
 
-        from sweeplab.tracking.wandb_run import pick_mode
+        from sweeplab.tracking.wandb_run import settings
 
-        self._on = True
-        wandb.setup(settings=wandb.Settings(silent=True))
-        if (mode := pick_mode(None)) != "online":
-            os.environ["WANDB_MODE"] = mode
+        self._finish(
+            wandb.init(
+                id=facts["id"],
+                project=facts["project"],
+                entity=facts["entity"] or None,
+                dir=job.home,
+                mode=self._mode,
+                resume="allow",
+                reinit="create_new",
+                settings=settings(files=False, requirements=False),
+            ),
+            outcome,
+        )
 
-    def trial_ended(self, job: Job, outcome: Outcome) -> None:
-        """End the run of a process that could not do it: as failed, which also frees its id."""
-        if not self._on or outcome.status not in ENDED_BY_OTHERS or not record.is_run(job.folder):
+    def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
+        """Add a trial to the history of the sweep."""
+        if self._run is not None:
+            self._run.told(trial, counts)
+
+    def sweep_ended(self, plan: Plan, summary: Summary) -> None:
+        """Write what the sweep came to, and end the service; a run that is still open ends as failed."""
+        if self._mode in (None, "disabled"):
             return
-        facts = json.loads((job.folder / record.FILE).read_text(encoding="utf-8"))
-        if not facts.get("wandb") or facts["status"] != Status.RUNNING:  # else the process could still do it itself
+        import wandb
+
+        entry = logger_of(plan)
+        assert entry is not None
+        if self._run is None and not summary.running:  # the controller that began is gone
+            self._run = self._sweep_run(plan, entry)
+            self._run.start(summary)
+        if self._run is not None:
+            self._run.end(summary)
+            if self._mode == "offline":
+                self._save_view(plan, entry)
+        wandb.teardown(exit_code=1)
+        if self._mode == "offline":
+            where = short(plan.folder)
+            log.info("W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", where)
+        if self._mode == "offline":
+            log.info(
+                "W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", short(plan.folder)
+            )
+
+    def _save_view(self, plan: Plan, entry: Mapping[str, Any]) -> None:
+        """Leave a view of the study, for its dashboard or for the upload."""
+        from sweeplab.tracking import view
+        from sweeplab.tracking.sync import VIEW
+
+        if not view.available():
+            log.info("W&B: no saved view of the study; pip install -e '.[views]' makes them.")
             return
+        path = plan.folder / VIEW
+        view.save(plan, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)
+        if self._mode == "online":
+            log.info("W&B: a view of the study is at %s", view.push(path))
+
+    def _sweep_run(self, plan: Plan, entry: Mapping[str, Any]) -> "SweepRun":
+        from sweeplab.tracking.sweep_run import SweepRun
+
+        return SweepRun(plan, str(self._mode), entry.get("project"), entry.get("entity"), self.checkpoint)
+
+    def _close(self, run_id: str, outcome: Outcome) -> None:
         import wandb
 
         try:
-            run = wandb._attach(attach_id=facts["wandb"]["id"])  # type: ignore[attr-defined]  # as Lightning calls it
-        except wandb.errors.UsageError:  # it was ended, or the service it was in is gone
+            run = wandb._attach(attach_id=run_id)  # type: ignore[attr-defined]  # as Lightning calls it
+        except wandb.errors.UsageError:  # the service it was in is gone
             return
-        run.summary["status"] = str(outcome.status)
-        if outcome.status is Status.INTERRUPTED:
-            run.tags += (str(Status.INTERRUPTED),)
-        run.finish(exit_code=1)
+        self._finish(run, outcome)
 
-    def sweep_ended(self, plan: Plan, summary: Summary) -> None:
-        """End the service; a run that is still open ends as failed."""
-        if self._on:
-            import wandb
+    def _finish(self, run: Any, outcome: Outcome) -> None:
+        from sweeplab.tracking.wandb_run import conclude
 
-            wandb.teardown(exit_code=1)
+        conclude(run, outcome.status, outcome.reason, in_study=True)
+        run.finish(exit_code=0 if outcome.status in (Status.COMPLETE, Status.PRUNED) else 1)
 
 
-def _is_configured(plan: Plan) -> bool:
-    return LOGGER in _targets(OmegaConf.to_container(plan.base, resolve=False))
+def logger_of(plan: Plan) -> Mapping[str, Any] | None:
+    """Return the configuration of W&B's logger that the trials share, None if they have none."""
+    return next(_loggers(OmegaConf.to_container(plan.base, resolve=False)), None)
 
 
-def _targets(config: Any) -> Iterator[str]:
+def _loggers(config: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(config, Mapping):
-        if "_target_" in config:
-            yield str(config["_target_"])
+        if config.get("_target_") == LOGGER:
+            yield config
         for value in config.values():
-            yield from _targets(value)
+            yield from _loggers(value)
+
+
+def _wandb_facts(job: Job) -> dict[str, Any] | None:
+    """Return what a run's record says of W&B."""
+    if not record.is_run(job.folder):
+        return None
+    facts: dict[str, Any] | None = json.loads((job.folder / record.FILE).read_text(encoding="utf-8")).get("wandb")
+    return facts
+
+
+def _start_service() -> None:
+    """Start W&B's service, which trials find through their environment."""
+    import wandb
+
+    if SERVICE in os.environ:
+        from sweeplab.tracking.lifeline import forget_service
+
+        forget_service()
+    wandb.setup(settings=wandb.Settings(silent=True))
+    wandb.setup().ensure_service()
+
+
+def _service_lives() -> bool:
+    """Say whether the service's process lives; its number stands in the name of the socket."""
+    found = re.search(r"wandb-\d+-(\d+)-", os.environ.get(SERVICE, ""))
+    if found is None:
+        return SERVICE in os.environ
+    try:
+        return psutil.Process(int(found[1])).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

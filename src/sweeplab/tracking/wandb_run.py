@@ -3,8 +3,7 @@
 import logging
 import os
 import secrets
-import socket
-import urllib.parse
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,21 +15,35 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from sweeplab.errors import UserError, did_you_mean
-from sweeplab.sweep.trial import current
+from sweeplab.runs.record import Status
+from sweeplab.sweep.trial import Trial, current
+from sweeplab.tracking.lifeline import GONE, Lifeline, first_line, forget_service, leave_service
+from sweeplab.tracking.mode import Mode, pick_mode
+from sweeplab.tracking.names import columns, run_id, run_name
 
 log = logging.getLogger(__name__)
 
 X_AXIS = "trainer/global_step"
 WATCHABLE = ("all", "gradients", "parameters")
-NAMELESS = {"group": None, "name": None, "job_type": "train"}  # as conf/logger/wandb.yaml has it
-REACHABLE_WITHIN = 3.0  # seconds; a server that answers more slowly than this would hold every step up
+SINGLE = "train"  # the job type in conf/logger/wandb.yaml, which a trial replaces
+UNSENT = "unsent"  # a file in the directory of a run that was online, but did not reach its server whole
+INIT_WITHIN = 20.0  # seconds for a server to take a new run; W&B's own 90 would hold a sweep up for long
+FINISH_WITHIN = 60.0  # seconds for the last uploads; what is not through by then stays on the disk
+FINISH_FILES_WITHIN = 3600.0  # the same, where checkpoints are among them
+FULL = 2**16  # bytes: a disk with less can't take what is logged
+DATA_DIR = "WANDB_DATA_DIR"
+STATES = {Status.COMPLETE: "COMPLETE", Status.PRUNED: "PRUNED"}
 
 
 class WandbRun(WandbLogger):
     """Lightning's W&B logger, made to own its run.
 
     Arguments are those of WandbLogger and, behind them, of `wandb.init`, but for two: `offline=None` decides by itself
-    (`pick_mode`), and `watch` says whether gradients, parameters or both are recorded.
+    (`pick_mode`), and `watch` says whether gradients, parameters or both are recorded. In a trial the run has the
+    trial's id, group and name; a `name` stands in front of the trial's number.
+
+    Nothing that becomes of W&B ends a training: without a server the run is kept offline, without its service it goes
+    on in another one, and without either it goes on unrecorded; each is said once.
     """
 
     def __init__(
@@ -40,6 +53,9 @@ class WandbRun(WandbLogger):
         offline: bool | None = None,
         id: str | None = None,
         version: str | None = None,
+        name: str | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
         log_model: bool | Literal["all"] = False,
         watch: Literal["all", "gradients", "parameters"] | None = None,
         tags: Sequence[str] = (),
@@ -49,27 +65,30 @@ class WandbRun(WandbLogger):
             raise UserError(f"logger.wandb.watch={watch} is not known{did_you_mean(watch, WATCHABLE)}")
         if log_model not in (True, False, "all"):
             raise UserError(f"logger.wandb.log_model={log_model} is not known; write true, false or all.")
-        self.mode = pick_mode(offline)
-        run_id = version or id or secrets.token_hex(4)
+        self._trial = trial = current()
+        self._mode: Mode = pick_mode(offline)
+        if trial is not None:
+            name, group = run_name(name, trial), group or trial.study
+            job_type = "trial" if job_type in (None, SINGLE) else job_type
+            save_dir = _study_folder(save_dir, trial)
         super().__init__(
             save_dir=save_dir,
-            id=run_id,
+            name=name,
+            group=group,
+            job_type=job_type,
+            id=version or id or (run_id(trial.id) if trial and trial.id else secrets.token_hex(4)),
             log_model=log_model,
-            mode=self.mode,
             tags=list(tags),
             reinit="finish_previous",
-            settings=wandb.Settings(
-                silent=True,
-                # What a killed process did not flush is lost; the default flushes every 15 seconds.
-                x_transaction_log_flush_interval=2.0,
-                # The list of installed packages is the same in every trial, and takes longer than the rest of a start.
-                x_save_requirements=current() is None,
-            ),
-            **_of_the_trial(init),
+            settings=settings(files=bool(log_model), requirements=trial is None),
+            **init,
         )
         # Lightning still passes it; W&B answers with a warning.
         del self._wandb_init["anonymous"]
         self._watch = watch
+        self._lifeline: Lifeline | None = None
+        self._stages = False
+        self._config: dict[str, Any] = {}
 
     @property
     @rank_zero_experiment
@@ -79,88 +98,149 @@ class WandbRun(WandbLogger):
             if wandb.run is not None:
                 log.warning("W&B run %s was never ended; it ends now, as failed.", wandb.run.id)
                 wandb.run.finish(exit_code=1)
-            Path(self.save_dir or ".").mkdir(parents=True, exist_ok=True)
-            # Artifacts wait here for `wandb sync`; by default they would in the user's home, away from the run.
-            self._data_dir = os.environ.get("WANDB_DATA_DIR")
-            if self._data_dir is None:
-                os.environ["WANDB_DATA_DIR"] = str(Path(self.save_dir or ".") / "wandb" / "data")
-            try:
-                self._experiment = wandb.init(**self._wandb_init)
-            except wandb.errors.UsageError as error:
-                raise UserError(f"W&B: {str(error).splitlines()[0]}; or write logger.wandb.offline=true.") from error
-            self._experiment.define_metric(X_AXIS)
-            self._experiment.define_metric("*", step_metric=X_AXIS, step_sync=True)
+            self._experiment = self._start()
         return self._experiment
 
-    def begin(self, config: Mapping[str, Any], model: LightningModule) -> dict[str, Any]:
-        """Start the run, with the nested configuration; return id, project, entity, mode and address."""
+    def begin(self, config: Mapping[str, Any], model: LightningModule, command: str) -> dict[str, Any]:
+        """Start the run, with the nested configuration; return what finds it again."""
+        self._config = {**config, "command": self._trial.command if self._trial else command}
+        if self._trial is not None:
+            self._config["sweep"] = columns(self._trial)
         run = self.experiment
-        run.config.update(dict(config), allow_val_change=True)
+        run.config.update(_beside_an_agents_choice(self._config, run), allow_val_change=True)
         if self._watch is not None:
             self.watch(model, log=self._watch, log_graph=False)
-        where = {"id": run.id, "project": run.project, "entity": run.entity, "mode": self.mode}
-        where["url"] = run.url if self.mode == "online" else None
+        where = {"id": run.id, "project": run.project, "entity": run.entity, "mode": self._mode}
+        where["url"] = run.url if self._mode == "online" else None
+        where["directory"] = self._directory(config) if self._lifeline else None
         return {"wandb": where}
 
     @rank_zero_only
-    def conclude(self, summary: Mapping[str, Any], tags: Sequence[str] = ()) -> None:
-        """Add plain numbers to the run's summary, and tags to its tags."""
+    def conclude(self, summary: Mapping[str, Any]) -> None:
+        """Add plain numbers to the run's summary."""
         self.experiment.summary.update(dict(summary))
-        if tags:
-            self.experiment.tags += tuple(tags)
 
     @rank_zero_only
-    def end(self, exit_code: int) -> None:
-        """End the run, if it was ever started."""
-        if self._experiment is not None:
-            self._experiment.finish(exit_code=exit_code)
-            self._experiment = None
-            if self._data_dir is None:
-                os.environ.pop("WANDB_DATA_DIR", None)
+    def end(self, status: Status, reason: str = "") -> dict[str, Any]:
+        """End the run, if it was ever started: with its status in its summary, and as a tag if it was cut short."""
+        if self._experiment is None:
+            return {}
+        if status is Status.KILLED and self._trial is not None and "WANDB_SERVICE" in os.environ:
+            return {}  # whoever killed the trial knows why, and ends its run with that
+        run, lifeline = self._experiment, self._lifeline
+        self._experiment = None
+        if self._stages:
+            os.environ.pop(DATA_DIR, None)
+        if lifeline is None:
+            run.finish()
+            return {"wandb": {"mode": self._mode, "kept": "nowhere"}}
+        conclude(run, status, reason, in_study=self._trial is not None)
+        lifeline.finish(exit_code=0 if status in STATES else 1)
+        return {"wandb": {"mode": self._mode, "kept": self._kept(run, lifeline)}}
+
+    def _start(self) -> Any:
+        self._stages = stage_artifacts(Path(self.save_dir or "."))
+        for mode in ("online", "offline") if self._mode == "online" else (self._mode,):
+            try:
+                run = self._init(mode)
+            except (*GONE, wandb.errors.Error) as error:
+                log.warning("W&B: no run in mode %s: %s", mode, first_line(error))
+                leave_service()
+                continue
+            self._mode = mode
+            if mode != "disabled":
+                self._lifeline = Lifeline(run, lambda: self._init("offline", reinit="create_new", resume="allow"))
+            return run
+        log.warning("W&B cannot record this run; training goes on without it.")
+        self._mode = "disabled"
+        return wandb.init(mode="disabled", settings=wandb.Settings(silent=True))
+
+    def _init(self, mode: str, **more: Any) -> Any:
+        arguments = {**self._wandb_init, "mode": mode, **more}
+        if os.environ.get("WANDB_SWEEP_ID"):  # its agent has chosen them, and W&B warns of others
+            arguments = {key: value for key, value in arguments.items() if key not in ("id", "project", "entity")}
+        Path(self.save_dir or ".").mkdir(parents=True, exist_ok=True)
+        run: Any
+        try:
+            run = wandb.init(**arguments)
+        except wandb.errors.UsageError as error:
+            raise UserError(f"W&B: {first_line(error)}; or write logger.wandb.offline=true.") from error
+        except GONE:
+            if "WANDB_SERVICE" not in os.environ:
+                raise
+            forget_service()  # the sweep's has died, so this run takes one of its own
+            run = wandb.init(**arguments)
+        for handler in logging.getLogger("wandb").handlers:
+            handler.handleError = _ignore  # type: ignore[method-assign]  # its own log is nobody's concern on a full disk
+        run.define_metric(X_AXIS)
+        run.define_metric("*", step_metric=X_AXIS, step_sync=True)
+        if more:  # it takes over from another
+            run.config.update(_beside_an_agents_choice(self._config, run), allow_val_change=True)
+        return run
+
+    def _kept(self, run: Any, lifeline: Lifeline) -> str:
+        """Say where the run's record is, and warn where it is not whole or not there."""
+        directory = Path(lifeline.directory)
+        if shutil.disk_usage(self.save_dir or ".").free < FULL:
+            log.warning("W&B: the disk is full, so the end of the record in %s is missing.", directory)
+            return "partly"
+        if lifeline.silent:
+            return "partly"
+        if run._finish_timed_out:
+            (directory / UNSENT).touch()
+            log.warning(
+                "W&B: the server is gone; the record is in %s, for python -m sweeplab.tracking.sync.", directory
+            )
+            return "disk"
+        return "server" if self._mode == "online" and not lifeline.broken else "disk"
+
+    def _directory(self, config: Mapping[str, Any]) -> str:
+        assert self._lifeline is not None
+        return os.path.relpath(self._lifeline.directory, str(config.get("folder", ".")))
 
 
-def _of_the_trial(init: Mapping[str, Any]) -> dict[str, Any]:
-    """Say which trial the run belongs to, if any, wherever the user has not chosen something himself."""
-    trial = current()
-    if trial is None:
-        return dict(init)
-    ours = {"group": trial.study, "name": f"#{trial.number}", "job_type": "trial"}
-    return {**init, **{key: ours[key] for key, default in NAMELESS.items() if init.get(key) in (None, default)}}
+def settings(files: bool, requirements: bool) -> wandb.Settings:
+    """Return W&B's settings for our runs; `files` says that checkpoints will be uploaded."""
+    return wandb.Settings(
+        silent=True,
+        init_timeout=INIT_WITHIN,
+        finish_timeout=FINISH_FILES_WITHIN if files else FINISH_WITHIN,
+        # What a killed process did not flush is lost; the default flushes every 15 seconds.
+        x_transaction_log_flush_interval=2.0,
+        # The list of installed packages is the same in every trial, and takes longer than the rest of a start.
+        x_save_requirements=requirements,
+    )
 
 
-def pick_mode(offline: bool | None) -> Literal["online", "offline", "disabled"]:
-    """Return the mode that works, and say why it is not online.
-
-    `WANDB_MODE` decides where `offline` does not; else a run is online if there is a key and the server answers. To
-    find out costs seconds at most, where `wandb.init` would wait 100 seconds and then fail.
-    """
-    if offline is not None:
-        return "offline" if offline else "online"
-    settings = wandb.setup().settings
-    if settings.mode in ("offline", "disabled"):
-        return settings.mode
-    if not has_key(settings):
-        log.info("W&B: no key on this machine, so the run is kept offline; `wandb login` changes that.")
-        return "offline"
-    if not is_reachable(settings.base_url):
-        log.warning("W&B: %s does not answer, so the run is kept offline.", settings.base_url)
-        return "offline"
-    return "online"
+def conclude(run: Any, status: Status, reason: str = "", *, in_study: bool) -> None:
+    """Write into a run how it ended, in the words of `run.json` and, for a trial, of Optuna."""
+    ending = {"status": str(status)} | ({"reason": reason} if reason else {})
+    if in_study:
+        ending["optuna/state"] = STATES.get(status, "FAIL")
+    run.summary.update(ending)
+    if status in (Status.PRUNED, Status.INTERRUPTED):
+        run.tags = (*(run.tags or ()), str(status))
 
 
-def has_key(settings: wandb.Settings) -> bool:
-    """Say whether W&B has an API key: in its settings, the environment, or the netrc file."""
-    from wandb.sdk.lib.wbauth import wbnetrc
+def stage_artifacts(folder: Path) -> bool:
+    """Let artifacts wait for their upload beside the runs, unless the user has a place; W&B's own is his home."""
+    if ours := DATA_DIR not in os.environ:
+        os.environ[DATA_DIR] = str(folder.absolute() / "wandb" / "data")
+    return ours
 
-    return bool(settings.api_key or os.environ.get("WANDB_API_KEY") or wbnetrc.read_netrc_auth(host=settings.base_url))
+
+def _study_folder(save_dir: str, trial: Trial) -> str:
+    """Return the study's folder for one below it: in one place, `wandb leet` and sync see all runs at once."""
+    return str(trial.home) if trial.home and Path(save_dir).absolute().is_relative_to(trial.home) else save_dir
 
 
-def is_reachable(url: str) -> bool:
-    """Say whether a server accepts connections."""
-    parts = urllib.parse.urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), REACHABLE_WITHIN).close()
-    except OSError:
-        return False
-    return True
+def _beside_an_agents_choice(config: Mapping[str, Any], run: Any) -> dict[str, Any]:
+    """Leave out what a W&B agent has set and locked; the content of a group that it chose goes under `composed`."""
+    chosen = config.keys() & run.config.keys() if os.environ.get("WANDB_SWEEP_ID") else set()
+    rest = {key: value for key, value in config.items() if key not in chosen}
+    content = {key: config[key] for key in chosen if isinstance(config[key], Mapping)}
+    return rest | ({"composed": content} if content else {})
+
+
+def _ignore(record: logging.LogRecord) -> None:
+    """Say nothing of a line that W&B could not write into its own log."""

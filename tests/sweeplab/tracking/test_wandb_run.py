@@ -1,4 +1,3 @@
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs.record import TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.tracking.ending import ended
-from sweeplab.tracking.wandb_run import WandbRun, pick_mode
+from sweeplab.tracking.wandb_run import WandbRun
 from tests.conftest import Compose
 from tests.wandb_log import offline_runs, records, summary
 
@@ -37,7 +36,10 @@ def test_a_training_is_one_finished_run_that_tells_everything(configured: Compos
     assert told["summary"]["best/val/acc"] == pytest.approx(objective)
     assert told["summary"]["test/acc"] == pytest.approx(read(folder)["metrics"]["test/acc"])
     assert read(folder)["wandb"]["id"] in only_run(folder).name
-    assert read(folder)["wandb"]["mode"] == "offline"
+    assert (read(folder)["wandb"]["mode"], read(folder)["wandb"]["kept"]) == ("offline", "disk")
+    assert told["summary"]["status"] == "complete"
+    assert "optuna/state" not in told["summary"]
+    assert told["config"]["command"] == read(folder)["command"]
 
 
 def test_a_training_that_fails_is_a_failed_run(configured: Compose) -> None:
@@ -48,26 +50,41 @@ def test_a_training_that_fails_is_a_failed_run(configured: Compose) -> None:
         run(config)
     told = summary(only_run(Path(config.folder)))
     assert (told["state"], told["exit_code"]) == ("failed", 1)
+    assert told["summary"]["status"] == "failed"
+    assert "never a finite number" in told["summary"]["reason"]
 
 
 @pytest.fixture
-def trial() -> Iterator[None]:
+def trial(tmp_path: Path) -> Iterator[None]:
     """Make this process that of a trial which is pruned behind its first epoch."""
-    enter(Trial("digits", 12, {}, prunes=True, _report=lambda value, step: step == 1))
+    params = {"optimizer.lr": 3e-4, "model.width": 8, "seed": 1}
+    enter(
+        Trial(
+            "digits",
+            12,
+            params,
+            command="python train.py seed=1",
+            prunes=True,
+            id="digits-abc-0012",
+            home=tmp_path,
+            searched=("optimizer.lr", "scheduler.gamma", *params),
+            _report=lambda value, step: step == 1,
+        )
+    )
     yield
     enter(None)
 
 
 @pytest.mark.usefixtures("trial")
-def test_a_pruned_training_is_a_finished_run_that_says_so(configured: Compose) -> None:
+def test_a_pruned_training_is_a_finished_run_that_says_so(configured: Compose, tmp_path: Path) -> None:
     config = configured(*TINY, "logger.wandb.tags=[mine]")
     with pytest.raises(TrialPruned):
         run(config)
-    told = summary(only_run(Path(config.folder)))
+    told = summary(only_run(tmp_path))
     facts = read(Path(config.folder))
     assert (told["state"], told["exit_code"]) == ("finished", 0)
     assert told["tags"] == ["mine", "pruned"]
-    assert told["summary"]["pruned"] is True
+    assert (told["summary"]["status"], told["summary"]["optuna/state"]) == ("pruned", "PRUNED")
     assert told["summary"]["objective"] == pytest.approx(facts["objective"]["value"])
     assert told["summary"]["best/val/acc"] == pytest.approx(facts["best"]["val/acc"])
 
@@ -76,19 +93,49 @@ def test_a_pruned_training_is_a_finished_run_that_says_so(configured: Compose) -
 @pytest.mark.parametrize(
     ("more", "named"),
     [
-        ([], ("digits", "#12", "trial")),
-        (["logger.wandb.group=g", "logger.wandb.name=n", "logger.wandb.job_type=j"], ("g", "n", "j")),
+        ([], ("digits", "linear #12 lr=3e-4 width=8 seed=1", "trial")),
+        (
+            ["logger.wandb.group=g", "logger.wandb.name=n", "logger.wandb.job_type=j"],
+            ("g", "n #12 lr=3e-4 width=8 seed=1", "j"),
+        ),
     ],
     ids=["by itself", "by the user"],
 )
 def test_the_run_of_a_trial_is_named_after_it(
-    configured: Compose, more: list[str], named: tuple[str, str, str]
+    configured: Compose, more: list[str], named: tuple[str, str, str], tmp_path: Path
 ) -> None:
     config = configured(*TINY, *more)
     with pytest.raises(TrialPruned):
         run(config)
-    (first, *_) = records(only_run(Path(config.folder)), "run")
+    (first, *_) = records(only_run(tmp_path), "run")
     assert (first["run_group"], first["display_name"], first["job_type"]) == named
+
+
+@pytest.mark.usefixtures("trial")
+def test_run_and_folder_of_a_trial_know_each_other(configured: Compose, tmp_path: Path) -> None:
+    config = configured(*TINY)
+    with pytest.raises(TrialPruned):
+        run(config)
+    told, facts = summary(only_run(tmp_path))["config"], read(Path(config.folder))["wandb"]
+    assert (told["folder"], told["command"]) == (config.folder, "python train.py seed=1")
+    assert (facts["id"], facts["kept"]) == ("digits-abc-0012", "disk")
+    assert (Path(config.folder) / facts["directory"]).resolve() == only_run(tmp_path)
+
+
+@pytest.mark.usefixtures("trial")
+def test_parameters_number_and_study_are_short_columns(configured: Compose, tmp_path: Path) -> None:
+    with pytest.raises(TrialPruned):
+        run(configured(*TINY))
+    columns = summary(only_run(tmp_path))["config"]["sweep"]
+    assert columns == {
+        "study": "digits",
+        "trial": 12,
+        "repeat": 0,
+        "point": "lr=0.0003 width=8",  # without the seed: what differs in nothing else is averaged
+        "lr": 0.0003,
+        "width": 8,
+        "seed": 1,
+    }
 
 
 def test_further_objectives_are_numbers_of_the_summary(configured: Compose) -> None:
@@ -107,7 +154,7 @@ def test_an_interrupted_training_is_a_failed_run_and_its_id_is_taken_up_again(co
         run(config)
     folder = Path(config.folder)
     first = only_run(folder)
-    assert summary(first)["state"] == "failed"
+    assert (summary(first)["state"], summary(first)["tags"]) == ("failed", ["interrupted"])
     resume(folder, ["~callbacks.stop"])
     second = next(found for found in offline_runs(folder) if found != first)
     assert second.name.rpartition("-")[2] == first.name.rpartition("-")[2]
@@ -151,27 +198,17 @@ def test_wrong_arguments_are_named(tmp_path: Path, arguments: dict[str, Any], wo
 
 
 def test_a_run_that_never_started_needs_no_end(tmp_path: Path) -> None:
-    with ended([WandbRun(save_dir=str(tmp_path))]):
+    noted: list[Any] = []
+    with ended([WandbRun(save_dir=str(tmp_path))], noted.append):
         pass
+    assert noted == [{}]
     assert not offline_runs(tmp_path)
-
-
-def test_the_mode_is_the_one_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pick_mode(offline=True) == "offline"
-    assert pick_mode(offline=False) == "online"
-    assert pick_mode(offline=None) == "offline"  # no key
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        settings = wandb.setup().settings
-        monkeypatch.setattr(settings, "base_url", f"http://127.0.0.1:{server.getsockname()[1]}")
-        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-        assert pick_mode(offline=None) == "online"
-        server.close()
-        assert pick_mode(offline=None) == "offline"  # nobody answers
 
 
 def test_a_model_is_handed_over_with_its_configuration(tmp_path: Path) -> None:
     logger = WandbRun(save_dir=str(tmp_path), offline=True, project="p", id="abc123")
-    with ended([logger]):
-        where = logger.begin({"a": {"b": 1}}, LightningModule())
-    assert where == {"wandb": {"id": "abc123", "project": "p", "entity": "", "mode": "offline", "url": None}}
+    with ended([logger], lambda facts: None):
+        where = logger.begin({"a": {"b": 1}, "folder": str(tmp_path)}, LightningModule(), "python train.py")["wandb"]
+    assert (where["id"], where["project"], where["mode"], where["url"]) == ("abc123", "p", "offline", None)
+    assert tmp_path / where["directory"] == only_run(tmp_path)
     assert summary(only_run(tmp_path))["config"]["a"] == {"b": 1}

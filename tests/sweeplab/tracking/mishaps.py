@@ -1,0 +1,38 @@
+"""What happens to W&B while a training goes on, as callbacks."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import psutil
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+
+
+class At(Callback):
+    """Calls what a test has put into `todo`, once, at a step."""
+
+    todo: ClassVar[Callable[[], None]]
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            type(self).todo()
+
+
+class LogsItself(Callback):
+    """Talks to the run without asking its logger, as many callbacks do."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        for logger in trainer.loggers:
+            assert isinstance(logger, WandbLogger)
+            logger.experiment.log({"mine": trainer.global_step})
+
+
+def kill_service() -> None:
+    """Kill the service of this process, as the system does when memory is short."""
+    for child in psutil.Process().children(recursive=True):
+        if "wandb-core" in child.name():
+            child.kill()
+            child.wait()

@@ -1,0 +1,128 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import wandb
+
+from lab.train import run
+from sweeplab.runs.record import read
+from tests.conftest import Compose
+from tests.sweeplab.tracking.mishaps import At, kill_service
+from tests.wandb_log import offline_runs, records, summary
+from tests.wandb_server import WandbServer
+
+TINY = ("model=linear", "trainer.max_epochs=4", "logger=wandb", "trainer.log_every_n_steps=1")
+AT_STEP = "+callbacks.mishap={_target_: tests.sweeplab.tracking.mishaps.At, step: 30}"
+ITSELF = "+callbacks.itself={_target_: tests.sweeplab.tracking.mishaps.LogsItself}"
+
+
+@pytest.fixture(autouse=True)
+def fresh_service() -> Iterator[None]:
+    """W&B reads its environment, and starts its service, once a process."""
+    wandb.teardown()
+    yield
+    assert wandb.run is None
+    wandb.teardown()
+
+
+def rows(folder: Path, key: str) -> list[int]:
+    """The global steps at which a metric was recorded."""
+    found = [row["item"] for row in records(folder, "history")]
+    return [int(row["trainer/global_step"]) for row in found if key in row and "trainer/global_step" in row]
+
+
+@pytest.mark.parametrize("more", [[], ["logger.wandb.watch=gradients"], [ITSELF]], ids=["logger", "hooks", "callback"])
+def test_a_service_that_dies_ends_no_training_and_the_record_goes_on(
+    configured: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, more: list[str]
+) -> None:
+    monkeypatch.setattr(At, "todo", staticmethod(kill_service), raising=False)
+    config = configured(*TINY, AT_STEP, *more)
+    objective = run(config)
+    folder = Path(config.folder)
+    _, second = offline_runs(folder)
+    told = summary(second)
+    assert (told["state"], told["summary"]["status"]) == ("finished", "complete")
+    assert told["summary"]["objective"] == pytest.approx(objective)
+    assert told["config"]["command"] == read(folder)["command"]
+    assert rows(second, "train/loss")[-1] > 30
+    assert caplog.text.count("its service died") == 1
+    assert read(folder)["wandb"]["kept"] == "disk"
+
+
+def test_a_service_that_dies_again_ends_no_training_either(
+    configured: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(At, "todo", staticmethod(kill_service), raising=False)
+    again = "+callbacks.again={_target_: tests.sweeplab.tracking.mishaps.At, step: 50}"
+    config = configured(*TINY, AT_STEP, again)
+    assert isinstance(run(config), float)
+    assert caplog.text.count("the run goes on without it") == 1
+    assert read(Path(config.folder))["wandb"]["kept"] == "partly"
+
+
+def test_a_run_that_is_online_is_whole_on_the_server(configured: Compose, wandb_server: WandbServer) -> None:
+    config = configured(*TINY)
+    objective = run(config)
+    facts = read(Path(config.folder))["wandb"]
+    there = wandb_server.run(facts["id"])
+    assert (there.state, there.exit_code, there.summary["status"]) == ("finished", 0, "complete")
+    assert there.summary["objective"] == pytest.approx(objective)
+    assert there.config["optimizer"]["lr"] == 0.001
+    assert (facts["mode"], facts["kept"]) == ("online", "server")
+    assert facts["url"].endswith(facts["id"])
+    assert wandb_server.unknown == []
+
+
+def test_a_slow_server_changes_nothing(configured: Compose, wandb_server: WandbServer) -> None:
+    wandb_server.latency = 0.1
+    config = configured(*TINY)
+    run(config)
+    facts = read(Path(config.folder))["wandb"]
+    assert facts["kept"] == "server"
+    assert len(wandb_server.run(facts["id"]).history) > 80
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["gone", "failing"])
+def test_a_server_that_goes_ends_no_training_and_the_record_is_on_disk(
+    configured: Compose,
+    wandb_server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: str,
+) -> None:
+    def fail() -> None:
+        wandb_server.failing = "everything"
+
+    monkeypatch.setattr("sweeplab.tracking.wandb_run.FINISH_WITHIN", 3.0)
+    monkeypatch.setattr(At, "todo", staticmethod(wandb_server.gone if trouble == "gone" else fail), raising=False)
+    config = configured(*TINY, AT_STEP)
+    assert isinstance(run(config), float)
+    facts = read(Path(config.folder))["wandb"]
+    assert facts["kept"] == "disk"
+    directory = (Path(config.folder) / facts["directory"]).resolve()
+    assert summary(directory)["summary"]["status"] == "complete"
+    assert caplog.text.count("the server is gone") == 1
+
+
+@pytest.mark.slow
+def test_a_server_that_takes_no_run_leaves_it_offline(
+    configured: Compose,
+    wandb_server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("sweeplab.tracking.wandb_run.INIT_WITHIN", 2.0)
+    config = configured(*TINY, "logger.wandb.offline=false")
+    wandb_server.gone()
+    assert isinstance(run(config), float)
+    facts = read(Path(config.folder))["wandb"]
+    assert (facts["mode"], facts["kept"]) == ("offline", "disk")
+    assert caplog.text.count("no run in mode online") == 1
+
+
+def test_a_place_that_cannot_be_written_ends_no_training(configured: Compose, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    config = configured(*TINY, f"logger.wandb.save_dir={tmp_path}/taken/below")
+    assert isinstance(run(config), float)
+    assert read(Path(config.folder))["wandb"]["kept"] == "nowhere"
