@@ -140,6 +140,7 @@ class WandbServer:
         latency: Seconds before each answer.
         failing: Answers 500 to `everything`, or to the `file_stream` only.
         refuses: The status, 401 or 403, that is answered to everything.
+        storage_refuses: Answers 403 to the uploads of files, as a storage does whose addresses have expired.
         points: What agents are given to run, one after the other; then they are told to exit.
         on_request: Is told of each request before it is answered: a GraphQL operation, `file_stream` or `upload`.
         requests: The names of all requests so far.
@@ -158,6 +159,7 @@ class WandbServer:
         self.latency = 0.0
         self.failing: Literal["everything", "file_stream"] | None = None
         self.refuses: Literal[401, 403] | None = None
+        self.storage_refuses = False
         self.on_request: Callable[[str, Json], None] | None = None
         self._blobs: dict[str, bytes] = {}
         self._lock = threading.RLock()
@@ -244,6 +246,8 @@ class WandbServer:
             if what == "file_stream":
                 self._run(*parts[1:4]).stream(sent)
                 return 200, {"exitcode": None, "limits": {}, "stopped": False}
+            if what == "upload" and self.storage_refuses:
+                return 403, {"errors": [{"message": "the address has expired"}]}
             if what == "upload":
                 return self._upload(parts[1:], body)
             self.unknown.append(what)

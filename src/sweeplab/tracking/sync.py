@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         sys.exit(f"Error: {error}")
     except KeyboardInterrupt:
-        sys.exit("Interrupted; the same command uploads the rest.")
+        console.print("Interrupted; the same command uploads the rest.")
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,19 +168,20 @@ def _upload_all(
 
 
 def _upload_parts(logs: Iterable[Path], asked: argparse.Namespace, service: Uploads) -> list[Result]:
-    """Upload the parts of a run that was resumed in their order: the server counts on from what it has."""
-    runs = {log: read(log) for log in logs}
+    """Upload the parts of a run that was resumed, in their order: the server counts on from what it has."""
+    found = {log: read(log) for log in logs}
+    runs = sorted((run for run in found.values() if run), key=lambda run: run.started)
+    results: list[Result] = []
+    for run in runs:
+        if results and results[-1].state == "not uploaded":
+            results.append(Result(run.log, "not uploaded", "what came before it was not"))
+        else:
+            results.append(_upload(run, asked, service, is_last=run is runs[-1]))
     empty = "its log is empty, for it was killed as it began; delete its folder"
-    results = [Result(log, "not uploaded", empty) for log, run in runs.items() if run is None]
-    stopped = False
-    for run in sorted(filter(None, runs.values()), key=lambda run: run.started):
-        before = Result(run.log, "not uploaded", "what came before it was not")
-        results.append(before if stopped else _upload(run, asked, service))
-        stopped = results[-1].state == "not uploaded"
-    return results
+    return results + [Result(log, "not uploaded", empty) for log, run in found.items() if run is None]
 
 
-def _upload(run: OfflineRun, asked: argparse.Namespace, service: Uploads) -> Result:
+def _upload(run: OfflineRun, asked: argparse.Namespace, service: Uploads, is_last: bool) -> Result:
     places = {file.path: file.find(home_of(run.log)) for file in run.files}
     lost = [file for file in run.files if places[file.path] is None]
     moved = {was: now for was, now in places.items() if now and str(now) != was}
@@ -191,12 +193,14 @@ def _upload(run: OfflineRun, asked: argparse.Namespace, service: Uploads) -> Res
     if sent.errors:
         return Result(run.log, "not uploaded", "; ".join(sent.errors))
     mark = _mark(run.log)
-    if lost:
+    if lost or sent.lost:
         mark.unlink(missing_ok=True)
-        return Result(run.log, "uploaded in part", _lost(lost), sent.address)
+        why = _lost(lost) if lost else f"W&B did not take all files ({sent.lost[0]})"
+        return Result(run.log, "uploaded in part", why, sent.address)
     mark.touch()
     if not run.is_whole:
         os.utime(mark, ns=(run.written, run.written))
+    if not run.is_whole and is_last:
         why = "the log breaks off, for the run was killed or still goes on; W&B shows it as failed"
         return Result(run.log, "uploaded in part", why, sent.address)
     return Result(run.log, "uploaded", "", sent.address)
