@@ -28,7 +28,7 @@ class OfflineRun:
 
     Attributes:
         started: Nanoseconds since the epoch.
-        written: When the log was last written to, in nanoseconds since the epoch.
+        size: The length of the log when it was read: a run may go on meanwhile.
         is_whole: Whether the log goes up to the end of the run.
     """
 
@@ -36,7 +36,7 @@ class OfflineRun:
     entity: str
     project: str
     started: int
-    written: int
+    size: int
     is_whole: bool
     files: tuple["ArtifactFile", ...]
 
@@ -73,7 +73,7 @@ def home_of(log: Path) -> Path:
 
 def read(log: Path) -> OfflineRun | None:
     """Return what a log says; None if it stops before it says which run it is."""
-    written = log.stat().st_mtime_ns
+    size = log.stat().st_size
     run, is_whole = None, False
     files: list[ArtifactFile] = []
     try:
@@ -88,7 +88,7 @@ def read(log: Path) -> OfflineRun | None:
         is_whole = False
     if run is None:
         return None
-    return OfflineRun(log, run.entity, run.project, run.start_time.ToNanoseconds(), written, is_whole, tuple(files))
+    return OfflineRun(log, run.entity, run.project, run.start_time.ToNanoseconds(), size, is_whole, tuple(files))
 
 
 def rewrite(log: Path, copy: Path, entity: str, project: str, moved: Mapping[str, Path]) -> None:

@@ -8,7 +8,6 @@ is gone.
 
 import argparse
 import json
-import os
 import shutil
 import sys
 from collections import Counter
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sweeplab.errors import UserError, nearest
 from sweeplab.runs import record
+from sweeplab.runs.files import write_text
 from sweeplab.tracking.offline_run import ArtifactFile, OfflineRun, home_of, read, rewrite
 from sweeplab.tracking.upload import SilentServerError, Uploads, uploads
 
@@ -134,14 +134,9 @@ def _of_run(folder: Path) -> Iterator[Path]:
 
 
 def is_uploaded(log: Path) -> bool:
-    """Say whether W&B's mark is there, and a run that had no end yet has not gone on since."""
+    """Say whether W&B's mark is there, and a log that broke off has not gone on since."""
     mark = _mark(log)
-    if not mark.exists():
-        return False
-    if mark.stat().st_mtime_ns >= log.stat().st_mtime_ns:
-        return True
-    run = read(log)
-    return run is not None and run.is_whole
+    return mark.exists() and mark.read_text(encoding="utf-8") in ("", str(log.stat().st_size))
 
 
 def _mark(log: Path) -> Path:
@@ -197,9 +192,8 @@ def _upload(run: OfflineRun, asked: argparse.Namespace, service: Uploads, is_las
         mark.unlink(missing_ok=True)
         why = _lost(lost) if lost else f"W&B did not take all files ({sent.lost[0]})"
         return Result(run.log, "uploaded in part", why, sent.address)
-    mark.touch()
-    if not run.is_whole:
-        os.utime(mark, ns=(run.written, run.written))
+    # W&B asks only whether the mark is there, and leaves it empty.
+    write_text(mark, "" if run.is_whole else str(run.size))
     if not run.is_whole and is_last:
         why = "the log breaks off, for the run was killed or still goes on; W&B shows it as failed"
         return Result(run.log, "uploaded in part", why, sent.address)
