@@ -10,6 +10,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from sweeplab.runs.record import Status
 from sweeplab.sweep.trial import current
 
+# A run that was cut may go on, and TensorBoard keeps the first ending that it reads.
+ENDINGS = {Status.COMPLETE: "STATUS_SUCCESS", Status.PRUNED: "STATUS_SUCCESS", Status.FAILED: "STATUS_FAILURE"}
+
 
 class TensorBoardLogger(LightningTensorBoardLogger):
     """Lightning's TensorBoard logger, but one that compares runs: by what they were given, came to, and how they ended.
@@ -41,12 +44,11 @@ class TensorBoardLogger(LightningTensorBoardLogger):
     @rank_zero_only
     def end(self, status: Status, reason: str = "") -> dict[str, Any]:
         """End the row, and close the file."""
-        from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
         from tensorboard.plugins.hparams.plugin_data_pb2 import SessionEndInfo
 
         if self._experiment is not None:
-            is_good = status in (Status.COMPLETE, Status.PRUNED)
-            self._add("session_end_info", SessionEndInfo(status=STATUS_SUCCESS if is_good else STATUS_FAILURE))
+            if status in ENDINGS:
+                self._add("session_end_info", SessionEndInfo(status=ENDINGS[status]))
             self.experiment.close()
         return {}
 

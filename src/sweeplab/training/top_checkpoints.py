@@ -27,9 +27,7 @@ class TopCheckpoints(Listener):
 
     def __init__(self, keep: int | None = None) -> None:
         if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 1):
-            raise UserError(
-                f"hydra.sweeper.listeners.checkpoints.keep={keep} must be a whole number from 1, or null to keep all."
-            )
+            raise UserError(f"keep={keep} must be a whole number from 1, or null to keep all.")
         self.keep = keep
         self._kept: list[FrozenTrial] = []
         self._plan: Plan | None = None

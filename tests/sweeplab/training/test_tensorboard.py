@@ -18,7 +18,7 @@ def log(folder: Path, trial: Trial | None = None, status: Status = Status.COMPLE
         assert logger.begin(CONFIG, None, "python train.py") == {}
     finally:
         enter(None)
-    if status is not Status.FAILED:
+    if status in (Status.COMPLETE, Status.PRUNED):
         logger.conclude({"objective": objective, "best/val/acc": objective})
     assert logger.end(status) == {}
 
@@ -45,6 +45,14 @@ def test_a_row_ends_as_its_run(tmp_path: Path, status: Status, shown: str) -> No
     log(tmp_path, status=status)
     (row,) = hparams_page(tmp_path).values()
     assert row["endings"] == [f"STATUS_{shown}"]
+
+
+def test_a_run_that_was_cut_and_went_on_ends_well(tmp_path: Path) -> None:
+    log(tmp_path, status=Status.INTERRUPTED)
+    log(tmp_path, objective=0.75)
+    (row,) = hparams_page(tmp_path).values()
+    assert row["endings"] == ["STATUS_SUCCESS"]
+    assert row["metrics"]["objective"] == 0.75
 
 
 def test_trials_are_compared_by_their_parameters_also_where_they_have_different_ones(tmp_path: Path) -> None:
