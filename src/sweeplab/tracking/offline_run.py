@@ -1,5 +1,6 @@
 """An offline run of W&B as it lies on disk: what its log says, and where its artifacts' files are now."""
 
+import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -144,7 +145,7 @@ def _records(file: BinaryIO) -> Iterator[bytes]:
     while True:
         left = BLOCK - file.tell() % BLOCK
         if left < PIECE.size:
-            file.read(left)
+            file.seek(left, os.SEEK_CUR)  # also past the end
             continue
         head = file.read(PIECE.size)
         if not head and not parts:

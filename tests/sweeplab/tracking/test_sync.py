@@ -388,6 +388,18 @@ def test_a_wrong_folder_is_named(make: Make, study: Path) -> None:
         main([str(empty)])
 
 
+def test_a_run_that_was_online_is_uploaded_if_asked(study: Path, wandb_server: WandbServer) -> None:
+    study.mkdir(parents=True)
+    with wandb.init(project="p", dir=str(study), id="cnn-0", resume="allow", settings={"silent": True}) as run:
+        for row in range(10):
+            run.log({"row": row})
+    wandb_server.runs.clear()  # as if the server had been gone
+    with pytest.raises(SystemExit, match="no offline runs of W&B; --online uploads"):
+        main([str(study)])
+    assert main([str(study), "--online"]) == 0
+    assert rows(wandb_server, "cnn-0") == list(range(10))
+
+
 def test_the_saved_view_is_pushed_once(
     make: Make, study: Path, wandb_server: WandbServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
