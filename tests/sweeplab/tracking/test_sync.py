@@ -280,7 +280,7 @@ def test_artifacts_arrive_with_a_study_that_was_moved(make: Make, study: Path, w
     assert (artifact.type, artifact.name, sorted(artifact.aliases)) == ("model", "model-cnn-0", ["best", "latest"])
     assert artifact.files == {"best.ckpt": b"best"}
     assert log.read_bytes() == before
-    assert main([str(moved)]) == 0
+    assert main([str(moved), "--again"]) == 0
     assert rows(wandb_server, "cnn-0") == list(range(10))
 
 
@@ -374,7 +374,7 @@ def test_the_copied_target_of_a_link_is_no_second_run(make: Make, study: Path, w
     shutil.copytree(study, copy)
     assert (copy / "wandb" / "latest-run").is_dir()
     assert not (copy / "wandb" / "latest-run").is_symlink()
-    assert main([str(copy)]) == 0
+    assert main([str(copy), "--online"]) == 0
     assert wandb_server.requests.count("RunResumeStatus") == 1
 
 
