@@ -3,12 +3,14 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import DictConfig
+
+from tests.wandb_server import WandbServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,6 +71,17 @@ def command(tmp_path: Path) -> Command:
         return done
 
     return run
+
+
+@pytest.fixture
+def wandb_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
+    """A W&B server that this process and its children find and have a key for; whether to use it is left to them."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with WandbServer() as server:
+        for name, value in {**server.env, "HOME": str(home)}.items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 def equal_weights(first: Path, second: Path) -> bool:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
-
-from lightning.pytorch import LightningModule
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sweeplab.runs.record import Status, status_of
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
 LONGEST = 300  # characters of a reason
 
@@ -15,7 +16,7 @@ LONGEST = 300  # characters of a reason
 class OwnsRun(Protocol):
     """A logger whose run must be ended, well or not."""
 
-    def begin(self, config: Mapping[str, Any], model: LightningModule, command: str) -> dict[str, Any]:
+    def begin(self, config: Mapping[str, Any], model: "LightningModule", command: str) -> dict[str, Any]:
         """Start the run with its configuration and command; return what finds it again, under the service's name."""
 
     def conclude(self, summary: Mapping[str, Any]) -> None:

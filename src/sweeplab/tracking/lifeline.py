@@ -35,13 +35,12 @@ class Lifeline:
     def __init__(self, run: Any, revive: Callable[[], Any]) -> None:
         self._run, self._revive = run, revive
         self._spare: Any = None
-        self._lost = self._said = False
+        self._lost = self._over = self._unanswered = False
         self._lock = threading.RLock()
         interface = run._interface
         for name in ("_publish", "_deliver"):
             setattr(interface, name, self._held(name, getattr(interface, name)))
-        for name in ("log", "log_artifact"):
-            setattr(run, name, self._tried(getattr(run, name)))
+        run.log, run.log_artifact = self._patient(run.log), self._patient(run.log_artifact)
 
     @property
     def broken(self) -> bool:
@@ -69,18 +68,31 @@ class Lifeline:
             if self._spare is not None:
                 with contextlib.suppress(*GONE):
                     self._spare.finish(exit_code=exit_code)
+            self._run._restore()  # what is printed from now on is not the run's
+            self._over = True
             if wandb.run is self._run:
                 module.unset_globals()  # type: ignore[no-untyped-call]  # W&B's
 
-    def _tried(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **more: Any) -> Any:
-            try:
-                return method(*arguments, **more)
-            except (*GONE, *SILENT) as error:
-                if not self._said:
-                    self._said = True
-                    log.warning("W&B: the server does not take tables and files: %s", first_line(error))
-                return None
+    def cut(self) -> None:
+        """Send nothing more, and let nothing take over."""
+        self._run._wl.remove_active_run(self._run)
+        self._run._restore()
+        self._lost = self._over = True
+
+    def _patient(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Let a call leave out what needs an answer of the server, once there was none; each would wait for seconds."""
+
+        def call(what: Any, *arguments: Any, **more: Any) -> Any:
+            if not self._unanswered:
+                try:
+                    return method(what, *arguments, **more)
+                except (*GONE, *SILENT) as error:
+                    self._unanswered = True
+                    log.warning(
+                        "W&B: the server does not answer, so tables and files are left out: %s", first_line(error)
+                    )
+            rest = {key: value for key, value in what.items() if _is_plain(value)} if isinstance(what, dict) else {}
+            return method(rest, *arguments, **more) if rest else None
 
         return call
 
@@ -96,7 +108,7 @@ class Lifeline:
         return send
 
     def _send_on(self, name: str, record: Any, how: dict[str, Any]) -> Any:
-        if self._spare is None:
+        if self._spare is None or self._over:
             return _Nothing()
         try:
             return getattr(self._spare._interface, name)(record, **how)
@@ -118,6 +130,10 @@ class Lifeline:
                 log.warning("W&B: its service died (%s), and no other starts (%s); the run goes on.", error, second)
             else:
                 log.warning("W&B: its service died (%s); the run goes on, and so does its record, offline.", error)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 class _Nothing:
@@ -147,7 +163,9 @@ def forget_service() -> None:
 
 def leave_service() -> None:
     """Let the next run of this process start a service of its own; nothing waits for the one that there is."""
-    wandb_setup._singleton = None
+    left, wandb_setup._singleton = wandb_setup._singleton, None
+    if left is not None and left._connection is not None and left._connection._cleanup is not None:
+        left._connection._cleanup()  # else this process waits for it as it exits; the service ends with the process
     os.environ.pop("WANDB_SERVICE", None)
 
 

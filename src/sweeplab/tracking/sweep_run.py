@@ -5,6 +5,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -17,7 +18,8 @@ from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending, folder_of
 from sweeplab.tracking.lifeline import Lifeline
 from sweeplab.tracking.names import run_id, short_keys
-from sweeplab.tracking.wandb_run import DATA_DIR, settings, stage_artifacts
+from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
+from sweeplab.tracking.sync import UNSENT
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +52,21 @@ class SweepRun:
 
     def start(self, before: Summary) -> None:
         """Start the run, or take it up where it stopped: with the counts of the trials that there are."""
-        self._run = self._init()
-        self._lifeline = Lifeline(self._run, lambda: self._init(mode="offline"))
+        self._open()
         for trial in before.trials:
             if trial.state.is_finished():
                 self._count(trial)
+
+    def go_offline(self) -> None:
+        """Go on in a second part of the run, offline; what its server has not taken of the first is on the disk."""
+        (Path(self._lifeline.directory) / UNSENT).touch()
+        self._lifeline.cut()
+        self._arguments["mode"] = "offline"
+        self._open()
+
+    def _open(self) -> None:
+        self._run = self._init()
+        self._lifeline = Lifeline(self._run, lambda: self._init(mode="offline"))
 
     def touch(self) -> None:
         """Find out whether the service lives."""

@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
 from sweeplab.runs import record
-from sweeplab.runs.record import Status
 from sweeplab.sweep.console import short
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.listener import Listener
@@ -90,9 +89,8 @@ class SweepService(Listener):
             return
         if "kept" not in facts:
             self._close(facts["id"], outcome)
-        if self._mode == "online" and facts["mode"] == "offline":
-            self._mode = "offline"
-            log.warning("W&B: the server is gone, so the next trials are kept offline.")
+        if self._mode == "online" and (facts["mode"] == "offline" or facts.get("kept") == "disk"):
+            self._go_offline()
 
     def trial_lost(self, job: Job, outcome: Outcome) -> None:
         """Give the run that a dead controller left open its ending: in a second part, which W&B adds to the first."""
@@ -101,7 +99,7 @@ class SweepService(Listener):
             return
         import wandb
 
-        from sweeplab.tracking.wandb_run import settings
+        from sweeplab.tracking.settings import settings
 
         self._finish(
             wandb.init(
@@ -124,12 +122,22 @@ class SweepService(Listener):
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
         """Write what the sweep came to, and end the service; a run that is still open ends as failed."""
-        if self._mode in (None, "disabled"):
+        entry = logger_of(plan)
+        if entry is None or self._mode in (None, "disabled"):
             return
         import wandb
 
-        entry = logger_of(plan)
-        assert entry is not None
+        try:
+            self._conclude(plan, entry, summary)
+        finally:
+            wandb.teardown(exit_code=1)
+            if self._left is not None:  # it would wait for its server until the very end
+                self._left.kill()
+        if self._mode == "offline":
+            where = short(plan.folder)
+            log.info("W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", where)
+
+    def _conclude(self, plan: Plan, entry: Mapping[str, Any], summary: Summary) -> None:
         if self._run is None and not summary.running:  # the controller that began is gone
             self._run = self._sweep_run(plan, entry)
             self._run.start(summary)
@@ -137,14 +145,6 @@ class SweepService(Listener):
             self._run.end(summary)
             if self._mode == "offline":
                 self._save_view(plan, entry)
-        wandb.teardown(exit_code=1)
-        if self._mode == "offline":
-            where = short(plan.folder)
-            log.info("W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", where)
-        if self._mode == "offline":
-            log.info(
-                "W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", short(plan.folder)
-            )
 
     def _save_view(self, plan: Plan, entry: Mapping[str, Any]) -> None:
         """Leave a view of the study, for its dashboard or for the upload."""
@@ -158,6 +158,18 @@ class SweepService(Listener):
         view.save(plan, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)
         if self._mode == "online":
             log.info("W&B: a view of the study is at %s", view.push(path))
+
+    def _go_offline(self) -> None:
+        """Keep all that is to come offline, in a service that waits for nobody."""
+        log.warning("W&B: the server is gone, so what follows is kept offline.")
+        from sweeplab.tracking.lifeline import leave_service
+
+        self._mode = "offline"
+        self._left = _service_process()
+        leave_service()
+        _start_service()
+        if self._run is not None:
+            self._run.go_offline()
 
     def _sweep_run(self, plan: Plan, entry: Mapping[str, Any]) -> "SweepRun":
         from sweeplab.tracking.sweep_run import SweepRun
@@ -174,10 +186,10 @@ class SweepService(Listener):
         self._finish(run, outcome)
 
     def _finish(self, run: Any, outcome: Outcome) -> None:
-        from sweeplab.tracking.wandb_run import conclude
+        from sweeplab.tracking.verdict import conclude, exit_code_of
 
         conclude(run, outcome.status, outcome.reason, in_study=True)
-        run.finish(exit_code=0 if outcome.status in (Status.COMPLETE, Status.PRUNED) else 1)
+        run.finish(exit_code=exit_code_of(outcome.status))
 
 
 def logger_of(plan: Plan) -> Mapping[str, Any] | None:
@@ -214,11 +226,19 @@ def _start_service() -> None:
 
 
 def _service_lives() -> bool:
-    """Say whether the service's process lives; its number stands in the name of the socket."""
-    found = re.search(r"wandb-\d+-(\d+)-", os.environ.get(SERVICE, ""))
-    if found is None:
-        return SERVICE in os.environ
+    """Say whether the service's process lives, as far as it can be known."""
+    return SERVICE in os.environ and (not _service_number() or _service_process() is not None)
+
+
+def _service_process() -> psutil.Process | None:
     try:
-        return psutil.Process(int(found[1])).status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(_service_number())
     except psutil.NoSuchProcess:
-        return False
+        return None
+    return process if process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _service_number() -> int:
+    """Return the service's process id, which stands in the name of its socket; 0 where it has another form."""
+    found = re.search(r"wandb-\d+-(\d+)-", os.environ.get(SERVICE, ""))
+    return int(found[1]) if found else 0

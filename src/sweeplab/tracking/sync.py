@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 OFFLINE = "offline-run-"  # how W&B begins the name of an offline run's folder
 ABOVE = 3  # folders above a run's own that may hold its W&B run: its study's, and one more for a repeat
 VIEW = Path("wandb", "view.json")
+UNSENT = "unsent"  # a file in the folder of a run that was online, but did not reach its server whole
 
 State = Literal["uploaded", "uploaded in part", "not uploaded"]
 
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--project", default="", help="upload to this project, not the one that was named at the time")
     parser.add_argument("--entity", default="", help="upload to this account or team")
     parser.add_argument("--again", action="store_true", help="upload what is uploaded already once more")
-    parser.add_argument("--online", action="store_true", help="upload runs that were online too, and lost their server")
+    parser.add_argument("--online", action="store_true", help="upload all runs that were online too")
     parser.add_argument("--list", action="store_true", help="only say what would be uploaded")
     parser.add_argument(
         "--patience", type=float, default=60.0, help="seconds to bear a server that fails or is gone (%(default)s)"
@@ -110,7 +111,7 @@ def find_logs(paths: Iterable[Path], online: bool = False) -> list[Path]:
             raise UserError(f"there is no {path}" + (f"; did you mean '{path.with_name(near)}'?" if near else "."))
         below = [path.resolve()] if path.is_file() else path.resolve().rglob("*.wandb")
         every = sorted(log for log in {*below, *_of_run(path)} if _is_log(log))
-        chosen = [log for log in every if online or log.parent.name.startswith(OFFLINE)]
+        chosen = [log for log in every if online or log.parent.name.startswith(OFFLINE) or _is_unsent(log)]
         if not chosen:
             hint = "; --online uploads those that were online" if every else ""
             raise UserError(f"{path} holds no offline runs of W&B{hint}.")
@@ -120,7 +121,12 @@ def find_logs(paths: Iterable[Path], online: bool = False) -> list[Path]:
 
 def _is_log(path: Path) -> bool:
     """Tell a log from the copy of one that `latest-run` becomes where links are not kept."""
-    return path.suffix == ".wandb" and path.parent.name.endswith(path.stem.removeprefix("run"))
+    return path.suffix == ".wandb" and path.parent.name.startswith((OFFLINE, "run-"))
+
+
+def _is_unsent(log: Path) -> bool:
+    """Say whether a run that was online has noted that its server did not take all of it."""
+    return (log.parent / UNSENT).exists()
 
 
 def _of_run(folder: Path) -> Iterator[Path]:
@@ -130,7 +136,7 @@ def _of_run(folder: Path) -> Iterator[Path]:
     facts = json.loads((folder / record.FILE).read_text(encoding="utf-8"))
     if id := (facts.get("wandb") or {}).get("id"):
         for above in [folder.resolve(), *folder.resolve().parents][: 1 + ABOVE]:
-            yield from above.glob(f"wandb/*run-*-{id}/run-{id}.wandb")
+            yield from above.glob(f"wandb/*run-*-{id}*/run-{id}.wandb")
 
 
 def is_uploaded(log: Path) -> bool:

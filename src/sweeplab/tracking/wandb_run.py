@@ -20,19 +20,16 @@ from sweeplab.sweep.trial import Trial, current
 from sweeplab.tracking.lifeline import GONE, Lifeline, first_line, forget_service, leave_service
 from sweeplab.tracking.mode import Mode, pick_mode
 from sweeplab.tracking.names import columns, run_id, run_name
+from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
+from sweeplab.tracking.sync import UNSENT
+from sweeplab.tracking.verdict import conclude, exit_code_of
 
 log = logging.getLogger(__name__)
 
 X_AXIS = "trainer/global_step"
 WATCHABLE = ("all", "gradients", "parameters")
 SINGLE = "train"  # the job type in conf/logger/wandb.yaml, which a trial replaces
-UNSENT = "unsent"  # a file in the directory of a run that was online, but did not reach its server whole
-INIT_WITHIN = 20.0  # seconds for a server to take a new run; W&B's own 90 would hold a sweep up for long
-FINISH_WITHIN = 60.0  # seconds for the last uploads; what is not through by then stays on the disk
-FINISH_FILES_WITHIN = 3600.0  # the same, where checkpoints are among them
 FULL = 2**16  # bytes: a disk with less can't take what is logged
-DATA_DIR = "WANDB_DATA_DIR"
-STATES = {Status.COMPLETE: "COMPLETE", Status.PRUNED: "PRUNED"}
 
 
 class WandbRun(WandbLogger):
@@ -135,7 +132,7 @@ class WandbRun(WandbLogger):
             run.finish()
             return {"wandb": {"mode": self._mode, "kept": "nowhere"}}
         conclude(run, status, reason, in_study=self._trial is not None)
-        lifeline.finish(exit_code=0 if status in STATES else 1)
+        lifeline.finish(exit_code_of(status))
         return {"wandb": {"mode": self._mode, "kept": self._kept(run, lifeline)}}
 
     def _start(self) -> Any:
@@ -197,36 +194,6 @@ class WandbRun(WandbLogger):
     def _directory(self, config: Mapping[str, Any]) -> str:
         assert self._lifeline is not None
         return os.path.relpath(self._lifeline.directory, str(config.get("folder", ".")))
-
-
-def settings(files: bool, requirements: bool) -> wandb.Settings:
-    """Return W&B's settings for our runs; `files` says that checkpoints will be uploaded."""
-    return wandb.Settings(
-        silent=True,
-        init_timeout=INIT_WITHIN,
-        finish_timeout=FINISH_FILES_WITHIN if files else FINISH_WITHIN,
-        # What a killed process did not flush is lost; the default flushes every 15 seconds.
-        x_transaction_log_flush_interval=2.0,
-        # The list of installed packages is the same in every trial, and takes longer than the rest of a start.
-        x_save_requirements=requirements,
-    )
-
-
-def conclude(run: Any, status: Status, reason: str = "", *, in_study: bool) -> None:
-    """Write into a run how it ended, in the words of `run.json` and, for a trial, of Optuna."""
-    ending = {"status": str(status)} | ({"reason": reason} if reason else {})
-    if in_study:
-        ending["optuna/state"] = STATES.get(status, "FAIL")
-    run.summary.update(ending)
-    if status in (Status.PRUNED, Status.INTERRUPTED):
-        run.tags = (*(run.tags or ()), str(status))
-
-
-def stage_artifacts(folder: Path) -> bool:
-    """Let artifacts wait for their upload beside the runs, unless the user has a place; W&B's own is his home."""
-    if ours := DATA_DIR not in os.environ:
-        os.environ[DATA_DIR] = str(folder.absolute() / "wandb" / "data")
-    return ours
 
 
 def _study_folder(save_dir: str, trial: Trial) -> str:

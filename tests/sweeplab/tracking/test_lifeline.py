@@ -94,7 +94,7 @@ def test_a_server_that_goes_ends_no_training_and_the_record_is_on_disk(
     def fail() -> None:
         wandb_server.failing = "everything"
 
-    monkeypatch.setattr("sweeplab.tracking.wandb_run.FINISH_WITHIN", 3.0)
+    monkeypatch.setattr("sweeplab.tracking.settings.FINISH_WITHIN", 3.0)
     monkeypatch.setattr(At, "todo", staticmethod(wandb_server.gone if trouble == "gone" else fail), raising=False)
     config = configured(*TINY, AT_STEP)
     assert isinstance(run(config), float)
@@ -112,7 +112,7 @@ def test_a_server_that_takes_no_run_leaves_it_offline(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("sweeplab.tracking.wandb_run.INIT_WITHIN", 2.0)
+    monkeypatch.setattr("sweeplab.tracking.settings.INIT_WITHIN", 2.0)
     config = configured(*TINY, "logger.wandb.offline=false")
     wandb_server.gone()
     assert isinstance(run(config), float)
