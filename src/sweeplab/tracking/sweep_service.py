@@ -41,6 +41,7 @@ class SweepService(Listener):
         self.checkpoint = checkpoint
         self._mode: Mode | None = None
         self._run: SweepRun | None = None
+        self._left: psutil.Process | None = None
 
     def preview(self, plan: Plan) -> str:
         """Return a file for `wandb sweep`, which searches the same space by W&B's own means."""
