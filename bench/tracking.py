@@ -1,0 +1,112 @@
+"""What W&B costs, offline; `python bench/sweep.py lightning` says what it costs the smallest trial.
+
+python bench/tracking.py            # all: some five minutes
+python bench/tracking.py steps      # trainings of 1,000 steps, without a logger and with one, by turns
+python bench/tracking.py service    # memory and open files of the service and the controller, over 200 trials
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+ROUNDS = 5
+STEPS = 1000
+
+
+def steps() -> None:
+    """The CNN on MNIST-1D at batch 128 through the Trainer, validation and logging included."""
+    import torch
+    from hydra import compose, initialize_config_dir
+    from lightning.pytorch import Callback, LightningModule, Trainer
+
+    from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
+    from lab.data.mnist1d import Mnist1D
+    from lab.train import train
+    from sweeplab.tracking.ending import OwnsRun, ended
+    from sweeplab.training.objective import Objective
+
+    class Clock(Callback):
+        seconds = 0.0
+
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.seconds = -time.perf_counter()
+
+        def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.seconds += time.perf_counter()
+
+    def fit(logger: str, data: Mnist1D, folder: str) -> float:
+        choices = ["model=cnn", "data=mnist1d", "trainer=cpu", "callbacks=none", f"logger={logger}", f"folder={folder}"]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("train", [*choices, "root=.", f"trainer.max_epochs={STEPS // 25}"])
+        loggers, model, clock = assemble_loggers(config), assemble_model(config, data), Clock()
+        with ended(loggers, lambda facts: None):
+            for owner in loggers:
+                if isinstance(owner, OwnsRun):
+                    owner.begin({}, model, "")
+            trainer = assemble_trainer(config, loggers)
+            trainer.callbacks.append(clock)  # type: ignore[attr-defined]  # set by one of its connectors
+            train(model, data, trainer, Objective("val/acc", "max"), test=False)
+        assert trainer.global_step == STEPS
+        return clock.seconds
+
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    data = Mnist1D(cache=str(CONF.parent / "data"), batch_size=128, val_fraction=0.2)
+    data.setup()
+    ratios: dict[str, list[float]] = {"csv": [], "wandb": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(ROUNDS + 1):
+            for logger, found in ratios.items():
+                bare, logged = (fit(name, data, f"{folder}/{number}{name}") for name in ("none", logger))
+                if number:  # the first round warms up
+                    found.append(logged / bare)
+    for logger, found in ratios.items():
+        told = ", ".join(f"{ratio:.3f}" for ratio in found)
+        print(f"{STEPS} steps, logger={logger} against none: {statistics.median(found):.3f} ({told})")
+
+
+def service(count: int = 200) -> None:
+    """Tiny trainings on 2 slots, looked at from outside while they go on."""
+    tiny = ("model=linear", "trainer.max_epochs=1", "callbacks=none", "test=false")
+    with tempfile.TemporaryDirectory() as folder:
+        train_py = CONF.parent / "train.py"
+        arguments = [
+            str(train_py),
+            "-m",
+            *tiny,
+            "logger=wandb",
+            f"seed=range({count})",
+            "hydra.sweeper.n_jobs=2",
+            f"hydra.sweep.dir={folder}/study",
+        ]
+        sweep = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, cwd=folder)
+        controller, due = psutil.Process(sweep.pid), [count // 4 * quarter for quarter in range(5)]
+        print("trials begun   service: MB  files  threads   controller: MB  files  threads")
+        while sweep.poll() is None and due:
+            begun = sum(1 for path in Path(folder, "study").glob("[0-9]*"))
+            core = next((p for p in controller.children(recursive=True) if p.name() == "wandb-core"), None)
+            if core is not None and begun >= max(due[0], 1):
+                due.pop(0)
+                print(f"{begun:12}   {_looked_at(core)}   {_looked_at(controller)}")
+            time.sleep(0.1)
+        assert sweep.wait() == 0
+
+
+def _looked_at(process: psutil.Process) -> str:
+    with process.oneshot():
+        return f"{process.memory_info().rss / 2**20:11.0f}  {process.num_fds():5}  {process.num_threads():7}"
+
+
+PARTS: dict[str, Any] = {"steps": steps, "service": service}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
