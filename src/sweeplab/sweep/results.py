@@ -136,7 +136,7 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
                 *given,
                 *(values.get(key) for key in (*keys, *extra)),
                 trial.last_step,
-                trial.duration and round(trial.duration.total_seconds(), 3),
+                None if trial.duration is None else round(trial.duration.total_seconds(), 3),
                 trial.datetime_start and trial.datetime_start.isoformat(timespec="seconds"),
                 folder_of(plan, trial),
                 trial.user_attrs.get("reason"),

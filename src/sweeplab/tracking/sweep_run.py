@@ -1,14 +1,10 @@
 """The run of a whole sweep in W&B: its history while it goes on, its table, plots and best checkpoint at the end."""
 
 import json
-import logging
-import math
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import optuna
 import wandb
 from optuna.trial import FrozenTrial, TrialState
 
@@ -16,12 +12,12 @@ from sweeplab.runs import record
 from sweeplab.runs.record import Status
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending, folder_of
+from sweeplab.sweep.study import counts
 from sweeplab.tracking.lifeline import Lifeline
 from sweeplab.tracking.names import run_id, short_keys
 from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
+from sweeplab.tracking.study_plots import figures, importances
 from sweeplab.tracking.sync import UNSENT
-
-log = logging.getLogger(__name__)
 
 TRIALS = "trials"  # the x axis: how many have ended
 ROWS = 10_000  # of a table; W&B shows no more
@@ -72,9 +68,9 @@ class SweepRun:
         """Find out whether the service lives."""
         self._run.summary.update({"status": str(Status.RUNNING)})
 
-    def told(self, trial: FrozenTrial, counts: bool) -> None:
-        """Add a trial that has ended to the history."""
-        if not counts:
+    def told(self, trial: FrozenTrial) -> None:
+        """Add a trial that has ended to the history, unless it is queued again."""
+        if not counts(trial):
             return
         self._count(trial)
         row: dict[str, Any] = {TRIALS: sum(self._counts.values()), "number": trial.number, **self._counts}
@@ -120,7 +116,7 @@ class SweepRun:
 
     def _count(self, trial: FrozenTrial) -> None:
         status = ending(trial)
-        if status is Status.INTERRUPTED:
+        if not counts(trial):
             return
         self._counts[str(status if status in (Status.COMPLETE, Status.PRUNED) else Status.FAILED)] += 1
         if trial.state is TrialState.COMPLETE:
@@ -145,7 +141,7 @@ class SweepRun:
         rows = []
         for trial in summary.trials[-ROWS:]:
             values = self.plan.space.values(trial.params)
-            seconds = trial.duration and round(trial.duration.total_seconds(), 3)
+            seconds = None if trial.duration is None else round(trial.duration.total_seconds(), 3)
             rows.append(
                 [
                     trial.number,
@@ -173,22 +169,8 @@ class SweepRun:
         result |= {f"{BEST}/{self._short.get(key, key)}": _cell(value) for key, value in values.items()}
         if len(self.plan.objectives) > 1:
             result["pareto"] = [trial.number for trial in summary.best]
-        return result | {f"importance/{key}": share for key, share in self._importances(summary).items()}
-
-    def _importances(self, summary: Summary) -> dict[str, float]:
-        study = _study(self.plan, summary)
-        try:
-            found = optuna.importance.get_param_importances(
-                study,
-                evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
-                target=(lambda trial: float(trial.values[0])) if len(self.plan.objectives) > 1 else None,
-            )
-        except (ValueError, RuntimeError) as error:  # too few trials, or all of them alike
-            log.info("W&B: no importances: %s", error)
-            return {}
-        keys = {parameter.name: parameter.key for parameter in self.plan.space.parameters}
-        shares = {self._short.get(keys.get(name, name), name): float(share) for name, share in found.items()}
-        return {name: share for name, share in shares.items() if math.isfinite(share)}
+        importance = importances(self.plan, summary)
+        return result | {f"importance/{self._short.get(key, key)}": share for key, share in importance.items()}
 
     def _plots(self, summary: Summary) -> dict[str, Any]:
         return {f"plots/{name}": wandb.Plotly(figure) for name, figure in figures(self.plan, summary)}
@@ -205,41 +187,6 @@ class SweepRun:
             if file.is_file():
                 artifact.add_file(str(file))
         self._run.log_artifact(artifact, aliases=["latest", BEST, f"trial-{trial.number}"])
-
-
-def figures(plan: Plan, summary: Summary) -> Iterator[tuple[str, Any]]:
-    """Return Optuna's plots of a study, by name; those that its trials are too few for are left out."""
-    from optuna import visualization
-
-    study = _study(plan, summary)
-    names = [objective.name for objective in plan.objectives]
-    many = len(names) > 1
-    target: dict[str, Any] = {"target_name": names[0]}
-    if many:
-        target["target"] = lambda trial: trial.values[0]
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    plots: dict[str, Callable[[], Any]] = {
-        "history": lambda: visualization.plot_optimization_history(study, **target),
-        "importance": lambda: visualization.plot_param_importances(study, evaluator=evaluator, **target),
-        "parallel coordinates": lambda: visualization.plot_parallel_coordinate(study, **target),
-        "slices": lambda: visualization.plot_slice(study, **target),
-    }
-    if many:
-        plots["pareto front"] = lambda: visualization.plot_pareto_front(study, target_names=names)
-    if not any(trial.state is TrialState.COMPLETE for trial in study.trials) or not plan.space.keys:
-        return
-    for name, plot in plots.items():
-        try:
-            yield name, plot()
-        except (ValueError, RuntimeError) as error:
-            log.info("W&B: no plot of %s: %s", name, error)
-
-
-def _study(plan: Plan, summary: Summary) -> optuna.Study:
-    """Return a copy of the study that is ours alone, without what is under way."""
-    study = optuna.create_study(directions=[objective.direction for objective in plan.objectives])
-    study.add_trials([trial for trial in summary.trials if trial.state.is_finished()])
-    return study
 
 
 def _target(config: Any) -> str | None:

@@ -119,7 +119,7 @@ class SweepService(Listener):
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
         """Add a trial to the history of the sweep."""
         if self._run is not None:
-            self._run.told(trial, counts)
+            self._run.told(trial)
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
         """Write what the sweep came to, and end the service; a run that is still open ends as failed."""

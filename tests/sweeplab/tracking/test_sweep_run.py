@@ -1,0 +1,156 @@
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.results import Summary, ending
+from sweeplab.sweep.study import counts
+from sweeplab.tracking.study_plots import importances
+from sweeplab.tracking.sweep_run import SweepRun
+from tests.sweeplab.tracking.plans import plan_of
+from tests.wandb_log import offline_runs, records, summary
+
+SPACE = ("x=interval(0,1)", "opt.lr=tag(log,interval(1e-4,1))")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    yield
+    wandb.teardown()
+
+
+def trial(plan: Plan, number: int, x: float, *values: float, **more: Any) -> FrozenTrial:
+    """A trial of the plan, complete if it has values."""
+    state = more.pop("state", TrialState.COMPLETE if values else TrialState.FAIL)
+    params = {"x": x, "opt.lr": 10 ** -(1 + x)}
+    distributions = {parameter.name: parameter.distribution for parameter in plan.space.parameters}
+    made = create_trial(state=state, values=values or None, params=params, distributions=distributions, user_attrs=more)
+    made.number = number
+    return made
+
+
+def came_to(trials: list[FrozenTrial], best: list[FrozenTrial], stopped: str = "") -> Summary:
+    endings = Counter(str(ending(one)) for one in trials if counts(one))
+    return Summary(trials, endings, best, {}, 0, len(trials), stopped, 0.9)
+
+
+def recorded(plan: Plan, trials: list[FrozenTrial], best: list[FrozenTrial], stopped: str = "") -> Path:
+    """Record a sweep, and return W&B's folder of it."""
+    plan = replace(plan, folder=Path("study").absolute())
+    plan.folder.mkdir(exist_ok=True)
+    known = set(offline_runs(plan.folder))
+    run = SweepRun(plan, "offline", "project", None, checkpoint=True)
+    run.start(came_to([], []))
+    for one in trials:
+        run.told(one)
+    run.end(came_to(trials, best, stopped))
+    (found,) = set(offline_runs(plan.folder)) - known
+    return found
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return [row["item"] for row in records(folder, "history")]
+
+
+def test_the_history_has_the_best_until_then(tmp_path: Path) -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(plan, n, n / 9, value) for n, value in enumerate((3.0, 4.0, 1.0, 2.0))]
+    told = [row for row in rows(recorded(plan, trials, [trials[2]])) if "objective" in row]
+    assert [(row["trials"], row["objective"], row["best"]) for row in told] == [
+        (1, 3, 3),
+        (2, 4, 3),
+        (3, 1, 1),
+        (4, 2, 1),
+    ]
+
+
+def test_a_trial_that_is_queued_again_is_not_counted() -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [
+        trial(plan, 0, 0.1, **{"ending": "killed", "queued again": True}),
+        trial(plan, 1, 0.1, ending="failed"),
+        trial(plan, 2, 0.2, state=TrialState.PRUNED),
+        trial(plan, 3, 0.3, 1.0),
+    ]
+    last = [row for row in rows(recorded(plan, trials, [trials[3]])) if "complete" in row][-1]
+    assert (last["trials"], last["complete"], last["pruned"], last["failed"]) == (3, 1, 1, 1)
+
+
+def test_the_summary_has_the_best_point_counts_and_importances() -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(plan, n, n / 19, (n / 19 - 0.3) ** 2) for n in range(20)]
+    best = min(trials, key=lambda one: float(one.values[0]))
+    told = summary(recorded(plan, trials, [best]))["summary"]
+    assert (told["best/trial"], told["best/x"], told["objective"]) == (best.number, best.params["x"], best.values[0])
+    assert told["best/lr"] == best.params["opt.lr"]
+    assert (told["trials/complete"], told["status"], told["stopped"]) == (20, "complete", "no")
+    assert told["importance/x"] + told["importance/lr"] == pytest.approx(1.0)
+    assert {"plots/history", "plots/importance", "plots/parallel coordinates", "plots/slices"} < told.keys()
+
+
+def test_several_objectives_have_a_front() -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=[minimize,minimize]", "objectives=2")
+    trials = [trial(plan, n, n / 9, n / 9, 1 - n / 9) for n in range(10)]
+    folder = recorded(plan, trials, trials[2:5])
+    told = summary(folder)["summary"]
+    assert told["pareto"] == [2, 3, 4]
+    assert "plots/pareto front" in told
+
+
+def test_a_sweep_that_was_stopped_failed_and_says_why() -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
+    told = summary(recorded(plan, [], [], stopped="interrupted"))
+    assert (told["state"], told["exit_code"], told["tags"]) == ("failed", 1, ["interrupted"])
+    assert told["summary"]["stopped"] == "interrupted"
+
+
+def test_a_sweep_that_goes_on_is_the_same_run() -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(plan, n, n / 9, float(n)) for n in range(3)]
+    first, second = recorded(plan, trials, trials[:1]), recorded(plan, trials, trials[:1])
+    assert first != second
+    ids = {next(folder.glob("run-*.wandb")).name for folder in (first, second)}
+    assert len(ids) == 1
+
+
+def test_a_table_tells_of_every_trial() -> None:
+    import json
+
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(plan, 0, 0.5, 1.0), trial(plan, 1, 0.6, ending="failed", reason="ValueError: no good")]
+    folder = recorded(plan, trials, trials[:1])
+    (path,) = (folder / "files" / "media" / "table").glob("table_*.json")
+    table = json.loads(path.read_text())
+    lines = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert [(line["trial"], line["status"], line["x"], line["best"]) for line in lines] == [
+        (0, "complete", 0.5, True),
+        (1, "failed", 0.6, False),
+    ]
+    assert lines[1]["reason"] == "ValueError: no good"
+    assert lines[0]["run"] == "study-1a2b-0000"
+
+
+def test_importances_of_too_few_trials_are_not_made_up() -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(plan, 0, 0.1, 1.0), trial(plan, 1, 0.9, 2.0)]
+    told = summary(recorded(plan, trials, trials[:1]))["summary"]
+    assert not [key for key in told if key.startswith("importance") or key == "plots/importance"]
+    assert "plots/history" in told
+
+
+def test_importances_follow_the_direction_of_the_first_of_several_objectives() -> None:
+    """The best of the objective depend on x alone, the worst on the learning rate as well."""
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=[maximize,minimize]", "objectives=2")
+    alone = plan_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=maximize")
+    points = [(n % 7 / 7, n % 5 / 5) for n in range(35)]
+    values = [-((x - 0.3) ** 2) if x < 0.6 else -1.0 - 5 * y for x, y in points]
+    both = [trial(plan, n, x, value, y) for n, ((x, y), value) in enumerate(zip(points, values, strict=True))]
+    one = [trial(alone, n, x, value) for n, ((x, _), value) in enumerate(zip(points, values, strict=True))]
+    assert importances(plan, came_to(both, both[:1])) == importances(alone, came_to(one, one[:1])) != {}
