@@ -50,7 +50,6 @@ def figures(plan: Plan, summary: Summary) -> Iterator[tuple[str, Any]]:
     names = [objective.name for objective in plan.objectives]
     plots: dict[str, Callable[[], Any]] = {
         "history": lambda: visualization.plot_optimization_history(study, target_name=names[0]),
-        "importance": lambda: visualization.plot_param_importances(study, evaluator=_evaluator(), target_name=names[0]),
         "parallel coordinates": lambda: visualization.plot_parallel_coordinate(study, target_name=names[0]),
         "slices": lambda: visualization.plot_slice(study, target_name=names[0]),
     }
