@@ -1,4 +1,4 @@
-"""Draw `docs/pictures/sweep-run.png`: the plots in the run of a sweep, as they lie on disk. Needs Chromium.
+"""Draw `docs/pictures/sweep-run.png`: the plots in the run of a sweep with ten complete trials. Needs Chromium.
 
 python train.py -m sweep=tpe hydra/sweeper/pruner=median model=cnn data=mnist1d logger=wandb study=demo \
     hydra.sweeper.n_trials=16 trainer.max_epochs=9
