@@ -49,8 +49,10 @@ def screen(study: Path) -> str:
         tmux("-f", "/dev/null", "new-session", "-d", "-x", str(WIDTH), "-y", str(HEIGHT), *variables, leet)
         try:
             shown("Metrics [")
-            tmux("send-keys", "C-a", "y")
-            shown("Metrics [1-4")
+            tmux("send-keys", "C-a")
+            shown("Press y to confirm")
+            tmux("send-keys", "y")
+            shown("[x: trials]")  # the curves of the sweep's run, which is the last one in the list
             tmux("send-keys", "/", METRICS, "Enter")
             return shown("Metrics [1-4 of 4 filtered").replace(str(runs), str(study / "wandb"))
         finally:
