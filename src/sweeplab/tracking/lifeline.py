@@ -19,7 +19,7 @@ from wandb.sdk.mailbox.mailbox_handle import HandleAbandonedError
 log = logging.getLogger(__name__)
 
 # What calls on a run raise when its service is gone; none of them is a mistake of the user's.
-GONE = (OSError, AlreadyJoinedError, MailboxClosedError, HandleAbandonedError, WandbServiceConnectionError)
+GONE = (ConnectionError, AlreadyJoinedError, MailboxClosedError, HandleAbandonedError, WandbServiceConnectionError)
 # And what the calls raise that ask the server something.
 SILENT = (wandb.errors.CommError, WandbApiFailedError)
 
@@ -64,6 +64,8 @@ class Lifeline:
                 self._run.finish(exit_code=exit_code)
             except GONE as error:
                 self._lose(error)
+            except OSError as error:  # of the disk; what was sent before is there
+                log.warning("W&B: the end of the run was not written: %s", first_line(error))
         if self._lost:
             if self._spare is not None:
                 with contextlib.suppress(*GONE):
@@ -86,11 +88,9 @@ class Lifeline:
             if not self._unanswered:
                 try:
                     return method(what, *arguments, **more)
-                except (*GONE, *SILENT) as error:
+                except (*GONE, *SILENT, OSError) as error:
                     self._unanswered = True
-                    log.warning(
-                        "W&B: the server does not answer, so tables and files are left out: %s", first_line(error)
-                    )
+                    log.warning("W&B: tables and files are left out from here on: %s", first_line(error))
             rest = {key: value for key, value in what.items() if _is_plain(value)} if isinstance(what, dict) else {}
             return method(rest, *arguments, **more) if rest else None
 
@@ -126,7 +126,7 @@ class Lifeline:
             _forget_service_of(self._run)
             try:
                 self._spare = self._revive()
-            except (*GONE, wandb.errors.Error) as second:
+            except (*GONE, OSError, wandb.errors.Error) as second:
                 log.warning("W&B: its service died (%s), and no other starts (%s); the run goes on.", error, second)
             else:
                 log.warning("W&B: its service died (%s); the run goes on, and so does its record, offline.", error)

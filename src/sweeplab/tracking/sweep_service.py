@@ -193,17 +193,20 @@ class SweepService(Listener):
         run.finish(exit_code=exit_code_of(outcome.status))
 
 
-def logger_of(plan: Plan) -> Mapping[str, Any] | None:
-    """Return the configuration of W&B's logger that the trials share, None if they have none."""
-    return next(_loggers(OmegaConf.to_container(plan.base, resolve=False)), None)
+def logger_of(plan: Plan) -> dict[str, Any] | None:
+    """Return what the configuration of W&B's logger says of where runs go; None if the trials share no such logger."""
+    path = next(_loggers(OmegaConf.to_container(plan.base, resolve=False), ()), None)
+    if path is None:
+        return None
+    return {key: OmegaConf.select(plan.base, ".".join((*path, key))) for key in ("project", "entity", "offline")}
 
 
-def _loggers(config: Any) -> Iterator[Mapping[str, Any]]:
+def _loggers(config: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     if isinstance(config, Mapping):
         if config.get("_target_") == LOGGER:
-            yield config
-        for value in config.values():
-            yield from _loggers(value)
+            yield path
+        for key, value in config.items():
+            yield from _loggers(value, (*path, str(key)))
 
 
 def _wandb_facts(job: Job) -> dict[str, Any] | None:

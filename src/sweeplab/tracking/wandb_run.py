@@ -1,5 +1,6 @@
 """One training, one W&B run: started when training starts, ended as training ended, never shared."""
 
+import contextlib
 import logging
 import os
 import secrets
@@ -140,7 +141,7 @@ class WandbRun(WandbLogger):
         for mode in ("online", "offline") if self._mode == "online" else (self._mode,):
             try:
                 run = self._init(mode)
-            except (*GONE, wandb.errors.Error) as error:
+            except (*GONE, OSError, wandb.errors.Error) as error:
                 log.warning("W&B: no run in mode %s: %s", mode, first_line(error))
                 leave_service()
                 continue
@@ -158,6 +159,7 @@ class WandbRun(WandbLogger):
             arguments = {key: value for key, value in arguments.items() if key not in ("id", "project", "entity")}
         Path(self.save_dir or ".").mkdir(parents=True, exist_ok=True)
         run: Any
+        before, logging.raiseExceptions = logging.raiseExceptions, False  # on a full disk W&B cannot log, and says so
         try:
             run = wandb.init(**arguments)
         except wandb.errors.UsageError as error:
@@ -167,6 +169,8 @@ class WandbRun(WandbLogger):
                 raise
             forget_service()  # the sweep's has died, so this run takes one of its own
             run = wandb.init(**arguments)
+        finally:
+            logging.raiseExceptions = before
         for handler in logging.getLogger("wandb").handlers:
             handler.handleError = _ignore  # type: ignore[method-assign]  # its own log is nobody's concern on a full disk
         run.define_metric(X_AXIS)
@@ -178,18 +182,21 @@ class WandbRun(WandbLogger):
     def _kept(self, run: Any, lifeline: Lifeline) -> str:
         """Say where the run's record is, and warn where it is not whole or not there."""
         directory = Path(lifeline.directory)
-        if shutil.disk_usage(self.save_dir or ".").free < FULL:
+        if shutil.disk_usage(directory).free < FULL:
             log.warning("W&B: the disk is full, so the end of the record in %s is missing.", directory)
             return "partly"
         if lifeline.silent:
             return "partly"
         if run._finish_timed_out:
-            (directory / UNSENT).touch()
+            with contextlib.suppress(OSError):
+                (directory / UNSENT).touch()
             log.warning(
                 "W&B: the server is gone; the record is in %s, for python -m sweeplab.tracking.sync.", directory
             )
             return "disk"
-        return "server" if self._mode == "online" and not lifeline.broken else "disk"
+        if self._mode == "offline":
+            return "disk"
+        return "both" if lifeline.broken else "server"
 
     def _directory(self, config: Mapping[str, Any]) -> str:
         assert self._lifeline is not None
