@@ -36,6 +36,8 @@ class Listener:
     def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
         """Before the first process starts: what it puts into the environment, the trials find there.
 
+        A `UserError` refuses the sweep.
+
         `before` is what earlier commands have come to; `alone` says that no other controller is at work on the study.
         """
 
@@ -120,6 +122,10 @@ class Listeners(Listener):
         for listener in self._listeners:
             try:
                 answers.append(getattr(listener, event)(*facts))
+            except UserError:
+                if event == "sweep_started":  # nothing has run yet: the user can mend it
+                    raise
+                log.exception("%s failed in %s; the sweep goes on.", type(listener).__name__, event)
             except Exception:
                 log.exception("%s failed in %s; the sweep goes on.", type(listener).__name__, event)
         return answers

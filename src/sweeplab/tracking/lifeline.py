@@ -16,6 +16,7 @@ from wandb.sdk.lib.service.service_token import WandbServiceConnectionError
 from wandb.sdk.mailbox.mailbox import MailboxClosedError
 from wandb.sdk.mailbox.mailbox_handle import HandleAbandonedError
 
+_LEFT: list[Any] = []  # services that nothing waits for, kept until the process ends and they with it
 log = logging.getLogger(__name__)
 
 # What calls on a run raise when its service is gone; none of them is a mistake of the user's.
@@ -25,7 +26,7 @@ SILENT = (wandb.errors.CommError, WandbApiFailedError)
 
 
 class Lifeline:
-    """Sends a run's records to a second run if the service of the first dies, and nowhere if that dies as well.
+    """Sends what a run records to a second run if the service of the first dies, and nowhere if that dies as well.
 
     Calls on the run never raise for it, whoever makes them: a logger, a callback, a hook in the backward pass. All of
     them end in two methods of the run's interface, so these are what is held. Tables and artifacts, for which W&B asks
@@ -53,6 +54,16 @@ class Lifeline:
         return self._lost and self._spare is None
 
     @property
+    def left_out(self) -> bool:
+        """Whether tables or files were left out."""
+        return self._unanswered
+
+    @property
+    def first_directory(self) -> str:
+        """The directory of the run itself."""
+        return str(self._run.settings.sync_dir)
+
+    @property
     def directory(self) -> str:
         """The directory of the run, or of the one that took over."""
         return str((self._spare or self._run).settings.sync_dir)
@@ -62,8 +73,8 @@ class Lifeline:
         if not self._lost:
             try:
                 self._run.finish(exit_code=exit_code)
-            except GONE as error:
-                self._lose(error)
+            except GONE:
+                self._lose()
             except OSError as error:  # of the disk; what was sent before is there
                 log.warning("W&B: the end of the run was not written: %s", first_line(error))
         if self._lost:
@@ -101,8 +112,8 @@ class Lifeline:
             if not self._lost:
                 try:
                     return method(record, **how)
-                except GONE as error:
-                    self._lose(error)
+                except GONE:
+                    self._lose()
             return self._send_on(name, record, how)
 
         return send
@@ -118,7 +129,7 @@ class Lifeline:
             log.warning("W&B: its service died again; the run goes on without it.")
             return _Nothing()
 
-    def _lose(self, error: BaseException) -> None:
+    def _lose(self) -> None:
         with self._lock:
             if self._lost:
                 return
@@ -127,9 +138,9 @@ class Lifeline:
             try:
                 self._spare = self._revive()
             except (*GONE, OSError, wandb.errors.Error) as second:
-                log.warning("W&B: its service died (%s), and no other starts (%s); the run goes on.", error, second)
+                log.warning("W&B: its service died, and no other starts (%s); the run goes on.", first_line(second))
             else:
-                log.warning("W&B: its service died (%s); the run goes on, and so does its record, offline.", error)
+                log.warning("W&B: its service died; the run goes on, and so does its record, offline.")
 
 
 def _is_plain(value: Any) -> bool:
@@ -164,6 +175,7 @@ def forget_service() -> None:
 def leave_service() -> None:
     """Let the next run of this process start a service of its own; nothing waits for the one that there is."""
     left, wandb_setup._singleton = wandb_setup._singleton, None
+    _LEFT.append(left)
     if left is not None and left._connection is not None and left._connection._cleanup is not None:
         left._connection._cleanup()  # else this process waits for it as it exits; the service ends with the process
     os.environ.pop("WANDB_SERVICE", None)

@@ -6,7 +6,7 @@ import logging
 import os
 import urllib.error
 import urllib.request
-from typing import Literal
+from typing import Literal, get_args
 
 import wandb
 
@@ -26,8 +26,11 @@ def pick_mode(offline: bool | None) -> Mode:
         return "offline" if offline else "online"
     asked = os.environ.get("WANDB_MODE")
     settings = wandb.setup().settings
-    if settings.mode in ("offline", "disabled"):
-        return settings.mode
+    mode = asked if asked in get_args(Mode) else settings.mode  # W&B reads its environment once a process
+    if mode == "disabled":
+        return "disabled"
+    if mode == "offline":
+        return "offline"
     if asked == "online":
         return "online"
     key = find_key(settings)

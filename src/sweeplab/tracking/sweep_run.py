@@ -8,16 +8,18 @@ from typing import Any
 import wandb
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending, folder_of
 from sweeplab.sweep.study import counts
-from sweeplab.tracking.lifeline import Lifeline
+from sweeplab.tracking.lifeline import Lifeline, first_line
 from sweeplab.tracking.names import run_id, short_keys
 from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
 from sweeplab.tracking.study_plots import figures, importances
-from sweeplab.tracking.sync import UNSENT
+from sweeplab.tracking.sync import note_unsent
+from sweeplab.tracking.verdict import exit_code_of
 
 TRIALS = "trials"  # the x axis: how many have ended
 ROWS = 10_000  # of a table; W&B shows no more
@@ -27,13 +29,15 @@ BEST = "best"
 class SweepRun:
     """The sweep as a run of its own, in the group of its trials. It is the same run again when the sweep goes on."""
 
-    def __init__(self, plan: Plan, mode: str, project: str | None, entity: str | None, checkpoint: bool) -> None:
+    def __init__(
+        self, plan: Plan, mode: str, project: str | None, entity: str | None, folder: Path, checkpoint: bool
+    ) -> None:
         self.plan, self.checkpoint = plan, checkpoint
         self._arguments: dict[str, Any] = {
             "mode": mode,
             "project": project,
             "entity": entity,
-            "dir": plan.folder,
+            "dir": folder,
             "id": f"{run_id(plan.id)}-sweep",
             "name": f"{plan.name} (sweep)",
             "group": plan.name,
@@ -55,7 +59,7 @@ class SweepRun:
 
     def go_offline(self) -> None:
         """Go on in a second part of the run, offline; what its server has not taken of the first is on the disk."""
-        (Path(self._lifeline.directory) / UNSENT).touch()
+        note_unsent(Path(self._lifeline.directory))
         self._lifeline.cut()
         self._arguments["mode"] = "offline"
         self._open()
@@ -73,7 +77,7 @@ class SweepRun:
         if not counts(trial):
             return
         self._count(trial)
-        row: dict[str, Any] = {TRIALS: sum(self._counts.values()), "number": trial.number, **self._counts}
+        row: dict[str, Any] = {TRIALS: sum(self._counts.values()), **self._counts}
         if trial.state is TrialState.COMPLETE:
             row["objective"] = trial.values[0]
         if self._best is not None:
@@ -81,7 +85,7 @@ class SweepRun:
         self._run.log(row)
 
     def end(self, summary: Summary) -> None:
-        """Write what the sweep came to, and end the run; one that was stopped before its budget ends as failed."""
+        """Write what the sweep came to, and end the run: as failed if it was stopped early or has no value."""
         ours = stage_artifacts(self.plan.folder)
         try:
             self._run.log({TRIALS: sum(self._counts.values()), "table": self._table(summary), **self._plots(summary)})
@@ -91,11 +95,14 @@ class SweepRun:
         finally:
             if ours:
                 del os.environ[DATA_DIR]
-            self._run.tags = (str(Status.INTERRUPTED),) if summary.stopped == "interrupted" else ()
-            self._lifeline.finish(exit_code=1 if summary.stopped else 0)
+            self._lifeline.finish(exit_code_of(_status(summary)))
 
     def _init(self, **more: Any) -> Any:
-        run = wandb.init(**{**self._arguments, **more}, settings=settings(files=self.checkpoint, requirements=True))
+        ways = settings(files=self.checkpoint, requirements=True)
+        try:
+            run = wandb.init(**{**self._arguments, **more}, settings=ways)
+        except wandb.errors.UsageError as error:
+            raise UserError(f"W&B: {first_line(error)}") from error
         run.define_metric(TRIALS)
         run.define_metric("*", step_metric=TRIALS, step_sync=True)
         return run
@@ -138,7 +145,7 @@ class SweepRun:
             "reason",
             "run",
         ]
-        rows = []
+        rows, repeats = [], range(self.plan.settings.repeats)
         for trial in summary.trials[-ROWS:]:
             values = self.plan.space.values(trial.params)
             seconds = None if trial.duration is None else round(trial.duration.total_seconds(), 3)
@@ -152,7 +159,7 @@ class SweepRun:
                     trial.last_step,
                     seconds,
                     trial.user_attrs.get("reason"),
-                    run_id(f"{self.plan.id}-{trial.number:04d}"),
+                    " ".join(run_id(self.plan.job(trial.number, values, repeat, False).id) for repeat in repeats),
                 ]
             )
         return wandb.Table(columns=columns, data=rows, allow_mixed_types=True)
@@ -160,7 +167,7 @@ class SweepRun:
     def _result(self, summary: Summary) -> dict[str, Any]:
         result: dict[str, Any] = {f"{TRIALS}/{status}": number for status, number in sorted(summary.endings.items())}
         result |= {"stopped": summary.stopped or "no", "slots used": summary.use}
-        result["status"] = str(Status.FAILED if summary.stopped else Status.COMPLETE)
+        result["status"] = str(_status(summary))
         if not summary.best:
             return result
         first = summary.best[0]
@@ -187,6 +194,10 @@ class SweepRun:
             if file.is_file():
                 artifact.add_file(str(file))
         self._run.log_artifact(artifact, aliases=["latest", BEST, f"trial-{trial.number}"])
+
+
+def _status(summary: Summary) -> Status:
+    return Status.FAILED if summary.stopped or not summary.best else Status.COMPLETE
 
 
 def _target(config: Any) -> str | None:

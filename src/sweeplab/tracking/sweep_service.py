@@ -4,7 +4,10 @@ import json
 import logging
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -42,6 +45,7 @@ class SweepService(Listener):
         self._mode: Mode | None = None
         self._run: SweepRun | None = None
         self._left: psutil.Process | None = None
+        self._untold: list[FrozenTrial] = []
 
     def preview(self, plan: Plan) -> str:
         """Return a file for `wandb sweep`, which searches the same space by W&B's own means."""
@@ -65,9 +69,8 @@ class SweepService(Listener):
         if self._mode == "disabled":
             return
         _start_service()
-        if alone:
-            self._run = self._sweep_run(plan, entry)
-            self._run.start(before)
+        if alone and plan.settings.executor != "inline":  # there each trial ends what runs in its process
+            self._run = self._sweep_run(plan, entry, before)
             if self._mode == "online":
                 self._save_view(plan, entry)
 
@@ -101,7 +104,10 @@ class SweepService(Listener):
         import wandb
 
         from sweeplab.tracking.settings import settings
+        from sweeplab.tracking.sync import note_unsent
 
+        if facts["mode"] == "online":
+            note_unsent(job.folder / facts["directory"])
         self._finish(
             wandb.init(
                 id=facts["id"],
@@ -120,6 +126,8 @@ class SweepService(Listener):
         """Add a trial to the history of the sweep."""
         if self._run is not None:
             self._run.told(trial)
+        else:
+            self._untold.append(trial)
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
         """Write what the sweep came to, and end the service; a run that is still open ends as failed."""
@@ -135,13 +143,16 @@ class SweepService(Listener):
             if self._left is not None:  # it would wait for its server until the very end
                 self._left.kill()
         if self._mode == "offline":
-            where = short(plan.folder)
+            where = shlex.join(map(short, dict.fromkeys((plan.folder, _place(plan, entry)))))
             log.info("W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", where)
 
     def _conclude(self, plan: Plan, entry: Mapping[str, Any], summary: Summary) -> None:
         if self._run is None and not summary.running:  # the controller that began is gone
-            self._run = self._sweep_run(plan, entry)
-            self._run.start(summary)
+            untold = {trial.number for trial in self._untold}
+            earlier = [trial for trial in summary.trials if trial.number not in untold]
+            self._run = self._sweep_run(plan, entry, replace(summary, trials=earlier))
+            for trial in self._untold:
+                self._run.told(trial)
         if self._run is not None:
             self._run.end(summary)
             if self._mode == "offline":
@@ -172,10 +183,13 @@ class SweepService(Listener):
         if self._run is not None:
             self._run.go_offline()
 
-    def _sweep_run(self, plan: Plan, entry: Mapping[str, Any]) -> "SweepRun":
+    def _sweep_run(self, plan: Plan, entry: Mapping[str, Any], before: Summary) -> "SweepRun":
         from sweeplab.tracking.sweep_run import SweepRun
 
-        return SweepRun(plan, str(self._mode), entry.get("project"), entry.get("entity"), self.checkpoint)
+        where = (entry["project"], entry["entity"], _place(plan, entry))
+        run = SweepRun(plan, str(self._mode), *where, self.checkpoint)
+        run.start(before)
+        return run
 
     def _close(self, run_id: str, outcome: Outcome) -> None:
         import wandb
@@ -195,18 +209,26 @@ class SweepService(Listener):
 
 def logger_of(plan: Plan) -> dict[str, Any] | None:
     """Return what the configuration of W&B's logger says of where runs go; None if the trials share no such logger."""
-    path = next(_loggers(OmegaConf.to_container(plan.base, resolve=False), ()), None)
-    if path is None:
+    found = next(_loggers(OmegaConf.to_container(plan.base, resolve=False), ()), None)
+    if found is None:
         return None
-    return {key: OmegaConf.select(plan.base, ".".join((*path, key))) for key in ("project", "entity", "offline")}
+    path, logger = found
+    chosen = {key: OmegaConf.select(plan.base, ".".join((*path, key))) for key in ("project", "entity", "offline")}
+    return chosen | {"save_dir": logger.get("save_dir")}  # as it is written: each trial has a value of its own
 
 
-def _loggers(config: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _loggers(config: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
     if isinstance(config, Mapping):
         if config.get("_target_") == LOGGER:
-            yield path
+            yield path, config
         for key, value in config.items():
             yield from _loggers(value, (*path, str(key)))
+
+
+def _place(plan: Plan, entry: Mapping[str, Any]) -> Path:
+    """Return where the runs lie: in the study's folder, unless the user has chosen one for all."""
+    chosen = str(entry["save_dir"] or "${")
+    return plan.folder if "${" in chosen else Path(chosen).absolute()
 
 
 def _wandb_facts(job: Job) -> dict[str, Any] | None:

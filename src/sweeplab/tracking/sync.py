@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -122,6 +122,12 @@ def find_logs(paths: Iterable[Path], online: bool = False) -> list[Path]:
 def _is_log(path: Path) -> bool:
     """Tell a log from the copy of one that `latest-run` becomes where links are not kept."""
     return path.suffix == ".wandb" and path.parent.name.startswith((OFFLINE, "run-"))
+
+
+def note_unsent(directory: Path) -> None:
+    """Note in the folder of a run that was online that its server did not take all of it."""
+    with suppress(OSError):  # the disk may be full
+        (directory / UNSENT).touch()
 
 
 def _is_unsent(log: Path) -> bool:

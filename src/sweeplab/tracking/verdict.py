@@ -18,5 +18,6 @@ def conclude(run: Any, status: Status, reason: str = "", *, in_study: bool) -> N
     if in_study:
         ending["optuna/state"] = STATES.get(status, "FAIL")
     run.summary.update(ending)
-    if status in (Status.PRUNED, Status.INTERRUPTED):
+    # A single run may be taken up again, and tags can't be taken back.
+    if in_study and status in (Status.PRUNED, Status.INTERRUPTED):
         run.tags = (*(run.tags or ()), str(status))

@@ -1,6 +1,6 @@
 """One training, one W&B run: started when training starts, ended as training ended, never shared."""
 
-import contextlib
+import inspect
 import logging
 import os
 import secrets
@@ -19,10 +19,11 @@ from sweeplab.errors import UserError, did_you_mean
 from sweeplab.runs.record import Status
 from sweeplab.sweep.trial import Trial, current
 from sweeplab.tracking.lifeline import GONE, Lifeline, first_line, forget_service, leave_service
-from sweeplab.tracking.mode import Mode, pick_mode
+from sweeplab.tracking.mode import Mode, find_key, pick_mode, why_not
 from sweeplab.tracking.names import columns, run_id, run_name
+from sweeplab.tracking.offline_run import read
 from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
-from sweeplab.tracking.sync import UNSENT
+from sweeplab.tracking.sync import note_unsent
 from sweeplab.tracking.verdict import conclude, exit_code_of
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ class WandbRun(WandbLogger):
     (`pick_mode`), and `watch` says whether gradients, parameters or both are recorded. In a trial the run has the
     trial's id, group and name; a `name` stands in front of the trial's number.
 
-    Nothing that becomes of W&B ends a training: without a server the run is kept offline, without its service it goes
-    on in another one, and without either it goes on unrecorded; each is said once.
+    Nothing that becomes of W&B ends a training: without a server the run is kept offline, without its service its
+    record goes on in another one, and without either the training goes on unrecorded.
     """
 
     def __init__(
@@ -56,15 +57,21 @@ class WandbRun(WandbLogger):
         job_type: str | None = None,
         log_model: bool | Literal["all"] = False,
         watch: Literal["all", "gradients", "parameters"] | None = None,
-        tags: Sequence[str] = (),
+        tags: str | Sequence[str] = (),
         **init: Any,
     ) -> None:
         if watch is not None and watch not in WATCHABLE:
             raise UserError(f"logger.wandb.watch={watch} is not known{did_you_mean(watch, WATCHABLE)}")
         if log_model not in (True, False, "all"):
             raise UserError(f"logger.wandb.log_model={log_model} is not known; write true, false or all.")
+        known = [*inspect.signature(wandb.init).parameters, *inspect.signature(WandbLogger).parameters]
+        for key in init.keys() - set(known):
+            raise UserError(f"W&B's init has no argument 'logger.wandb.{key}'{did_you_mean(key, known)}")
         self._trial = trial = current()
-        self._mode: Mode = pick_mode(offline)
+        if trial is not None and (id or version):
+            raise UserError("logger.wandb.id names one run; leave it away in a sweep, where each trial has its own.")
+        # A sweep has decided for all its trials.
+        self._mode: Mode = pick_mode(None if trial is not None and "WANDB_MODE" in os.environ else offline)
         if trial is not None:
             name, group = run_name(name, trial), group or trial.study
             job_type = "trial" if job_type in (None, SINGLE) else job_type
@@ -76,7 +83,7 @@ class WandbRun(WandbLogger):
             job_type=job_type,
             id=version or id or (run_id(trial.id) if trial and trial.id else secrets.token_hex(4)),
             log_model=log_model,
-            tags=list(tags),
+            tags=[tags] if isinstance(tags, str) else list(tags),
             reinit="finish_previous",
             settings=settings(files=bool(log_model), requirements=trial is None),
             **init,
@@ -105,7 +112,6 @@ class WandbRun(WandbLogger):
         if self._trial is not None:
             self._config["sweep"] = columns(self._trial)
         run = self.experiment
-        run.config.update(_beside_an_agents_choice(self._config, run), allow_val_change=True)
         if self._watch is not None:
             self.watch(model, log=self._watch, log_graph=False)
         where = {"id": run.id, "project": run.project, "entity": run.entity, "mode": self._mode}
@@ -157,13 +163,16 @@ class WandbRun(WandbLogger):
         arguments = {**self._wandb_init, "mode": mode, **more}
         if os.environ.get("WANDB_SWEEP_ID"):  # its agent has chosen them, and W&B warns of others
             arguments = {key: value for key, value in arguments.items() if key not in ("id", "project", "entity")}
+        else:  # from the start, for `wandb leet` filters by what a run begins with
+            arguments["config"] = self._config
         Path(self.save_dir or ".").mkdir(parents=True, exist_ok=True)
         run: Any
         before, logging.raiseExceptions = logging.raiseExceptions, False  # on a full disk W&B cannot log, and says so
         try:
             run = wandb.init(**arguments)
         except wandb.errors.UsageError as error:
-            raise UserError(f"W&B: {first_line(error)}; or write logger.wandb.offline=true.") from error
+            advice = "; or write logger.wandb.offline=true." if mode == "online" else ""
+            raise UserError(f"W&B: {first_line(error)}{advice}") from error
         except GONE:
             if "WANDB_SERVICE" not in os.environ:
                 raise
@@ -175,32 +184,39 @@ class WandbRun(WandbLogger):
             handler.handleError = _ignore  # type: ignore[method-assign]  # its own log is nobody's concern on a full disk
         run.define_metric(X_AXIS)
         run.define_metric("*", step_metric=X_AXIS, step_sync=True)
-        if more:  # it takes over from another
+        if os.environ.get("WANDB_SWEEP_ID"):
             run.config.update(_beside_an_agents_choice(self._config, run), allow_val_change=True)
         return run
 
     def _kept(self, run: Any, lifeline: Lifeline) -> str:
         """Say where the run's record is, and warn where it is not whole or not there."""
         directory = Path(lifeline.directory)
-        if shutil.disk_usage(directory).free < FULL:
+        if shutil.disk_usage(directory).free < FULL and not _is_whole(directory):
             log.warning("W&B: the disk is full, so the end of the record in %s is missing.", directory)
             return "partly"
-        if lifeline.silent:
+        online = self._mode == "online"
+        trouble = "" if not online else "it takes too long" if run._finish_timed_out else self._trouble(run)
+        if online and (trouble or lifeline.broken):
+            note_unsent(Path(lifeline.first_directory))
+        if trouble:
+            log.warning("W&B: not all was taken (%s); later: python -m sweeplab.tracking.sync %s", trouble, directory)
+        if lifeline.silent or lifeline.left_out:
             return "partly"
-        if run._finish_timed_out:
-            with contextlib.suppress(OSError):
-                (directory / UNSENT).touch()
-            log.warning(
-                "W&B: the server is gone; the record is in %s, for python -m sweeplab.tracking.sync.", directory
-            )
-            return "disk"
-        if self._mode == "offline":
+        if trouble or not online:
             return "disk"
         return "both" if lifeline.broken else "server"
+
+    def _trouble(self, run: Any) -> str:
+        """Say why the server cannot have all: W&B ends a run in silence if its key is no longer good."""
+        return why_not(run.settings.base_url, find_key(run.settings) or "")
 
     def _directory(self, config: Mapping[str, Any]) -> str:
         assert self._lifeline is not None
         return os.path.relpath(self._lifeline.directory, str(config.get("folder", ".")))
+
+
+def _is_whole(directory: Path) -> bool:
+    return all(found is not None and found.is_whole for found in map(read, directory.glob("run-*.wandb")))
 
 
 def _study_folder(save_dir: str, trial: Trial) -> str:

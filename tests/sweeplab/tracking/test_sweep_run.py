@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -46,7 +47,7 @@ def recorded(plan: Plan, trials: list[FrozenTrial], best: list[FrozenTrial], sto
     plan = replace(plan, folder=Path("study").absolute())
     plan.folder.mkdir(exist_ok=True)
     known = set(offline_runs(plan.folder))
-    run = SweepRun(plan, "offline", "project", None, checkpoint=True)
+    run = SweepRun(plan, "offline", "project", None, plan.folder, checkpoint=True)
     run.start(came_to([], []))
     for one in trials:
         run.told(one)
@@ -107,8 +108,20 @@ def test_several_objectives_have_a_front() -> None:
 def test_a_sweep_that_was_stopped_failed_and_says_why() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     told = summary(recorded(plan, [], [], stopped="interrupted"))
-    assert (told["state"], told["exit_code"], told["tags"]) == ("failed", 1, ["interrupted"])
-    assert told["summary"]["stopped"] == "interrupted"
+    assert (told["state"], told["exit_code"]) == ("failed", 1)
+    assert (told["summary"]["stopped"], told["summary"]["status"]) == ("interrupted", "failed")
+
+
+def test_a_sweep_without_any_value_failed() -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
+    told = summary(recorded(plan, [trial(plan, 0, 0.5, ending="failed")], []))
+    assert (told["state"], told["summary"]["status"]) == ("failed", "failed")
+
+
+def test_the_table_names_the_runs_of_all_repeats() -> None:
+    plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.repeats=2")
+    folder = recorded(plan, [trial(plan, 3, 0.5, 1.0)], [])
+    assert table(folder)[0]["run"] == "study-1a2b-0003-0 study-1a2b-0003-1"
 
 
 def test_a_sweep_that_goes_on_is_the_same_run() -> None:
@@ -120,15 +133,16 @@ def test_a_sweep_that_goes_on_is_the_same_run() -> None:
     assert len(ids) == 1
 
 
-def test_a_table_tells_of_every_trial() -> None:
-    import json
+def table(folder: Path) -> list[dict[str, Any]]:
+    (path,) = (folder / "files" / "media" / "table").glob("table_*.json")
+    told = json.loads(path.read_text())
+    return [dict(zip(told["columns"], row, strict=True)) for row in told["data"]]
 
+
+def test_a_table_tells_of_every_trial() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(plan, 0, 0.5, 1.0), trial(plan, 1, 0.6, ending="failed", reason="ValueError: no good")]
-    folder = recorded(plan, trials, trials[:1])
-    (path,) = (folder / "files" / "media" / "table").glob("table_*.json")
-    table = json.loads(path.read_text())
-    lines = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    lines = table(recorded(plan, trials, trials[:1]))
     assert [(line["trial"], line["status"], line["x"], line["best"]) for line in lines] == [
         (0, "complete", 0.5, True),
         (1, "failed", 0.6, False),

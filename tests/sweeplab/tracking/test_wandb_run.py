@@ -154,7 +154,7 @@ def test_an_interrupted_training_is_a_failed_run_and_its_id_is_taken_up_again(co
         run(config)
     folder = Path(config.folder)
     first = only_run(folder)
-    assert (summary(first)["state"], summary(first)["tags"]) == ("failed", ["interrupted"])
+    assert (summary(first)["state"], summary(first)["summary"]["status"]) == ("failed", "interrupted")
     resume(folder, ["~callbacks.stop"])
     second = next(found for found in offline_runs(folder) if found != first)
     assert second.name.rpartition("-")[2] == first.name.rpartition("-")[2]
@@ -191,11 +191,27 @@ def test_watch_records_gradients(configured: Compose) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({"watch": "weights"}, "did you mean|there is all"), ({"log_model": "best"}, "write true, false or all")],
+    [
+        ({"watch": "weights"}, "did you mean|there is all"),
+        ({"log_model": "best"}, "write true, false or all"),
+        ({"projekt": "p"}, "did you mean 'project'"),
+    ],
 )
 def test_wrong_arguments_are_named(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         WandbRun(save_dir=str(tmp_path), **arguments)
+
+
+@pytest.mark.usefixtures("trial")
+def test_trials_do_not_share_an_id(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="each trial has its own"):
+        WandbRun(save_dir=str(tmp_path), id="mine")
+
+
+def test_one_tag_is_one_tag(configured: Compose) -> None:
+    config = configured(*TINY, "logger.wandb.tags=abc")
+    run(config)
+    assert summary(only_run(Path(config.folder)))["tags"] == ["abc"]
 
 
 def test_a_run_that_never_started_needs_no_end(tmp_path: Path) -> None:
