@@ -207,3 +207,24 @@ def test_a_server_that_goes_half_way_costs_no_trial_and_sync_brings_the_rest(
     for facts in trials(study).values():
         there = wandb_server.run(facts["wandb"]["id"])
         assert (there.state, there.summary["objective"]) == ("finished", facts["objective"]["value"])
+
+
+def test_trials_in_this_process_are_runs_of_their_own_too(command: Command, tmp_path: Path) -> None:
+    inline = (*LINEAR, "study=demo", "seed=0,1", "hydra.sweeper.executor=inline")
+    done = command("train.py", "-m", *small(*inline))
+    assert "failed in" not in done.stdout + done.stderr
+    study = tmp_path / "multirun" / "demo"
+    recorded = runs(study)
+    assert sorted(len(parts) for parts in recorded.values()) == [1, 1, 1]
+    (sweep_run,) = (parts[0] for id, parts in recorded.items() if id.endswith("-sweep"))
+    assert (sweep_run["state"], sweep_run["summary"]["trials/complete"]) == ("finished", 2)
+
+
+def test_a_project_that_w_and_b_does_not_take_is_refused_before_the_first_trial(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command("train.py", "-m", *small(*LINEAR, *STUDY, "seed=0,1", "logger.wandb.project='a/b'"), check=False)
+    assert done.returncode == 1
+    assert "Error: W&B: " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "multirun" / "demo" / "0").exists()

@@ -184,8 +184,14 @@ def _upload_parts(logs: Iterable[Path], asked: argparse.Namespace, service: Uplo
             results.append(Result(run.log, "not uploaded", "what came before it was not"))
         else:
             results.append(_upload(run, asked, service, is_last=run is runs[-1]))
-    empty = "its log is empty, for it was killed as it began; delete its folder"
-    return results + [Result(log, "not uploaded", empty) for log, run in found.items() if run is None]
+    for log in (log for log, run in found.items() if run is None):
+        if runs:  # the service died before it had written a line, and another one took over
+            write_text(_mark(log), "")
+            results.append(Result(log, "uploaded", ""))
+        else:
+            why = "its log is empty, for it was killed as it began; delete its folder"
+            results.append(Result(log, "not uploaded", why))
+    return results
 
 
 def _upload(run: OfflineRun, asked: argparse.Namespace, service: Uploads, is_last: bool) -> Result:

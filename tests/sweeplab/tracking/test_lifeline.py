@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,13 +98,13 @@ def test_a_server_that_goes_ends_no_training_and_the_record_is_on_disk(
 
     monkeypatch.setattr("sweeplab.tracking.settings.FINISH_WITHIN", 3.0)
     monkeypatch.setattr(At, "todo", staticmethod(wandb_server.gone if trouble == "gone" else fail), raising=False)
-    config = configured(*TINY, AT_STEP)
+    config = configured(*TINY, AT_STEP, "callbacks.charts=null")
     assert isinstance(run(config), float)
     facts = read(Path(config.folder))["wandb"]
     assert facts["kept"] == "disk"
     directory = (Path(config.folder) / facts["directory"]).resolve()
     assert summary(directory)["summary"]["status"] == "complete"
-    assert caplog.text.count("the server is gone") == 1
+    assert caplog.text.count("not all was taken") == 1
 
 
 @pytest.mark.slow
@@ -126,3 +128,46 @@ def test_a_place_that_cannot_be_written_ends_no_training(configured: Compose, tm
     config = configured(*TINY, f"logger.wandb.save_dir={tmp_path}/taken/below")
     assert isinstance(run(config), float)
     assert read(Path(config.folder))["wandb"]["kept"] == "nowhere"
+
+
+def synced(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sweeplab.tracking.sync", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_what_a_dead_service_did_not_send_is_brought_by_sync(
+    configured: Compose, wandb_server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(At, "todo", staticmethod(kill_service), raising=False)
+    config = configured(*TINY, AT_STEP)
+    objective = run(config)
+    folder = Path(config.folder)
+    assert read(folder)["wandb"]["kept"] == "both"
+    done = synced(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    there = wandb_server.run(read(folder)["wandb"]["id"])
+    assert (there.state, there.summary["objective"]) == ("finished", pytest.approx(objective))
+    assert there.history[-1]["trainer/global_step"] > 30
+
+
+def test_a_key_that_is_refused_half_way_is_told_and_sync_brings_the_rest(
+    configured: Compose,
+    wandb_server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse() -> None:
+        wandb_server.refuses = 401
+
+    monkeypatch.setattr("sweeplab.tracking.settings.FINISH_WITHIN", 3.0)
+    monkeypatch.setattr(At, "todo", staticmethod(refuse), raising=False)
+    config = configured(*TINY, AT_STEP, "callbacks.charts=null")
+    run(config)
+    folder = Path(config.folder)
+    assert read(folder)["wandb"]["kept"] == "disk"
+    assert "not all was taken" in caplog.text
+    wandb_server.refuses = None
+    done = synced(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    there = wandb_server.run(read(folder)["wandb"]["id"])
+    assert (there.state, there.summary["status"]) == ("finished", "complete")
