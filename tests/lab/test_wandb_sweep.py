@@ -82,7 +82,9 @@ def test_every_trial_is_one_run_that_ends_as_the_trial_did(command: Command, tmp
     )
     seeds = ",".join(map(str, (GOOD, RAISES, KILLED, HANGS, PRUNED, KILLED_ONCE)))
     sweep = (*LINEAR, *ENDS, *STUDY, *pruner, f"seed={seeds}", "hydra.sweeper.trial_timeout=15")
-    command("train.py", "-m", *small(*sweep), check=False, PYTHONPATH=str(ROOT))
+    done = command("train.py", "-m", *small(*sweep), check=False, PYTHONPATH=str(ROOT))
+    assert "failed in" not in done.stdout + done.stderr  # as a listener's exception is told
+    assert "To upload them: python -m sweeplab.tracking.sync multirun/demo" in done.stdout
     study = tmp_path / "multirun" / "demo"
     statuses = {number: facts["status"] for number, facts in trials(study).items()}
     assert sorted(statuses.values()) == sorted(
