@@ -225,6 +225,7 @@ def test_project_and_entity_are_named_where_they_are_known() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_train_py_under_a_real_agent(command: Command, tmp_path: Path, wandb_server: WandbServer) -> None:
     written = command(
         *("train.py", "-m", "model=linear", "logger=wandb", "hydra/sweeper/sampler=tpe", BUDGET),

@@ -85,6 +85,7 @@ def test_a_slow_server_changes_nothing(configured: Compose, wandb_server: WandbS
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("trouble", ["gone", "failing"])
 def test_a_server_that_goes_ends_no_training_and_the_record_is_on_disk(
     configured: Compose,
