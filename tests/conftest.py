@@ -16,9 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Training is small here: what costs time is threads that wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
-# A shell ignores Ctrl-C for what it starts in the background, and all that is started from there would too.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# The background ignores Ctrl-C, nohup the end of a terminal, and all that is started from there would, too.
+for ignored, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, default)
 # No test may find a W&B account, or leave anything in the user's home.
 for name in [name for name in os.environ if name.startswith("WANDB_")]:
     del os.environ[name]
