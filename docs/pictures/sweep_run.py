@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import plotly.io as pio  # type: ignore[import-untyped]
+import plotly.io as pio  # type: ignore[import-untyped]  # plotly has no types
 
 PICTURE = Path(__file__).with_name("sweep-run.png")
 WIDTH, HEIGHT = 1400, 1000

@@ -141,7 +141,7 @@ def _load() -> None:
         raise UserError("views need wandb-workspaces; install it: pip install -e '.[views]'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it declares its models in an old way
-        import wandb_workspaces.workspaces  # noqa: F401
+        import wandb_workspaces.workspaces  # noqa: F401 - so that its warnings come here, unheard
 
 
 def _search(plan: Plan) -> list[Any]:
