@@ -118,7 +118,8 @@ def run(config: DictConfig) -> float | list[float]:
     if rank() > 0:
         return _join(config, None)
     folder = Path(config.folder)
-    record = run_record.begin(folder, _overrides(), config.seed)
+    facts = {"choices": _choices(), "threads": torch.get_num_threads()}
+    record = run_record.begin(folder, _overrides(), config.seed, **facts)
     if trial := current():
         about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat, "params": dict(trial.params)}
         record.update(trial=about, command=trial.command)
@@ -196,6 +197,8 @@ def _train(config: DictConfig, record: Record | None, checkpoint: Path | None) -
 
 def _begin(loggers: Sequence[Logger], config: DictConfig, model: LightningModule, record: Record | None) -> None:
     plain = run_config.resolved(config)
+    if record is not None:
+        record.update(module=f"{type(model).__module__}.{type(model).__qualname__}")
     for logger in loggers:
         if not isinstance(logger, OwnsRun):
             logger.log_hyperparams(plain)
@@ -256,6 +259,14 @@ def _overrides() -> list[str]:
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def _choices() -> dict[str, str]:
+    """Return what was chosen from the groups of conf/, Hydra's own left out."""
+    from hydra.core.hydra_config import HydraConfig
+
+    chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    return {str(group): choice for group, choice in chosen.items() if choice and not str(group).startswith("hydra/")}
 
 
 def _short(folder: Path) -> str:

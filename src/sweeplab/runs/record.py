@@ -84,14 +84,14 @@ def read(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def begin(folder: Path, overrides: Sequence[str], seed: int | None) -> Record:
-    """Claim `folder` for a new run.
+def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any) -> Record:
+    """Claim `folder` for a new run, and note `more` facts of it.
 
     Raises:
         UserError: the folder already belongs to a run; nothing in it was touched.
     """
     facts, patch = _beginning(overrides, "uncommitted.patch")
-    record = Record(folder, facts | {"seed": seed})
+    record = Record(folder, facts | {"seed": seed} | more)
     try:
         write_new(folder / FILE, _json(record.facts))
     except FileExistsError:
@@ -207,7 +207,7 @@ def _time_since(start: float) -> dict[str, Any]:
 
 
 def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
 @contextmanager

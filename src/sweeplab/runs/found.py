@@ -1,0 +1,96 @@
+"""Runs, found below folders that a user names."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from glob import glob, has_magic
+from pathlib import Path
+
+from sweeplab.errors import UserError, did_you_mean
+from sweeplab.runs import record
+from sweeplab.runs.run import Run
+
+# Folders in which no run lies, however deep: W&B's of a study, and what is hidden.
+PASSED_BY = ("wandb", "__pycache__")
+
+
+@dataclass
+class Found:
+    """The runs that were found, and what was passed by, each with the reason."""
+
+    runs: list[Run] = field(default_factory=list)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def find(places: Sequence[str | Path]) -> Found:
+    """Find the runs in `places`: folders of runs, of studies, of many of both, and patterns such as `outputs/2026-*`.
+
+    What cannot be read is named in `skipped`. A run that two places hold counts once.
+
+    Raises:
+        UserError: a place does not exist, or no run is there at all.
+    """
+    found, seen = Found(), set[Path]()
+    for place in places:
+        for root in _expanded(str(place)):
+            before = len(found.runs) + len(found.skipped)
+            for folder in _run_folders(root, found.skipped):
+                if folder.resolve() not in seen:
+                    seen.add(folder.resolve())
+                    _read(folder, found)
+            if len(found.runs) + len(found.skipped) == before and root.resolve() not in seen:
+                found.skipped.append((root, "no run is in it"))
+    if not found.runs:
+        raise UserError(_nothing(places, found))
+    return found
+
+
+def _expanded(place: str) -> list[Path]:
+    if not has_magic(place) or Path(place).exists():
+        path = Path(place)
+        if not path.exists():
+            near = [str(other) for other in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise UserError(f"{place} does not exist{did_you_mean(place, sorted(near))}")
+        return [path]
+    matches = [Path(match) for match in sorted(glob(place, recursive=True))]  # noqa: PTH207 - absolute patterns too
+    if not matches:
+        raise UserError(f"{place} matches nothing; name folders of runs or studies, such as multirun/cnn.")
+    return [match for match in matches if match.is_dir()]
+
+
+def _run_folders(root: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
+    """Walk down to the folders of runs, in the order of their numbers, and no further."""
+    if not root.is_dir():
+        skipped.append((root, "it is a file, not the folder of a run"))
+        return
+    if record.is_run(root):
+        yield root
+        return
+    try:
+        entries = [entry for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+    except OSError as error:
+        skipped.append((root, f"it cannot be read: {error.strerror}"))
+        return
+    inner = [Path(entry) for entry in entries if entry.name not in PASSED_BY and not entry.name.startswith(".")]
+    if root.name.isdigit() and not any(folder.name.isdigit() for folder in inner):
+        skipped.append((root, "it has no run.json: its run ended before it began"))
+        return
+    for folder in sorted(inner, key=_order):
+        yield from _run_folders(folder, skipped)
+
+
+def _order(folder: Path) -> tuple[int, str]:
+    return (int(folder.name) if folder.name.isdigit() else -1, folder.name)
+
+
+def _read(folder: Path, found: Found) -> None:
+    try:
+        found.runs.append(Run.read(folder))
+    except (ValueError, OSError) as error:
+        found.skipped.append((folder, f"its run.json is broken: {error}"))
+
+
+def _nothing(places: Sequence[str | Path], found: Found) -> str:
+    where = ", ".join(map(str, places))
+    why = f" ({found.skipped[0][0]}: {found.skipped[0][1]})" if found.skipped else ""
+    return f"no run is in {where}{why}; name folders of runs or studies, such as multirun/cnn."

@@ -1,0 +1,108 @@
+"""A run, as its folder tells of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sweeplab.runs import flat, record
+from sweeplab.runs.record import Status
+
+# Keys that say where a run lies, what its sweep searched, or what it is called: no two runs differ by them.
+NOT_COMPARED = ("folder", "root", "study", "sweep", "space", "experiment", "debug", "local", "logger")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a folder tells of its run: `facts` are those of `run.json`."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Run":
+        """Read the run in `folder`.
+
+        Raises:
+            UserError: there is none.
+            ValueError: its `run.json` is broken.
+        """
+        facts = record.read(folder)
+        missing = sorted({"status", "process", "started"} - facts.keys())
+        if missing:
+            raise ValueError(f"run.json has no {missing[0]}")
+        return cls(folder, facts)
+
+    @property
+    def status(self) -> Status:
+        """How the run stands, or how it ended."""
+        return Status(self.facts["status"])
+
+    @property
+    def study(self) -> str | None:
+        """The name of the sweep that the run is a trial of."""
+        return (self.facts.get("trial") or {}).get("study")
+
+    @property
+    def number(self) -> int | None:
+        """The number of the trial, None for a single run."""
+        return (self.facts.get("trial") or {}).get("number")
+
+    @property
+    def name(self) -> str:
+        """What tells the run from others in a table: study and number of a trial, or the end of the folder's path."""
+        repeated = self.number is not None and self.folder.parent.name == str(self.number)
+        return "/".join(self.folder.absolute().parts[-3 if repeated else -2 :])
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its random numbers."""
+        return self.facts.get("seed")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What decides the run's numbers, by dotted keys; a group that a choice was made from has its name.
+
+        Raises:
+            ValueError: `config.yaml` is broken.
+        """
+        keys = flat.flat(self.folder)
+        return {key: value for key, value in (keys | self.choices).items() if key.split(".")[0] not in NOT_COMPARED}
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What was chosen from config groups: `model` is `cnn`."""
+        return dict(self.facts.get("choices") or {})
+
+    @property
+    def metric(self) -> str | None:
+        """The metric that the run is judged by."""
+        return (self.facts.get("objective") or {}).get("metric")
+
+    @property
+    def mode(self) -> str | None:
+        """`min` or `max`: where the objective should go."""
+        return (self.facts.get("objective") or {}).get("mode")
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took, all attempts together; None while it lives."""
+        parts = [*self.facts.get("attempts", ()), self.facts]
+        known = [part["seconds"] for part in parts if part.get("seconds") is not None]
+        return sum(known) if known else None
+
+    def values(self) -> dict[str, float]:
+        """Return what was measured: the objective, metrics at its best moment, those of the test, and the last ones.
+
+        `val/acc` is the one of the best moment, `last/val/acc` the last; `test/acc` is there once.
+        """
+        objective = self.facts.get("objective") or {}
+        last = self.facts.get("metrics") or {}
+        found = {f"last/{name}": value for name, value in last.items() if not name.startswith("test/")}
+        found |= {name: value for name, value in last.items() if name.startswith("test/")}
+        found |= self.facts.get("best") or {}
+        if objective.get("value") is not None:
+            found[objective["metric"]] = objective["value"]
+        found |= {further["metric"]: further["value"] for further in objective.get("also", ())}
+        return {name: float(value) for name, value in found.items() if value is not None}

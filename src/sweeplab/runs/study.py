@@ -1,0 +1,65 @@
+"""A study, as its folder tells of it without its storage: `sweep.json`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.runs.files import write_text
+
+FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a key is searched in: `choices` in the user's order, or numbers from `low` to `high`."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a sweep is: its command, what it optimises ({metric, mode} each), what it searches, its budget.
+
+    `one_at_a_time` is true where each trial changes one key of the first; `storage` is null for the folder's journal.
+    """
+
+    name: str
+    command: str
+    objectives: Sequence[Mapping[str, str]]
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    seed_key: str = "seed"
+    n_trials: int | None = None
+    one_at_a_time: bool = False
+    storage: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write the study to its folder."""
+        write_text(folder / FILE, json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Study":
+        """Read the study in `folder`.
+
+        Raises:
+            UserError: there is none, or its file is broken.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            raise UserError(f"{folder} is not the folder of a sweep: it has no {FILE}; name one such as multirun/cnn.")
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            axes = {key: Axis(**axis) for key, axis in facts.pop("axes").items()}
+            return cls(axes=axes, **facts)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path} is broken ({error}); the sweep's own command writes it again.") from error
+
+
+def is_study(folder: Path) -> bool:
+    """Say whether `folder` is that of a sweep."""
+    return (folder / FILE).is_file()
