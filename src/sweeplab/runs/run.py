@@ -61,7 +61,7 @@ class Run:
         return self.facts.get("seed")
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What decides the run's numbers, by dotted keys; a group that a choice was made from has its name.
 
         Raises:
