@@ -57,7 +57,7 @@ def open_storage(url: str | None, folder: Path) -> tuple[BaseStorage, _Lock]:
     except UserError:
         raise
     except Exception as error:
-        name = f"the folder {folder}" if url is None else f"hydra.sweeper.storage={_masked(url)}"
+        name = f"the folder {folder}" if url is None else f"hydra.sweeper.storage={masked(url)}"
         raise UserError(f"{name} cannot be opened: {_first_line(error)}") from error
 
 
@@ -89,8 +89,9 @@ def _journal(path: Path) -> JournalFileBackend:
     return JournalFileBackend(str(path), lock_obj=lock)
 
 
-def _masked(url: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+def masked(text: str) -> str:
+    """Return a URL, or a text with URLs in it, without their passwords."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
 
 
 def _lock(url: str) -> _Lock:

@@ -18,6 +18,7 @@ from sweeplab.runs.files import write_text
 from sweeplab.sweep.check import check_plan
 from sweeplab.sweep.console import Board, closing, short
 from sweeplab.sweep.contract import hold
+from sweeplab.sweep.description import describe
 from sweeplab.sweep.executor import Executor
 from sweeplab.sweep.inline import Inline
 from sweeplab.sweep.job import Job, Outcome
@@ -72,6 +73,7 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     _check_numbers(plan, book)
     book.enqueue(search.first)
     total = search.total_in(book.trials())
+    describe(plan, total).write(plan.folder)
     before = summarize(plan, book, total, "", None)
     listeners.sweep_started(plan, before, alone)
     for job, outcome in lost:
