@@ -1,32 +1,21 @@
-"""The search space: what a study searches, read from Hydra's grammar into Optuna's distributions."""
+"""The search space: the parameters of a study, and which of them there are under which values."""
 
-import functools
 import itertools
 import math
-import random
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, NamedTuple, cast
+from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, OverrideType, RangeSweep
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweeplab.errors import UserError, did_you_mean
-from sweeplab.sweep.values import Value, override, plain, same, text
+from sweeplab.sweep.domain import Options, domain, labels
+from sweeplab.sweep.grammar import WHEN, Conditions, Entry, read
+from sweeplab.sweep.values import Value, override, same, text
 
 Known = Callable[[str], Any]
-Options = Callable[[str], list[str]]
-Conditions = tuple[tuple[str, Value], ...]
-
-WHEN = "when"
-_SETS = {OverrideType.CHANGE: "", OverrideType.ADD: "+", OverrideType.FORCE_ADD: "++"}
 
 
 class Endless(UserError):  # noqa: N818 - it says what the space is
@@ -93,7 +82,7 @@ class Parameter:
 
     def _labels(self) -> Iterator[tuple[Value, Any]]:
         assert self.points is not None
-        return zip(self.points, _labels(self.points), strict=True)
+        return zip(self.points, labels(self.points), strict=True)
 
 
 @dataclass(frozen=True)
@@ -111,22 +100,12 @@ class Space:
         Raises:
             UserError: something cannot be read or searched.
         """
-        if OmegaConf.is_config(params):
-            params = cast("dict[str, Any]", OmegaConf.to_container(params, resolve=True))
-        entries: dict[str, list[_Entry]] = {}
-        for entry in _entries(params, (), ""):
-            entries.setdefault(entry.key, []).append(entry)
-        for place, argument in enumerate(arguments, start=1):
-            entry = _Entry(_parsed(argument), (), place)
-            if entry.parsed.is_delete():
-                entries.pop(entry.key, None)
-            entries["~" * entry.parsed.is_delete() + entry.key] = [entry]
-        every = [entry for same_key in entries.values() for entry in same_key]
-        fixed = sorted((entry for entry in every if entry.fixed), key=lambda entry: entry.place)
-        parameters = [_parameter(entry, options) for entry in every if not entry.fixed]
+        entries = read(params, arguments)
+        fixed = sorted((entry for entry in entries if entry.fixed), key=lambda entry: entry.place)
+        parameters = [_parameter(entry, options) for entry in entries if not entry.fixed]
         for parameter in parameters:
             _check_conditions(parameter, options)
-        return cls(_ordered(_named(parameters))), [_line(entry.parsed) for entry in fixed]
+        return cls(_ordered(_named(parameters))), [entry.line for entry in fixed]
 
     def suggest(self, trial: Trial, known: Known) -> dict[str, Value]:
         """Let the sampler choose a value for each parameter whose conditions hold, in order.
@@ -269,213 +248,19 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return lines + [f"{name} was {old[name]}, is {new[name]}" for name in new if old.get(name, new[name]) != new[name]]
 
 
-# Reading what the user wrote
-
-
-class _Entry(NamedTuple):
-    """An override of the user, the conditions above it, and its place on the command line (0: in params)."""
-
-    parsed: Override
-    conditions: Conditions
-    place: int = 0
-
-    @property
-    def key(self) -> str:
-        return self.parsed.get_key_element().lstrip("+~")
-
-    @property
-    def fixed(self) -> bool:
-        return self.parsed.is_delete() or not (self.parsed.is_sweep_override() or self.conditions)
-
-
-def _entries(block: Mapping[Any, Any], conditions: Conditions, above: str) -> Iterator[_Entry]:
-    """Walk through params, into conditions and into nested keys, which mean the same as dotted ones."""
-    for name, value in block.items():
-        key = f"{above}{name}"
-        if key == WHEN or ("=" in key and isinstance(value, Mapping)):
-            for condition, inner in (_mapping(value, WHEN) if key == WHEN else {name: value}).items():
-                for alternative in _conditions(condition):
-                    yield from _entries(_mapping(inner, f"{WHEN}: {condition}"), conditions + alternative, "")
-        elif isinstance(value, Mapping) and value:
-            yield from _entries(value, conditions, f"{key}.")
-        else:
-            entry = _Entry(_parsed(f"{key}={value}" if isinstance(value, str) else override(key, value)), conditions)
-            if conditions and entry.parsed.is_delete():
-                raise UserError(f"{key} cannot be deleted under a condition; delete it everywhere, or set it to null.")
-            yield entry
-
-
-def _mapping(value: Any, where: str) -> Mapping[Any, Any]:
-    if value is None or isinstance(value, Mapping):
-        return value or {}
-    raise UserError(f"{where} holds {value!r}; write parameters under conditions, as in when: {{model=cnn: {{...}}}}.")
-
-
-def _conditions(written: str) -> list[Conditions]:
-    """Read `model=cnn,mlp,optimizer=sgd`: every way in which it can be true."""
-    alternatives = []
-    for part in re.split(r",(?=[^,=]+=)", str(written)):
-        parsed = _parsed(part) if "=" in part else None
-        if parsed is None or parsed.type not in _SETS or parsed.is_interval_sweep() or parsed.is_range_sweep():
-            raise UserError(f"{WHEN}: {written} is no condition; write key=value, as in model=cnn,optimizer=sgd.")
-        points = parsed.sweep_iterator() if parsed.is_choice_sweep() else [parsed.value()]
-        alternatives.append([(parsed.get_key_element().lstrip("+"), plain(point)) for point in points])
-    return list(itertools.product(*alternatives))
-
-
-@functools.cache
-def _parser() -> OverridesParser:
-    return OverridesParser.create()
-
-
-def _parsed(line: str) -> Override:
+def _parameter(entry: Entry, options: Options) -> Parameter:
     try:
-        return _parser().parse_override(line)
-    except HydraException as error:
-        reason = ", ".join(str(error).strip().splitlines())
-        raise UserError(f"{line} is not in Hydra's override grammar: {reason}.") from None
-
-
-def _line(parsed: Override) -> str:
-    """Return a fixed override; a function in it is called once, not in each trial again."""
-    line = parsed.input_line
-    assert line is not None
-    if "(" in line and parsed.type in _SETS:
-        return override(parsed.get_key_element(), plain(parsed.value()))
-    return line
-
-
-# From the grammar to distributions
-
-
-class _Domain(NamedTuple):
-    distribution: BaseDistribution
-    points: Sequence[Value] | None
-
-
-def _parameter(entry: _Entry, options: Options) -> Parameter:
-    parsed = entry.parsed
-    try:
-        domain = _domain(parsed, options)
+        found = domain(entry.parsed, options)
     except UserError as error:
-        raise UserError(f"{parsed.input_line} {error}") from None
-    return Parameter(
-        entry.key, _SETS[parsed.type], entry.key, *domain, entry.conditions, parsed.get_value_string().strip()
-    )
-
-
-def _domain(parsed: Override, options: Options) -> _Domain:
-    # Hydra declares less than it returns: `value()` may be a Glob too.
-    match cast("Any", parsed.value()):
-        case ChoiceSweep() as sweep:
-            _is_log(sweep, allowed=False)
-            domain = _choice([plain(element) for element in sweep.list])
-        case RangeSweep() as sweep:
-            domain = _range(sweep)
-        case IntervalSweep() as sweep:
-            return _interval(sweep)
-        case Glob() as glob:
-            return _glob(glob, options(parsed.key_or_group))
-        case value:
-            return _choice([plain(value)])
-    if not sweep.shuffle or domain.points is None:
-        return domain
-    # Shuffled the same way each time, so that a sweep that is resumed goes on with its own order.
-    return domain._replace(points=random.Random(parsed.input_line).sample(domain.points, len(domain.points)))
-
-
-def _choice(points: Sequence[Value]) -> _Domain:
-    word, times = Counter(text(point) for point in points).most_common(1)[0]
-    if times > 1:
-        raise UserError(f"has {word} twice; write it once.")
-    return _Domain(CategoricalDistribution(_labels(points)), points)
-
-
-def _glob(glob: Glob, options: list[str]) -> _Domain:
-    if not (points := glob.filter(options)):
-        raise UserError(f"matches nothing{did_you_mean(glob.include[0], options)}")
-    return _choice(points)
-
-
-def _interval(sweep: IntervalSweep) -> _Domain:
-    low, high = sweep.start, sweep.end
-    if low is None or high is None or not math.isfinite(low) or not math.isfinite(high):
-        raise UserError("has no bounds; write finite ones.")
-    if low > high:
-        raise UserError("has its bounds the wrong way round; write the lower one first.")
-    if log := _is_log(sweep):
-        _check_log(low)
-    if isinstance(low, int) and isinstance(high, int):  # int(interval(...))
-        return _Domain(IntDistribution(low, high, log=log), range(low, high + 1))
-    return _Domain(FloatDistribution(low, high, log=log), None)
-
-
-def _range(sweep: RangeSweep) -> _Domain:
-    log = _is_log(sweep)
-    if getattr(sweep, "transformers", ()):  # Hydra 1.4 casts each value of a range, 1.3 its bounds
-        return _evenly_spaced(list(cast("Iterable[int | float]", sweep)), log)
-    bounds = sweep.start, sweep.stop, sweep.step
-    if not all(math.isfinite(bound) for bound in bounds if bound is not None):
-        raise UserError("has no bounds; write finite ones.")
-    # Exact decimals, as in Hydra 1.4; sums of binary fractions would now and then reach the stop.
-    start, stop, step = (Fraction(str(bound)) for bound in bounds)
-    if step == 0:
-        raise UserError("has a step of 0; write another one.")
-    count = max(0, math.ceil((stop - start) / step))
-    if all(isinstance(bound, int) for bound in bounds):
-        return _numbers(range(int(start), int(start + count * step), int(step)), step, log)
-    scale = math.lcm(start.denominator, step.denominator)
-    first, stride = int(start * scale), int(step * scale)
-    return _numbers([(first + i * stride) / scale for i in range(count)], step, log)
-
-
-def _evenly_spaced(points: list[int | float], log: bool) -> _Domain:
-    exact = [Fraction(str(point)) for point in points] if {type(point) for point in points} <= {int, float} else []
-    steps = {after - before for before, after in itertools.pairwise(exact)} or {Fraction(1)}
-    if len({type(point) for point in points}) > 1 or (points and not exact) or len(steps) > 1 or 0 in steps:
-        return _choice(points)
-    return _numbers(points, steps.pop(), log)
-
-
-def _numbers(points: Sequence[int | float], step: Fraction, log: bool) -> _Domain:
-    """Take evenly spaced numbers, going up or down."""
-    if not points:
-        raise UserError("is empty; the stop is not part of a range.")
-    low, high = sorted((points[0], points[-1]))
-    if log:
-        _check_log(low)
-        if not (isinstance(low, int) and abs(step) == 1):
-            raise UserError("is logarithmic, which needs whole numbers in steps of 1; write choice(...) instead.")
-    if isinstance(low, int) and isinstance(high, int):
-        return _Domain(IntDistribution(low, high, log=log, step=int(abs(step))), points)
-    # Optuna calculates with the decimals that floats are printed as; where these are rounded, it would miss the end.
-    if Fraction(str(high)) - Fraction(str(low)) != (len(points) - 1) * Fraction(str(float(abs(step)))):
-        return _choice(points)
-    return _Domain(FloatDistribution(low, high, step=float(abs(step))), points)
-
-
-def _is_log(sweep: ChoiceSweep | RangeSweep | IntervalSweep, allowed: bool = True) -> bool:
-    if unknown := sorted(sweep.tags - ({"log"} if allowed else set())):
-        raise UserError(f"has a tag '{unknown[0]}' that means nothing here; the one tag is log, for numbers.")
-    return "log" in sweep.tags
-
-
-def _check_log(low: float) -> None:
-    if low <= 0:
-        raise UserError("is logarithmic and reaches down to 0 or below; write a lower bound above 0.")
+        raise UserError(f"{entry.parsed.input_line} {error}") from None
+    words = entry.parsed.get_value_string().strip()
+    return Parameter(entry.key, entry.prefix, entry.key, *found, entry.conditions, words)
 
 
 def _on_grid(value: float, low: float, step: float) -> float:
     """Return the grid's number next to `value`, free of the rounding in sums of steps."""
     start, stride = Fraction(str(low)), Fraction(str(step))
     return float(start + round((Fraction(value) - start) / stride) * stride)
-
-
-def _labels(points: Sequence[Value]) -> list[Any]:
-    """Return what Optuna stores for choices: themselves, or their text where it could not tell them apart."""
-    native = all(point is None or isinstance(point, bool | int | float | str) for point in points)
-    alone = native and len(set(cast("Sequence[Any]", points))) == len(points)
-    return list(points) if alone else [text(point) for point in points]
 
 
 def _suggest(trial: Trial, parameter: Parameter) -> Any:
