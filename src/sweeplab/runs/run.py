@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from omegaconf import DictConfig
+
+from sweeplab.errors import UserError
+from sweeplab.runs import config as run_config
 from sweeplab.runs import flat, record
 from sweeplab.runs.record import Status
+
+if TYPE_CHECKING:
+    from sweeplab.runs.curves import Column, Steps
 
 # Keys that say where a run lies, what its sweep searched, or what it is called: no two runs differ by them.
 NOT_COMPARED = ("folder", "root", "study", "sweep", "space", "experiment", "debug", "local", "logger")
@@ -15,7 +22,7 @@ NOT_COMPARED = ("folder", "root", "study", "sweep", "space", "experiment", "debu
 
 @dataclass(frozen=True)
 class Run:
-    """What a folder tells of its run: `facts` are those of `run.json`."""
+    """What a folder tells of its run: `facts` are those of `run.json`; the rest is read when it is asked for."""
 
     folder: Path
     facts: Mapping[str, Any]
@@ -70,6 +77,61 @@ class Run:
         keys = flat.flat(self.folder)
         return {key: value for key, value in (keys | self.choices).items() if key.split(".")[0] not in NOT_COMPARED}
 
+    @cached_property
+    def config(self) -> DictConfig:
+        """The complete configuration; paths in the folder follow it where it was moved.
+
+        Raises:
+            UserError: there is none.
+        """
+        return run_config.load(self.folder)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint with the best objective, or else the last one.
+
+        Raises:
+            UserError: there is none; the message says why.
+        """
+        for name in (self.facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+            if name and (self.folder / name).is_file():
+                return self.folder / name
+        if self.facts.get("checkpoints_removed"):
+            raise UserError(record.without_checkpoints(self.folder))
+        raise UserError(f"{self.folder} has no checkpoint (its status is {self.status}); train it first.")
+
+    @cached_property
+    def model(self) -> Any:
+        """The model with the weights of its best checkpoint, on the CPU, ready to predict.
+
+        Raises:
+            UserError: there is no checkpoint, or the class of the model is not known or gone.
+        """
+        from sweeplab.runs.model import load_model
+
+        return load_model(self.facts.get("module"), self.checkpoint)
+
+    @cached_property
+    def metrics(self) -> "dict[str, Column]":
+        """What was logged, by column, one number a row of `metrics.csv`; NaN where a row has nothing.
+
+        Raises:
+            UserError: there is no `metrics.csv`, or it is broken.
+        """
+        from sweeplab.runs.curves import columns
+
+        return columns(self.folder)
+
+    def curve(self, metric: str) -> "tuple[Steps, Column]":
+        """Return the steps at which a metric was logged, and its values there.
+
+        Raises:
+            UserError: it was never logged; the message has the nearest name.
+        """
+        from sweeplab.runs.curves import curve
+
+        return curve(self.metrics, metric)
+
     @property
     def choices(self) -> dict[str, str]:
         """What was chosen from config groups: `model` is `cnn`."""
@@ -84,6 +146,12 @@ class Run:
     def mode(self) -> str | None:
         """`min` or `max`: where the objective should go."""
         return (self.facts.get("objective") or {}).get("mode")
+
+    @property
+    def objective(self) -> float | None:
+        """The best value of that metric."""
+        value = (self.facts.get("objective") or {}).get("value")
+        return None if value is None else float(value)
 
     @property
     def seconds(self) -> float | None:
