@@ -19,6 +19,9 @@ _PIECE = re.compile(r"^(?=[^\s#-])", re.MULTILINE)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+COMPOSED = Path(".hydra", "config.yaml")
+
+
 def flat(folder: Path) -> dict[str, Any]:
     """Return what `config.yaml` in `folder` sets, by dotted keys; empty where there is none.
 
@@ -27,8 +30,22 @@ def flat(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file is no configuration.
     """
+    return _flat(folder / FILE)
+
+
+def derived(folder: Path) -> set[str] | None:
+    """Return the keys that were worked out from others, by an interpolation; None where Hydra's record is not there.
+
+    Raises:
+        ValueError: the file is no configuration.
+    """
+    composed = _flat(folder / COMPOSED)
+    return {key for key, value in composed.items() if isinstance(value, str) and "${" in value} if composed else None
+
+
+def _flat(path: Path) -> dict[str, Any]:
     try:
-        text = (folder / FILE).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     own = re.search(r"^folder: (.+)$", text, re.MULTILINE)

@@ -85,9 +85,11 @@ def _order(folder: Path) -> tuple[int, str]:
 
 def _read(folder: Path, found: Found) -> None:
     try:
-        found.runs.append(Run.read(folder))
+        run = Run.read(folder)
+        _ = run.settings  # now, where a broken configuration can still be passed by
+        found.runs.append(run)
     except (ValueError, OSError) as error:
-        found.skipped.append((folder, f"its run.json is broken: {error}"))
+        found.skipped.append((folder, f"it cannot be read: {error}"))
 
 
 def _nothing(places: Sequence[str | Path], found: Found) -> str:

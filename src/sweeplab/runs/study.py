@@ -1,7 +1,7 @@
 """A study, as its folder tells of it without its storage: `sweep.json`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,3 +63,13 @@ class Study:
 def is_study(folder: Path) -> bool:
     """Say whether `folder` is that of a sweep."""
     return (folder / FILE).is_file()
+
+
+def studies_of(folders: Iterable[Path]) -> dict[Path, Study]:
+    """Return the studies that runs in these folders are trials of, by the folders of the studies.
+
+    Raises:
+        UserError: the file of one is broken.
+    """
+    homes = dict.fromkeys(parent for folder in folders for parent in (folder.parent, folder.parent.parent))
+    return {home: Study.read(home) for home in homes if is_study(home)}

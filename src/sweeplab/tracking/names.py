@@ -1,9 +1,11 @@
 """What a trial is called in W&B: its run's id and name, and its columns in the table of runs."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
+from sweeplab.runs import names
+from sweeplab.runs.names import short_value
 from sweeplab.sweep.trial import Trial
 
 LONGEST = 80  # characters of a name; the table of runs shows fewer
@@ -16,17 +18,8 @@ def run_id(name: str) -> str:
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
-    """Return a short word for each key: its last part, or as many as tell it from the others, joined by `_`."""
-    parts = {key: tuple(re.split(r"[./@]", key)) for key in keys}
-    return {key: _shortest(own, list(parts.values())) for key, own in parts.items()}
-
-
-def _shortest(own: tuple[str, ...], every: Sequence[tuple[str, ...]]) -> str:
-    for length in range(1, len(own) + 1):
-        word = "_".join(own[-length:])
-        if word not in OURS and sum(other[-length:] == own[-length:] for other in every) == 1:
-            return word
-    return "_".join(own) + "_" * ("_".join(own) in OURS)
+    """Return a short word for each key, none of them a column of ours."""
+    return names.short_keys(keys, taken=OURS)
 
 
 def columns(trial: Trial) -> dict[str, Any]:
@@ -51,17 +44,3 @@ def run_name(title: str | None, trial: Trial) -> str:
     while len(words) > 2 and len(" ".join(words)) > LONGEST:
         words = [*words[:-1], "..."] if words[-1] != "..." else [*words[:-2], "..."]
     return " ".join(words)
-
-
-def short_value(value: Any) -> str:
-    """Return a value in few characters: 0.00031 is `3.1e-4`, to three digits."""
-    if isinstance(value, bool) or not isinstance(value, float):
-        return str(value)
-    text = f"{value:.3g}"
-    if "e" not in text and value and abs(value) < 1e-2:
-        text = f"{value:.2e}"
-    mantissa, _, exponent = text.partition("e")
-    if not exponent:
-        return text
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{mantissa}e{int(exponent)}"

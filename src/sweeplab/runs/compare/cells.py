@@ -1,0 +1,50 @@
+"""What stands in a cell of a table."""
+
+from datetime import datetime
+from typing import Any
+
+from sweeplab.runs.compare.fields import FACTS, Fields
+from sweeplab.runs.names import short_value
+from sweeplab.runs.run import Run
+
+
+def number(value: float | None) -> str:
+    """Return a measured value: four places behind the point where it is small, counts as they are."""
+    if value is None:
+        return ""
+    if 1e-3 <= abs(value) < 10:
+        return f"{value:.4f}"
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e9 else f"{value:.4g}"
+
+
+def cell(field: str, run: Run) -> str:
+    """Return what a table shows of a run's field: nothing where it has none, `null` where it is set to that."""
+    value = Fields.value(run, field)
+    if value is None:
+        return "null" if field in run.settings else ""
+    if field == "seconds":
+        return duration(value)
+    if field == "started":
+        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M}"
+    return text(value) if field in FACTS or field in run.settings else number(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: `4.2 s`, `3:20`, `1:02:03`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def text(value: Any) -> str:
+    """Return a setting in few characters."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return short_value(value)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return an interval; nothing where there is none."""
+    return "" if low is None or high is None else f"{number(low)} to {number(high)}"

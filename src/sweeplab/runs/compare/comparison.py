@@ -1,0 +1,130 @@
+"""Runs side by side: which of them, judged by what, told apart by which settings, in what order."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.runs.compare.columns import varying
+from sweeplab.runs.compare.configurations import SEED, Configuration, configurations, repeated
+from sweeplab.runs.compare.fields import Condition, Fields
+from sweeplab.runs.compare.objective import Judge, judge
+from sweeplab.runs.compare.pareto import unbeaten
+from sweeplab.runs.record import Status
+from sweeplab.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs in order; `varied` are the keys that tell them apart, `seed_keys` those of them that stand for chance."""
+
+    runs: Sequence[Run]
+    judge: Judge
+    varied: Sequence[str]
+    seed_keys: Sequence[str] = (SEED,)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The keys that tell configurations apart."""
+        return [key for key in self.varied if key not in self.seed_keys]
+
+    @cached_property
+    def configurations(self) -> list[Configuration]:
+        """What the complete runs say of each configuration, the best mean first."""
+        return configurations(self.runs, self.keys, self.judge, self.seed_keys)
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether there is anything to average: configurations that were run more than once."""
+        return repeated(self.configurations)
+
+    @cached_property
+    def fields(self) -> Fields:
+        """The words by which these runs can be filtered and sorted."""
+        return Fields(self.runs, self.varied)
+
+    @cached_property
+    def further(self) -> list[Judge]:
+        """The further objectives of runs that have several."""
+        found = [
+            (also["metric"], also["mode"])
+            for run in self.runs
+            if run.metric == self.judge.metric
+            for also in run.facts["objective"].get("also", ())
+        ]
+        return [Judge(metric, mode) for metric, mode in dict.fromkeys(found)]
+
+    def front(self) -> list[Run]:
+        """Return the complete runs that no other one beats, where there are several objectives."""
+        if not self.further:
+            return []
+        judges = [self.judge, *self.further]
+        judged = [
+            (run, [judge.rank(value) for judge in judges if (value := judge.value(run)) is not None])
+            for run in self.runs
+            if run.status is Status.COMPLETE
+        ]
+        whole = [(run, ranks) for run, ranks in judged if len(ranks) == len(judges)]
+        return [whole[place][0] for place in unbeaten([ranks for _, ranks in whole])]
+
+    @property
+    def tests(self) -> list[str]:
+        """The metrics of the test, that of the objective's name first."""
+        own = self.judge.metric.rpartition("/")[2]
+        names = {name for run in self.runs for name in run.values() if name.startswith("test/")}
+        return sorted(names - {self.judge.metric}, key=lambda name: (name.rpartition("/")[2] != own, name))
+
+    @property
+    def by_others(self) -> dict[str, int]:
+        """How many runs have another objective than the one that all are compared by."""
+        found = Counter(run.metric for run in self.runs if run.metric)
+        return {metric: count for metric, count in found.items() if metric != self.judge.metric}
+
+
+def compare(
+    runs: Sequence[Run],
+    conditions: Sequence[str] = (),
+    metric: str | None = None,
+    mode: str | None = None,
+    sort: str | None = None,
+    seed_keys: Sequence[str] = (SEED,),
+) -> Comparison:
+    """Compare the runs that meet all conditions, by the objective of most or by a `metric`.
+
+    `sort` is a field; `-` before it turns the order round.
+
+    Raises:
+        UserError: a condition, metric or field that cannot be, or no run meets the conditions.
+    """
+    kept = list(runs)
+    fields = Fields(kept, varying(kept))
+    for condition in [Condition.parse(text, fields) for text in conditions]:
+        kept = [run for run in kept if condition.holds(run)]
+    if not kept:
+        raise UserError(f"none of {len(runs)} runs meets --filter {' --filter '.join(conditions)}.")
+    by = judge(kept, metric, mode)
+    comparison = Comparison(sorted(kept, key=by.order), by, varying(kept), seed_keys)
+    if sort is None:
+        return comparison
+    field = fields.name(sort.removeprefix("-"))
+    return replace(comparison, runs=_sorted(kept, field, sort.startswith("-")))
+
+
+def _sorted(runs: Sequence[Run], field: str, backwards: bool) -> list[Run]:
+    known = [run for run in runs if Fields.value(run, field) is not None]
+    unknown = [run for run in runs if Fields.value(run, field) is None]
+    return sorted(known, key=lambda run: _key(Fields.value(run, field)), reverse=backwards) + unknown
+
+
+def _key(value: Any) -> tuple[int, float, str]:
+    if isinstance(value, int | float):
+        return 0, float(value), ""
+    return 1, 0.0, str(value)
+
+
+def endings(runs: Sequence[Run]) -> str:
+    """Say how many runs ended how: `12 complete, 3 pruned`."""
+    found = Counter(run.status for run in runs)
+    return ", ".join(f"{found[status]} {status}" for status in Status if found[status])

@@ -1,0 +1,36 @@
+"""Short words for keys and values, for where there is little room: tables, names of runs, axes of plots."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def short_keys(keys: Iterable[str], taken: Sequence[str] = ()) -> dict[str, str]:
+    """Return a short word for each key: its last part, or as many as tell it from the others, joined by `_`.
+
+    No word is one of those that are `taken`.
+    """
+    parts = {key: tuple(re.split(r"[./@]", key)) for key in keys}
+    return {key: _shortest(own, list(parts.values()), taken) for key, own in parts.items()}
+
+
+def _shortest(own: tuple[str, ...], every: Sequence[tuple[str, ...]], taken: Sequence[str]) -> str:
+    for length in range(1, len(own) + 1):
+        word = "_".join(own[-length:])
+        if word not in taken and sum(other[-length:] == own[-length:] for other in every) == 1:
+            return word
+    return "_".join(own) + "_" * ("_".join(own) in taken)
+
+
+def short_value(value: Any) -> str:
+    """Return a value in few characters: 0.00031 is `3.1e-4`, to three digits."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    text = f"{value:.3g}"
+    if "e" not in text and value and abs(value) < 1e-2:
+        text = f"{value:.2e}"
+    mantissa, _, exponent = text.partition("e")
+    if not exponent:
+        return text
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}"
