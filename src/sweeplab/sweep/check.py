@@ -33,7 +33,8 @@ def check_plan(plan: Plan) -> None:
     if not str(plan.base.hydra.launcher._target_).endswith(".BasicLauncher"):
         raise UserError("trials are started by hydra.sweeper.executor; for hydra/launcher choose hydra/sweeper=basic.")
     _check_repeats(plan)
-    for point in _points(plan):
+    _check_walk(plan)
+    for point in plan.points() if plan.settings.one_at_a_time else _points(plan):
         _check_point(plan, point)
 
 
@@ -43,13 +44,28 @@ def _check_repeats(plan: Plan) -> None:
         return
     if any(parameter.key == key for parameter in plan.space.parameters):
         raise UserError(
-            f"{key} is searched, and hydra.sweeper.repeats={plan.settings.repeats} sets it; do one or the other."
+            f"{key} is searched, and hydra.sweeper.repeats={plan.settings.repeats} sets it; do one or the other "
+            "(hydra.sweeper.repeats=1 turns the second off)."
         )
     value = OmegaConf.select(plan.base, key, default="")
     if value is not None and not isinstance(value, int):
         raise UserError(
             f"hydra.sweeper.repeat_key={key} is no whole number in the configuration; name the key of the seed."
         )
+
+
+def _check_walk(plan: Plan) -> None:
+    settings = plan.settings
+    if not settings.one_at_a_time:
+        return
+    other = {
+        "hydra/sweeper/sampler": (settings.sampler or {}).get("_target_"),
+        "hydra.sweeper.custom_search_space": settings.custom_search_space,
+        "hydra.sweeper.enqueue": settings.enqueue,
+    }
+    for key, chosen in other.items():
+        if chosen:
+            raise UserError(f"hydra.sweeper.one_at_a_time knows which trials there are; leave {key} away.")
 
 
 def _points(plan: Plan) -> Iterator[dict[str, Any]]:

@@ -48,7 +48,7 @@ def contract(plan: Plan) -> dict[str, dict[str, str]]:
     shared = {str(key): value for key, value in task.items() if key not in left_out}
     return {
         "objective": {objective.name: objective.word for objective in plan.objectives},
-        "space": plan.space.describe(),
+        "space": plan.space.describe() | ({"one_at_a_time": "true"} if plan.settings.one_at_a_time else {}),
         "configuration": dict(_flat(shared)),
     }
 

@@ -23,6 +23,7 @@ def describe(plan: Plan, total: int | None) -> Study:
         axes=axes(plan.space),
         seed_key=settings.repeat_key,
         n_trials=total,
+        one_at_a_time=settings.one_at_a_time,
         storage=None if settings.storage is None else masked(str(settings.storage)),
     )
 

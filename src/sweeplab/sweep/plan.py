@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from sweeplab.sweep.frozen import Frozen
 from sweeplab.sweep.hydra_job import hydra_context
 from sweeplab.sweep.job import Job, Task
 from sweeplab.sweep.objectives import Objective, objectives
+from sweeplab.sweep.one_at_a_time import around_base, variants
 from sweeplab.sweep.settings import Settings
 from sweeplab.sweep.space import Space
-from sweeplab.sweep.values import override
+from sweeplab.sweep.values import Value, override
 from sweeplab.sweep.worker import find
 
 # Hydra's flags that say which configuration is meant.
@@ -53,7 +54,24 @@ class Plan:
     def known(self, key: str) -> Any:
         """Return what the configuration has for a key, or chose for a group; None if it has neither."""
         choices = self.base.hydra.runtime.choices
-        return choices[key] if key in choices else OmegaConf.select(self.base, key)
+        value = choices[key] if key in choices else OmegaConf.select(self.base, key)
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+    def points(self) -> Iterator[dict[str, Value]]:
+        """Return all points that a walk through the space goes to, in order.
+
+        Raises:
+            Endless: there are infinitely many.
+        """
+        if self.settings.one_at_a_time:
+            return variants(self.space, self.known, self.settings.repeat_key)
+        return self.space.grid(self.known)
+
+    def size(self) -> int | None:
+        """Return the number of points of that walk, None if there is no end to them."""
+        if self.settings.one_at_a_time:
+            return sum(1 for _ in self.points())
+        return self.space.size(self.known)
 
     def overrides(self, values: Mapping[str, Any], repeat: int = 0) -> list[str]:
         """Return the overrides that make one run of a point."""
@@ -144,7 +162,7 @@ def make_plan(
     space, fixed = Space.parse(settings.params, arguments, loader.get_group_options)
     frozen = Frozen(config, loader, fixed, snapshot)
     base = frozen.config([])
-    return Plan(
+    plan = Plan(
         settings=settings,
         space=space,
         fixed=tuple(fixed),
@@ -158,3 +176,6 @@ def make_plan(
         program=JobRuntime.instance().get("name"),
         context=hydra_context(context),
     )
+    if not settings.one_at_a_time:
+        return plan
+    return replace(plan, space=around_base(space, plan.known, settings.repeat_key))

@@ -19,7 +19,7 @@ def preview(
     facts: Mapping[str, Any],
 ) -> str:
     """Return the space, the budget, and three trials with the commands that would run them alone."""
-    size = plan.space.size(plan.known)
+    size = plan.size()
     lines = [f"study {plan.name} in {plan.folder}", "", "space"]
     lines += [f"  {_line(parameter)}" for parameter in plan.space.parameters] or ["  nothing is searched"]
     lines += [f"  {'no end' if size is None else f'{size} points'} in all", "", "budget"]

@@ -27,12 +27,13 @@ class Search:
         self._hook = function(hook, "custom_search_space") if hook else None
         target = str((settings.sampler or {}).get("_target_") or "")
         exhaustive = target.endswith((".GridSampler", ".BruteForceSampler"))
-        size = None if self._hook else plan.space.size(plan.known)
+        size = None if self._hook else plan.size()
         endless = settings.n_trials is None and settings.timeout is None
-        self.walks = not target and (endless or (size is not None and size <= (settings.n_trials or size)))
+        covered = size is not None and size <= (settings.n_trials or size)
+        self.walks = settings.one_at_a_time or (not target and (endless or covered))
         self.points = self._walk() if self.walks else None
         if exhaustive and size is None:
-            plan.space.grid(plan.known)  # says which parameter has no end
+            plan.points()  # says which parameter has no end
         if endless and not self.walks and not exhaustive:
             name = target.rpartition(".")[2]
             raise UserError(f"{name} never ends by itself; give a budget, as in hydra.sweeper.n_trials=50.")
@@ -81,7 +82,7 @@ class Search:
         if self._hook:
             raise UserError("a custom_search_space has no end that is known; give a budget: hydra.sweeper.n_trials=50.")
         space, known = self._plan.space, self._plan.known
-        return Points(space.stored(point, known) for point in space.grid(known))
+        return Points(space.stored(point, known) for point in self._plan.points())
 
     def _enqueued(self) -> list[dict[str, Any]]:
         """Return the points to try first, in Optuna's terms."""

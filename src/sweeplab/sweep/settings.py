@@ -19,6 +19,8 @@ class Settings:
     # Points to try first, and whether the configuration's own values are the very first.
     enqueue: list[Any] = field(default_factory=list)
     enqueue_defaults: bool = False
+    # A walk around the configuration's own values: these, then each other value of a key alone; under all seeds.
+    one_at_a_time: bool = False
     # Each point is run under so many seeds, `repeat_key` counting up, and judged by the mean.
     repeats: int = 1
     repeat_key: str = "seed"

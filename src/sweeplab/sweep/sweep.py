@@ -165,10 +165,17 @@ def _preview(plan: Plan, search: Search) -> str:
         "n_trials": search.total or "no limit",
         "timeout": settings.timeout or "no limit",
         "n_jobs": len(slots(settings.n_jobs, settings.jobs_per_gpu, settings.gpus_per_job, search.total)),
-        "sampler": "the grid in order" if search.walks else type(study.sampler).__name__,
+        "sampler": _way(search, settings.one_at_a_time) or type(study.sampler).__name__,
         "pruner": type(study.pruner).__name__,
-    }
+    } | ({"repeats": f"{settings.repeats} runs a trial"} if settings.repeats > 1 else {})
     return preview(plan, study, search.suggest, search.points, facts)
+
+
+def _way(search: Search, one_at_a_time: bool) -> str:
+    """Name the walk through the points, if it is one."""
+    if one_at_a_time:
+        return "the base, then one factor at a time"
+    return "the grid in order" if search.walks else ""
 
 
 def _memory(plan: Plan) -> optuna.storages.BaseStorage:

@@ -27,6 +27,8 @@ def agent_sweep(plan: Plan, project: str, entity: str | None = None) -> str:
     Raises:
         UserError: the sweep cannot be said in W&B's format, and would be another one.
     """
+    if plan.settings.one_at_a_time:
+        raise UserError("a W&B sweep cannot change one factor at a time; search with -m instead.")
     parameters = _parameters(plan)
     if not parameters:
         raise UserError("nothing is searched, and a W&B sweep needs a parameter; name one, as in seed=0,1,2.")

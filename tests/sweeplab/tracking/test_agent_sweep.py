@@ -165,6 +165,7 @@ def test_agents_run_the_program_with_what_all_trials_share(monkeypatch: pytest.M
             "knows one objective, and this sweep has 2",
         ),
         ((), "nothing is searched"),
+        (("x=1,2", "hydra.sweeper.one_at_a_time=true"), "cannot change one factor at a time"),
     ],
 )
 def test_what_wandb_cannot_say_is_refused(overrides: tuple[str, ...], message: str) -> None:
