@@ -3,6 +3,9 @@
 Takes the best checkpoint of the run and the run's own configuration. Further arguments change that configuration, as
 in `data.path=new.npz` or `trainer=gpu`. Results go to a new folder below <run folder>/eval: metrics.json, or for
 stage=predict predictions.csv, a line a sample.
+
+Of a study: `run=<study folder> trial=best` or `trial=<number>` is one of its trials, `run=<study folder> top=5` the
+mean probabilities of the five best that still have their checkpoints, with results below <study folder>/eval.
 """
 
 import logging
@@ -12,6 +15,7 @@ from pathlib import Path
 from sweeplab.errors import UserError, nearest, plain_errors
 
 CONF = Path(__file__).parent / "conf"
+OWN = ("run", "stage", "trial", "top")
 
 
 def main(arguments: list[str]) -> None:
@@ -19,27 +23,36 @@ def main(arguments: list[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(__doc__.strip())
         return
-    own = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("run=", "stage=")))
-    overrides = [argument for argument in arguments if not argument.startswith(("run=", "stage="))]
-    for word in overrides:
-        if found := nearest(word.split("=", 1)[0], ("run", "stage")):
+    words = [(argument, *argument.partition("=")[::2]) for argument in arguments]
+    own = {key: value for _, key, value in words if key in OWN}
+    for word, key, _ in words:
+        if "." not in key and key not in OWN and (found := nearest(key, OWN)):
             raise UserError(f"'{word}' is not known; did you mean '{found}=...'?")
     if "run" not in own:
         raise UserError("say which run: python eval.py run=outputs/<date>/<time>")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    folder = Path(own["run"])
-    stage = own.get("stage", "test")
     # What is named here lies here, not where the training was started.
     overrides = [
-        f"data.path={Path(word[10:]).resolve()}" if word.startswith("data.path=") else word for word in overrides
+        f"data.path={Path(value).resolve()}" if key == "data.path" else word
+        for word, key, value in words
+        if key not in OWN
     ]
-    from lab.check import check_evaluation
+    stage = own.get("stage", "test")
+    from lab.check import check_ensemble
+    from sweeplab.runs.choice import chosen
 
-    check_evaluation(folder, stage, overrides, CONF)
-    from lab.evaluate import evaluate
+    runs = chosen(Path(own["run"]), own.get("trial"), own.get("top"))
 
-    evaluate(folder, stage, overrides, CONF)
+    check_ensemble(runs, stage, overrides, CONF)
+    if "top" in own:
+        from lab.ensemble import evaluate_ensemble
+
+        evaluate_ensemble(Path(own["run"]), runs, stage, overrides, CONF)
+    else:
+        from lab.evaluate import evaluate
+
+        evaluate(runs[0], stage, overrides, CONF)
 
 
 if __name__ == "__main__":

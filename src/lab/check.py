@@ -15,10 +15,12 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.hydra_errors import sentence
 from sweeplab.runs.config import load
-from sweeplab.runs.record import is_run, occupied, read, without_checkpoints
+from sweeplab.runs.record import is_run, occupied, read
+from sweeplab.runs.run import Run
 
 PRUNING = "sweeplab.training.pruning.Pruning"
 STAGES = ("test", "validate", "predict")
+SERVING = ("batch_size", "shuffle_seed", "num_workers", "pin_memory")  # of data: how it comes, not what it is
 
 
 class Check(Callback):
@@ -119,12 +121,31 @@ def check_evaluation(run: Path, stage: str, overrides: Sequence[str], conf: Path
     facts = read(run)
     config = load(run, overrides, conf)
     _check_data(config)
-    for checkpoint in (facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
-        if checkpoint and (run / checkpoint).is_file():
-            return config, run / checkpoint
-    if facts.get("checkpoints_removed"):
-        raise UserError(without_checkpoints(run))
-    raise UserError(f"{run} has no checkpoint (its status is {facts['status']}); train it first.")
+    return config, Run(run, facts).checkpoint
+
+
+def check_ensemble(
+    runs: Sequence[Path], stage: str, overrides: Sequence[str], conf: Path | None
+) -> list[tuple[DictConfig, Path]]:
+    """Return the configuration and the checkpoint of each run that an ensemble is made of.
+
+    Raises:
+        UserError: one of them cannot be evaluated, or they do not see the same data.
+    """
+    checked = [check_evaluation(run, stage, overrides, conf) for run in runs]
+    first = _samples(checked[0][0])
+    for run, (config, _) in zip(runs[1:], checked[1:], strict=True):
+        if different := sorted(key for key, _ in _samples(config).items() ^ first.items()):
+            raise UserError(
+                f"{runs[0]} and {run} do not see the same samples: their data.{different[0]} differs; "
+                "evaluate one of them with trial=<number>, or give both the same with data=..."
+            )
+    return checked
+
+
+def _samples(config: DictConfig) -> dict[str, str]:
+    """Return what decides which samples are held out; as text, since lists cannot be compared as items of a set."""
+    return {str(key): repr(value) for key, value in config.data.items() if key not in SERVING}
 
 
 def metrics(config: DictConfig) -> list[str]:

@@ -93,12 +93,16 @@ class Run:
         Raises:
             UserError: there is none; the message says why.
         """
-        for name in (self.facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
-            if name and (self.folder / name).is_file():
-                return self.folder / name
+        if found := self._checkpoint():
+            return found
         if self.facts.get("checkpoints_removed"):
             raise UserError(record.without_checkpoints(self.folder))
         raise UserError(f"{self.folder} has no checkpoint (its status is {self.status}); train it first.")
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is one: a sweep keeps those of its best trials."""
+        return self._checkpoint() is not None
 
     @cached_property
     def model(self) -> Any:
@@ -174,3 +178,7 @@ class Run:
             found[objective["metric"]] = objective["value"]
         found |= {further["metric"]: further["value"] for further in objective.get("also", ())}
         return {name: float(value) for name, value in found.items() if value is not None}
+
+    def _checkpoint(self) -> Path | None:
+        names = (self.facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt")
+        return next((self.folder / name for name in names if name and (self.folder / name).is_file()), None)

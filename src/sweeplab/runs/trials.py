@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.errors import UserError
+from sweeplab.runs.compare.columns import varying
 from sweeplab.runs.found import find
 from sweeplab.runs.record import FILE, Status, is_run
 from sweeplab.runs.run import Run
@@ -97,7 +98,7 @@ class Trials:
 
     @cached_property
     def table(self) -> dict[str, list[Any]]:
-        """A row a run: name, status, what was searched, seed, objective, metrics of the test, seconds.
+        """A row a run: name, status, what was searched, seed, objectives, metrics of the test, seconds.
 
         None stands where a run has nothing.
         """
@@ -106,9 +107,9 @@ class Trials:
             "name": [run.name for run in self.runs],
             "status": [str(run.status) for run in self.runs],
         }
-        columns |= {key: [_searched(run).get(key) for run in self.runs] for key in self.searched}
+        columns |= {key: [_setting(run, key) for run in self.runs] for key in self.searched}
         columns["seed"] = [run.seed for run in self.runs]
-        judged = [run.metric for run in self.runs if run.metric]
+        judged = [metric for run in self.runs for metric in _judges(run)]
         tests = [name for each in values for name in each if name.startswith("test/")]
         columns |= {name: [each.get(name) for each in values] for name in dict.fromkeys([*judged, *tests])}
         columns["seconds"] = [run.seconds for run in self.runs]
@@ -116,8 +117,8 @@ class Trials:
 
     @property
     def searched(self) -> Sequence[str]:
-        """The keys that the study searches."""
-        return list(dict.fromkeys(key for run in self.runs for key in _searched(run)))
+        """The keys that the study searches; where it does not say, those by which its runs differ."""
+        return list(dict.fromkeys(key for run in self.runs for key in _point(run))) or varying(self.runs)
 
 
 def is_study(folder: Path) -> bool:
@@ -131,8 +132,17 @@ def _is_trial(run: Path, study: Path) -> bool:
     return 1 <= len(parts) <= 2 and all(part.isdigit() for part in parts)
 
 
-def _searched(run: Run) -> Mapping[str, Any]:
+def _point(run: Run) -> Mapping[str, Any]:
     return (run.facts.get("trial") or {}).get("params") or {}
+
+
+def _setting(run: Run, key: str) -> Any:
+    return _point(run).get(key, run.settings.get(key))
+
+
+def _judges(run: Run) -> Sequence[str]:
+    objective = run.facts.get("objective") or {}
+    return [each["metric"] for each in (objective, *objective.get("also", ())) if each]
 
 
 def _rank(run: Run) -> float:
