@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from glob import glob, has_magic
 from pathlib import Path
 
-from sweeplab.errors import UserError, did_you_mean
+from sweeplab.errors import UserError, nearest
 from sweeplab.runs import record
 from sweeplab.runs.run import Run
 
 # Folders in which no run lies, however deep: W&B's of a study, and what is hidden.
 PASSED_BY = ("wandb", "__pycache__")
+EMPTY = "no run is in it"
 
 
 @dataclass
@@ -39,7 +40,7 @@ def find(places: Sequence[str | Path]) -> Found:
                     seen.add(folder.resolve())
                     _read(folder, found)
             if len(found.runs) + len(found.skipped) == before and root.resolve() not in seen:
-                found.skipped.append((root, "no run is in it"))
+                found.skipped.append((root, EMPTY))
     if not found.runs:
         raise UserError(_nothing(places, found))
     return found
@@ -49,8 +50,10 @@ def _expanded(place: str) -> list[Path]:
     if not has_magic(place) or Path(place).exists():
         path = Path(place)
         if not path.exists():
-            near = [str(other) for other in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise UserError(f"{place} does not exist{did_you_mean(place, sorted(near))}")
+            others = sorted(str(other) for other in path.parent.glob("[!.]*/")) if path.parent.is_dir() else []
+            meant = nearest(place, others)
+            hint = f"did you mean '{meant}'?" if meant else "name folders of runs or studies, such as multirun/cnn."
+            raise UserError(f"{place} does not exist; {hint}")
         return [path]
     matches = [Path(match) for match in sorted(glob(place, recursive=True))]  # noqa: PTH207 - absolute patterns too
     if not matches:
@@ -89,10 +92,11 @@ def _read(folder: Path, found: Found) -> None:
         _ = run.settings  # now, where a broken configuration can still be passed by
         found.runs.append(run)
     except (ValueError, OSError) as error:
-        found.skipped.append((folder, f"it cannot be read: {error}"))
+        found.skipped.append((folder, str(error)))
 
 
 def _nothing(places: Sequence[str | Path], found: Found) -> str:
     where = ", ".join(map(str, places))
-    why = f" ({found.skipped[0][0]}: {found.skipped[0][1]})" if found.skipped else ""
+    broken = [f"{folder}: {reason}" for folder, reason in found.skipped if reason != EMPTY]
+    why = f" ({broken[0]})" if broken else ""
     return f"no run is in {where}{why}; name folders of runs or studies, such as multirun/cnn."

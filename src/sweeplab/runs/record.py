@@ -25,6 +25,7 @@ from sweeplab.runs.files import write_bytes, write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
 
 FILE = "run.json"
+NEEDED = {"status", "process", "started"}
 
 
 class Status(StrEnum):
@@ -73,15 +74,26 @@ def read(folder: Path) -> dict[str, Any]:
     """Return the facts of the run in `folder`.
 
     Raises:
-        UserError: the folder holds no run.
+        UserError: the folder holds no run, or its file is broken.
     """
     if not is_run(folder):
         where = "has no run.json" if folder.is_dir() else "does not exist"
         raise UserError(f"{folder} {where}; give the folder of a run, such as outputs/2026-01-31/12-00-00-000000.")
-    facts: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    facts = _parsed(folder / FILE)
     if facts["status"] == Status.RUNNING and is_alive(facts["process"]) is False:
         facts |= {"status": Status.KILLED, "error": "the process is gone and left no word"}
     return facts
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is broken: {error}.") from error
+    missing = sorted(NEEDED - facts.keys()) if isinstance(facts, dict) else ["status"]
+    if missing:
+        raise UserError(f"{path} is not the record of a run: it has no {missing[0]}.")
+    return facts  # type: ignore[no-any-return]  # a dict, as was just seen
 
 
 def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any) -> Record:

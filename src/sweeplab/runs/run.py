@@ -32,14 +32,9 @@ class Run:
         """Read the run in `folder`.
 
         Raises:
-            UserError: there is none.
-            ValueError: its `run.json` is broken.
+            UserError: there is none, or its `run.json` is broken.
         """
-        facts = record.read(folder)
-        missing = sorted({"status", "process", "started"} - facts.keys())
-        if missing:
-            raise ValueError(f"run.json has no {missing[0]}")
-        return cls(folder, facts)
+        return cls(folder, record.read(folder))
 
     @property
     def status(self) -> Status:

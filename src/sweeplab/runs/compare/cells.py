@@ -1,9 +1,8 @@
 """What stands in a cell of a table."""
 
-from datetime import datetime
 from typing import Any
 
-from sweeplab.runs.compare.fields import FACTS, Fields
+from sweeplab.runs.compare.fields import FACTS, Fields, when
 from sweeplab.runs.names import short_value
 from sweeplab.runs.run import Run
 
@@ -25,7 +24,7 @@ def cell(field: str, run: Run) -> str:
     if field == "seconds":
         return duration(value)
     if field == "started":
-        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M}"
+        return f"{when(run):%Y-%m-%d %H:%M}"
     return text(value) if field in FACTS or field in run.settings else number(value)
 
 

@@ -72,7 +72,8 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add(
         "--filter", action="append", default=[], metavar="COND", help="keep runs where it holds: model=cnn,mlp  lr<1e-3"
     )
-    add("--sort", metavar="FIELD", help="order of the runs, -FIELD backwards; by default the best are first")
+    add("--sort", metavar="FIELD", help="order of the runs; by default the best are first")
+    add("--reverse", action="store_true", help="the other way round")
     add("--top", type=int, default=TOP, metavar="N", help=f"show so many rows; {TOP} by default, 0 for all")
     add("--metric", help="compare by this one instead of the objective, such as test/acc")
     add("--mode", choices=MODES, help="where the metric should go, if that is not clear")
@@ -89,7 +90,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
 
 def _compare(found: Found, studies: "dict[Path, Study]", options: argparse.Namespace) -> Comparison:
     seed_keys = list(dict.fromkeys([SEED, *(study.seed_key for study in studies.values())]))
-    return compare(found.runs, options.filter, options.metric, options.mode, options.sort, seed_keys)
+    return compare(found.runs, options.filter, options.metric, options.mode, options.sort, options.reverse, seed_keys)
 
 
 def _tables(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -89,11 +89,12 @@ def compare(
     metric: str | None = None,
     mode: str | None = None,
     sort: str | None = None,
+    reverse: bool = False,
     seed_keys: Sequence[str] = (SEED,),
 ) -> Comparison:
     """Compare the runs that meet all conditions, by the objective of most or by a `metric`.
 
-    `sort` is a field; `-` before it turns the order round.
+    `sort` is a field; without one the best runs come first. Runs that have nothing there come last, also in `reverse`.
 
     Raises:
         UserError: a condition, metric or field that cannot be, or no run meets the conditions.
@@ -105,17 +106,21 @@ def compare(
     if not kept:
         raise UserError(f"none of {len(runs)} runs meets --filter {' --filter '.join(conditions)}.")
     by = judge(kept, metric, mode)
-    comparison = Comparison(sorted(kept, key=by.order), by, varying(kept), seed_keys)
-    if sort is None:
-        return comparison
-    field = fields.name(sort.removeprefix("-"))
-    return replace(comparison, runs=_sorted(kept, field, sort.startswith("-")))
+    field = None if sort is None else fields.name(sort)
+    ordered = _best_first(kept, by, reverse) if field is None else _by_field(kept, field, reverse)
+    return Comparison(ordered, by, varying(kept), seed_keys)
 
 
-def _sorted(runs: Sequence[Run], field: str, backwards: bool) -> list[Run]:
-    known = [run for run in runs if Fields.value(run, field) is not None]
-    unknown = [run for run in runs if Fields.value(run, field) is None]
-    return sorted(known, key=lambda run: _key(Fields.value(run, field)), reverse=backwards) + unknown
+def _best_first(runs: Sequence[Run], by: Judge, reverse: bool) -> list[Run]:
+    """Put complete runs before all others, and the best of each first."""
+    ordered = sorted(runs, key=by.order)
+    return ordered[::-1] if reverse else ordered
+
+
+def _by_field(runs: Sequence[Run], field: str, reverse: bool) -> list[Run]:
+    values = [(run, Fields.value(run, field)) for run in runs]
+    known = sorted((pair for pair in values if pair[1] is not None), key=lambda pair: _key(pair[1]), reverse=reverse)
+    return [run for run, _ in known] + [run for run, value in values if value is None]
 
 
 def _key(value: Any) -> tuple[int, float, str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sweeplab.errors import UserError, did_you_mean
@@ -91,6 +92,11 @@ class Condition:
             return _is_number(value) and _NUMERIC[self.relation](value, self.wanted[0])
         found = any(_alike(value, wanted) for wanted in self.wanted)
         return found if self.relation == "=" else not found
+
+
+def when(run: Run) -> datetime:
+    """Return when a run began."""
+    return datetime.fromisoformat(run.facts["started"])
 
 
 def _read(word: str) -> Any:

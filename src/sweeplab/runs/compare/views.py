@@ -35,9 +35,12 @@ def runs_table(comparison: Comparison, top: int | None, columns: Sequence[str] =
 
 def _remarks(comparison: Comparison) -> list[str]:
     """Say what the order of the runs does not: other objectives, and which runs no other one beats."""
-    notes = [f"{_plural(count, 'run')} had {metric} as objective." for metric, count in comparison.by_others.items()]
+    metric, others = comparison.judge.metric, comparison.by_others
+    notes = [f"{_plural(count, 'run')} had {other} as objective." for other, count in others.items()]
+    if metric.startswith("test/"):
+        notes = [f"These are in the order of {metric}: a test that chooses is no test any more."]
     if front := comparison.front():
-        names = ", ".join([comparison.judge.metric, *(judge.metric for judge in comparison.further)])
+        names = ", ".join([metric, *(judge.metric for judge in comparison.further)])
         notes.append(f"No other run beats, in {names}: {', '.join(map(_place, front))}.")
     return notes
 

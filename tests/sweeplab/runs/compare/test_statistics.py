@@ -1,0 +1,72 @@
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
+
+from sweeplab.runs.compare.statistics import holm, paired, seeds_needed, spread, welch
+
+NUMBERS = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
+SAMPLES = st.lists(NUMBERS, min_size=2, max_size=12)
+
+
+@given(SAMPLES)
+def test_the_interval_of_a_mean_is_students(values: list[float]) -> None:
+    assume(len(set(values)) > 1)
+    found = spread(values)
+    expected = stats.t.interval(0.95, len(values) - 1, loc=found.mean, scale=stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert found.sd == pytest.approx(stats.tstd(values))
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=12))
+def test_paired_differences_are_judged_by_the_paired_t_test(pairs: list[tuple[float, float]]) -> None:
+    differences = [a - b for a, b in pairs]
+    assume(spread(differences).sd > 1e-6 * max(map(abs, differences)))  # type: ignore[operator]
+    found, expected = paired(differences), stats.ttest_rel(*zip(*pairs, strict=True))
+    interval = expected.confidence_interval(0.95)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
+
+
+@given(SAMPLES, SAMPLES)
+def test_samples_without_common_seeds_are_judged_by_welchs_test(one: list[float], other: list[float]) -> None:
+    assume(len(set(one)) > 1)
+    assume(len(set(other)) > 1)
+    found, expected = welch(one, other), stats.ttest_ind(one, other, equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6)
+
+
+def test_one_value_says_nothing_of_chance() -> None:
+    assert spread([0.5]).sd is None
+    assert paired([0.1]).p is None
+    assert welch([0.5], [0.1, 0.2]).p is None
+
+
+def test_equal_values_have_an_interval_of_no_width() -> None:
+    assert (spread([2.0, 2.0, 2.0]).low, spread([2.0, 2.0, 2.0]).high) == (2.0, 2.0)
+    assert paired([0.0, 0.0]).p == 1.0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_what_the_step_down_procedure_rejects(p_values: list[float]) -> None:
+    level, rejected = 0.05, set[int]()
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[place] * (len(p_values) - rank) >= level:
+            break
+        rejected.add(place)
+    assert {place for place, p in enumerate(holm(p_values)) if p < level} == rejected
+
+
+def test_the_estimate_of_seeds_has_the_power_that_it_promises() -> None:
+    """Against the exact power of the paired t-test, by the noncentral t distribution."""
+    found = paired([0.01, 0.03, -0.01, 0.02, 0.0, 0.04])
+    needed = seeds_needed(found)
+    assert needed is not None
+    assert found.sd is not None
+    shift = found.mean / found.sd * math.sqrt(needed)
+    critical = stats.t.ppf(0.975, needed - 1)
+    assert 0.8 <= stats.nct.sf(critical, needed - 1, shift) < 0.9
