@@ -12,7 +12,7 @@ from sweeplab.runs.compare import export, views
 from sweeplab.runs.compare.comparison import Comparison, compare
 from sweeplab.runs.compare.configurations import SEED
 from sweeplab.runs.compare.objective import MODES
-from sweeplab.runs.compare.verdict import verdict
+from sweeplab.runs.compare.verdict import once_each, verdict
 from sweeplab.runs.files import write_text
 from sweeplab.runs.found import Found, find
 from sweeplab.runs.study import Study, studies_of
@@ -103,9 +103,10 @@ def _tables(
         return [views.changes_table(comparison, views.base_of(comparison, base))], ""
     columns = [word for word in options.columns.split(",") if word]
     runs = views.runs_table(comparison, top, columns)
+    found = comparison.configurations
     if not comparison.over_seeds or columns:
-        return [runs], ""
-    return [runs, views.configurations_table(comparison, top)], verdict(comparison.configurations, comparison.judge)
+        return [runs], once_each(*found[:2], comparison.judge) if len(found) > 1 and not columns else ""
+    return [runs, views.configurations_table(comparison, top)], verdict(found, comparison.judge)
 
 
 def _base(comparison: Comparison, studies: "dict[Path, Study]", wanted: str | None) -> "Run | None":

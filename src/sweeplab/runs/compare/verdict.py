@@ -1,5 +1,6 @@
 """Is the best configuration better than the next, or was it luck? One honest sentence."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,8 +8,10 @@ from sweeplab.runs.compare.configurations import Configuration
 from sweeplab.runs.compare.objective import Judge
 from sweeplab.runs.compare.statistics import LEVEL, Difference, seeds_needed
 from sweeplab.runs.names import short_keys, short_value
+from sweeplab.runs.run import Run
 
 WORDS = 4  # settings that a name is made of
+SEEDS = "0,1,2,3,4"  # what we tell users to try
 MANY = 1000  # seeds that nobody will run
 
 
@@ -26,6 +29,22 @@ def verdict(found: Sequence[Configuration], judge: Judge) -> str:
     if difference.p < 1 - LEVEL:
         return f"{names[0]} is better than {names[1]}: {evidence(difference, judge)}."
     return f"Not distinguishable with {seeds(difference)}: {names[0]} and {names[1]}. {_hint(difference, judge)}"
+
+
+def once_each(best: Configuration, second: Configuration, judge: Judge) -> str:
+    """Say that configurations were trained once each, and how to see what chance does to the best."""
+    gap = abs(best.spread.mean - second.spread.mean)
+    text = f"One seed each: the two best differ in {judge.metric} by {gap:.4g}, which may be chance."
+    command = _under_seeds(best.runs[0])
+    return f"{text} The best under five seeds: {command}" if command else text
+
+
+def _under_seeds(run: Run) -> str:
+    words = shlex.split(str(run.facts.get("command", "")))
+    if not words or any(word.startswith(("resume=", "rerun=", "-")) for word in words):
+        return ""
+    kept = [word for word in words[2:] if not word.startswith(("seed=", "study=", "hydra.run.dir="))]
+    return shlex.join([*words[:2], "-m", *kept, f"seed={SEEDS}"])
 
 
 def evidence(difference: Difference, judge: Judge) -> str:
@@ -70,7 +89,7 @@ def _interval(difference: Difference) -> str:
 def _too_few(difference: Difference, names: tuple[str, str], judge: Judge) -> str:
     return (
         f"{names[0]} and {names[1]} differ in {judge.metric} by {abs(difference.mean):.4g}, but not both were trained "
-        "with several seeds: whether that is chance cannot be said; train both with seed=0,1,2,3,4."
+        f"with several seeds: whether that is chance cannot be said; train both with seed={SEEDS}."
     )
 
 
