@@ -30,14 +30,17 @@ def columns(folder: Path) -> dict[str, Column]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{folder} has no {FILE}: it logged nothing yet, or was trained without logger=csv.") from None
-    header, *rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1])) or [[]]
-    if header and STEP not in header:
+    rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
+    header = next(rows, None)
+    if header is None:
+        return {}
+    if STEP not in header:
         raise UserError(f"{path} has no column {STEP}: no run of this project wrote it.")
     try:
-        table = np.array([[float(cell) if cell else np.nan for cell in row] for row in rows if row])
+        numbers = [[float(cell) if cell else np.nan for cell in row] for row in rows if row]
+        table = np.array(numbers).reshape(len(numbers), len(header))
     except ValueError as error:
         raise UserError(f"{path} is broken: {error}.") from error
-    table = table.reshape(-1, len(header))
     return {name: table[:, number] for number, name in enumerate(header)}
 
 

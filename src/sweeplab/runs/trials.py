@@ -78,16 +78,14 @@ class Trials:
         """The runs of the trials that are complete, the best one first.
 
         A trial counts with the mean of its repeats, and is here with the best of them. One that lacks repeats which
-        others have is not complete.
+        others have is not complete; one that breaks a constraint is left out.
 
         Raises:
             UserError: no trial is complete, or they were judged by different metrics.
         """
         repeats = max(map(len, self.by_number.values()))
         complete = [
-            runs
-            for runs in self.by_number.values()
-            if len(runs) == repeats and all(run.status is Status.COMPLETE and run.objective is not None for run in runs)
+            runs for runs in self.by_number.values() if len(runs) == repeats and all(_counts(run) for run in runs)
         ]
         if not complete:
             raise UserError(f"no trial of {self.folder} is complete yet.")
@@ -143,6 +141,12 @@ def _setting(run: Run, key: str) -> Any:
 def _judges(run: Run) -> Sequence[str]:
     objective = run.facts.get("objective") or {}
     return [each["metric"] for each in (objective, *objective.get("also", ())) if each]
+
+
+def _counts(run: Run) -> bool:
+    broken = (run.facts.get("trial") or {}).get("constraints") or {}
+    kept = all(value is not None and value <= 0 for value in broken.values())  # None was infinite
+    return kept and run.status is Status.COMPLETE and run.objective is not None
 
 
 def _rank(run: Run) -> float:

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sweeplab
+from sweeplab.errors import UserError
+from sweeplab.runs.run import Run
+from sweeplab.runs.trials import Trials
+from tests.sweeplab.runs.made_runs import make_run
+
+
+def test_the_best_checkpoint_is_taken_and_the_last_where_there_is_none(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", acc=0.5)
+    (run.folder / "checkpoints").mkdir()
+    for name in ("last.ckpt", "best.ckpt"):
+        (run.folder / "checkpoints" / name).touch()
+        assert run.checkpoint == run.folder / "checkpoints" / name
+
+
+def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no checkpoint .its status is failed.; train it first"):
+        _ = make_run(tmp_path / "failed", status="failed").model
+    with pytest.raises(UserError, match=r"removed its checkpoints.*the command in its run\.json trains it again"):
+        _ = make_run(tmp_path / "lost", acc=0.5, checkpoints_removed=True).model
+    for module, sentence in (
+        (None, "does not say which class"),
+        ("lab.gone.Net", r"lab\.gone\.Net cannot be imported"),
+    ):
+        run = make_run(tmp_path / str(module), acc=0.5, module=module)
+        (run.folder / "checkpoints").mkdir()
+        (run.folder / "checkpoints" / "best.ckpt").touch()
+        with pytest.raises(UserError, match=sentence):
+            _ = run.model
+
+
+def test_load_takes_the_folder_of_a_run_or_of_a_study(tmp_path: Path) -> None:
+    make_run(tmp_path / "cnn" / "0", acc=0.5)
+    run, study = sweeplab.load(str(tmp_path / "cnn" / "0")), sweeplab.load(tmp_path / "cnn")
+    assert isinstance(run, Run)
+    assert isinstance(study, Trials)
+    assert study.best.folder == run.folder
+
+
+def test_load_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
+    make_run(tmp_path / "cnn" / "0", acc=0.5).folder.joinpath("run.json").write_text("{")
+    with pytest.raises(UserError, match=r"run\.json of .*0 is broken"):
+        sweeplab.load(tmp_path / "cnn" / "0")
+    with pytest.raises(UserError, match=r"run\.json is broken"):
+        sweeplab.load(tmp_path / "cnn")
+    with pytest.raises(UserError, match="cm does not exist; did you mean '.*cnn'"):
+        sweeplab.load(tmp_path / "cm")
+
+
+def test_importing_the_package_costs_nothing() -> None:
+    code = "import sys, sweeplab; print(sorted({'torch', 'numpy', 'hydra', 'omegaconf'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
