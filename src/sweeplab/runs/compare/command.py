@@ -105,7 +105,7 @@ def _tables(
     runs = views.runs_table(comparison, top, columns)
     found = comparison.configurations
     if not comparison.over_seeds or columns:
-        return [runs], once_each(*found[:2], comparison.judge) if len(found) > 1 and not columns else ""
+        return [runs], once_each(found[0], found[1], comparison.judge) if len(found) > 1 and not columns else ""
     return [runs, views.configurations_table(comparison, top)], verdict(found, comparison.judge)
 
 
