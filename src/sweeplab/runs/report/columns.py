@@ -1,0 +1,103 @@
+"""The columns of the page's table; those of the keys are the axes of its plots too."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Literal
+
+from sweeplab.runs.compare.comparison import Comparison
+from sweeplab.runs.names import short_keys
+from sweeplab.runs.report.plain import Plain, is_number, number, setting
+from sweeplab.runs.run import Run
+from sweeplab.runs.study import Axis, Study
+
+FACTS = ("run", "status", "seconds", "started", "folder")
+
+
+@dataclass
+class Column:
+    """A column: what it holds of each run, by `key`; `label` is its short word.
+
+    One of a key that varies is an axis: of numbers from `low` to `high`, or of `choices`.
+    """
+
+    role: Literal["run", "status", "objective", "test", "key", "seed", "seconds", "started"]
+    key: str
+    label: str
+    cells: list[Plain]
+    mode: str | None = None
+    log: bool = False
+    low: float | None = None
+    high: float | None = None
+    choices: list[str] | None = None
+    values: list[Any] = field(default_factory=list)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it is an axis of numbers."""
+        return self.choices is None
+
+    def described(self) -> dict[str, Any]:
+        """Return what the page is told, but for the cells."""
+        told = {"role": self.role, "key": self.key, "label": self.label, "mode": self.mode, "choices": self.choices}
+        axis = {"log": self.log, "low": number(self.low), "high": number(self.high)} if self.role == "key" else {}
+        return {name: value for name, value in (told | axis).items() if value is not None}
+
+
+def columns(comparison: Comparison, objectives: Sequence[tuple[str, str]], study: Study | None) -> list[Column]:
+    """Return all columns, in the order of the table."""
+    runs = comparison.runs
+    searched = [key for key in (study.axes if study else ()) if any(key in run.settings for run in runs)]
+    keys = list(dict.fromkeys([*searched, *comparison.varied]))
+    labels = short_keys(keys, taken=(*FACTS, *(metric for metric, _ in objectives)))
+    values = [run.values() for run in runs]
+    found = [
+        Column("run", "run", "run", list(_names(runs))),
+        Column("status", "status", "status", [str(run.status) for run in runs]),
+    ]
+    for metric, mode in objectives:
+        found.append(Column("objective", metric, metric, [number(own.get(metric)) for own in values], mode))
+    for metric in comparison.tests:
+        found.append(Column("test", metric, metric, [number(own.get(metric)) for own in values]))
+    for key in keys:
+        own = [run.settings.get(key, _ABSENT) for run in runs]
+        found.append(_axis(key, labels[key], own, study.axes.get(key) if study else None, comparison.seed_keys))
+    found.append(Column("seconds", "seconds", "seconds", [number(run.seconds) for run in runs]))
+    found.append(Column("started", "started", "started", [str(run.facts["started"])[:19] for run in runs]))
+    return found
+
+
+_ABSENT: Any = object()  # null is a value
+
+
+def _axis(key: str, label: str, values: list[Any], axis: Axis | None, seed_keys: Sequence[str]) -> Column:
+    cells = [None if value is _ABSENT else setting(value) for value in values]
+    column = Column("seed" if key in seed_keys else "key", key, label, cells, values=values)
+    present = [value for value in values if value is not _ABSENT]
+    if all(is_number(value) for value in present) and len(present) > 0:
+        bounds = [axis.low, axis.high] if axis and axis.low is not None and axis.high is not None else []
+        column.low, column.high = min([*present, *bounds]), max([*present, *bounds])
+        column.log = axis.log if axis and axis.choices is None else _looks_logarithmic(present)
+        column.log = column.log and column.low > 0
+    else:
+        chosen = [str(setting(choice)) for choice in (axis.choices if axis and axis.choices else ())]
+        seen = sorted({str(cell) for cell in cells if cell is not None})
+        column.choices = list(dict.fromkeys([*(c for c in chosen if c in seen), *seen]))
+    return column
+
+
+def _looks_logarithmic(values: Iterable[float]) -> bool:
+    """Say whether numbers that nobody describes lie more evenly on a logarithmic axis."""
+    distinct = sorted(set(values))
+    low, high = distinct[0], distinct[-1]
+    if low <= 0 or len(distinct) < 3 or high / low < 8:
+        return False
+    return median(distinct) < ((low * high) ** 0.5 + (low + high) / 2) / 2
+
+
+def _names(runs: Sequence[Run]) -> Iterable[str]:
+    """Name each run, without the study's name where all are of the same."""
+    names = [run.name for run in runs]
+    shared = {name.partition("/")[0] for name in names}
+    alike = len(shared) == 1 and all(run.number is not None for run in runs)
+    return (name.partition("/")[2] if alike else name for name in names)

@@ -1,0 +1,62 @@
+"""The page: one file that holds all it needs, Plotly included, and opens without a network."""
+
+import html
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.runs.files import write_text
+from sweeplab.runs.record import Status
+from sweeplab.runs.report.content import content
+from sweeplab.runs.run import Run
+from sweeplab.runs.study import Study
+
+NAME = "report.html"
+HERE = Path(__file__).parent
+SCRIPTS = ("state.js", "filter.js", "colours.js", "plots.js", "table.js", "page.js")
+
+
+def write_report(path: Path, runs: Sequence[Run], study: Study | None, every: float | None = None) -> None:
+    """Write a page to `path` that shows the runs, with links to their folders from there.
+
+    With `every` the page loads itself again after so many seconds, as long as one of the runs is running.
+
+    Raises:
+        UserError: there is no run, or Plotly is not installed.
+    """
+    if not runs:
+        raise UserError("a report takes at least one run.")
+    shown = content(runs, study, path.parent, datetime.now().astimezone())
+    alive = any(run.status is Status.RUNNING for run in runs)
+    parts = {
+        "title": html.escape(shown["title"]).encode(errors="replace").decode(),
+        "refresh": f'<meta http-equiv="refresh" content="{max(1, round(every))}">' if every and alive else "",
+        "style": _read("page.css"),
+        "theme": _read("theme.js"),
+        "data": as_json(shown | {"every": every if alive else None}),
+        "script": "\n".join(_read(name) for name in SCRIPTS),
+        "plotly": _plotly(),
+    }
+    write_text(path, re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html")))
+
+
+def as_json(shown: dict[str, Any]) -> str:
+    """Return JSON that can stand in a page: nothing in it ends the script that it stands in."""
+    return json.dumps(shown, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    """Return Plotly's own script; its Python package is not imported, which takes long."""
+    spec = find_spec("plotly")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("a report takes plotly; run: pip install plotly")
+    return (Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js").read_text(encoding="utf-8")

@@ -1,0 +1,284 @@
+// The plots. Each takes the runs that pass the filter and returns its figures, or the sentence why it has none.
+
+const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const MANY = 20000; // points, from which on WebGL draws them
+
+function told(run) {
+  const facts = [`<b>${plain(nameOf(run))}</b>  ${statusOf(run)}`];
+  if (valueOf(run) !== null) facts.push(`${plain(objective().label)} ${short(valueOf(run))}`);
+  for (const key of keys.slice(0, 10)) {
+    if (cell(run, key) !== null) facts.push(`${plain(key.label)} ${plain(short(cell(run, key)))}`.slice(0, 80));
+  }
+  return facts.join("<br>");
+}
+
+const dots = (runs, x, y, marker, more = {}) => ({
+  type: "scatter", mode: "markers", x: runs.map(x), y: runs.map(y), customdata: runs.map((run) => run.place),
+  text: runs.map(told), hovertemplate: "%{text}<extra></extra>", marker: { size: 7, ...marker }, ...more,
+});
+
+// Several lines in one trace, with gaps between them.
+function threads(lines, line, more = {}) {
+  const trace = { type: "scatter", mode: "lines", x: [], y: [], customdata: [], text: [], line, hovertemplate: "%{text}<extra></extra>", ...more };
+  for (const { run, x, y } of lines) {
+    const text = told(run);
+    for (let place = 0; place < x.length; place++) {
+      trace.x.push(x[place]); trace.y.push(y[place]); trace.customdata.push(run.place); trace.text.push(text);
+    }
+    trace.x.push(null); trace.y.push(null); trace.customdata.push(run.place); trace.text.push("");
+  }
+  return trace;
+}
+
+const axisOf = (key) => ({
+  title: { text: plain(key.label) }, type: key.choices ? "category" : key.log ? "log" : "linear",
+  ...(key.choices ? { categoryorder: "array", categoryarray: key.choices.map(plain) } : {}),
+});
+const along = (key) => (run) => (key.choices ? plain(cell(run, key) ?? "none") : cell(run, key));
+const ring = (run, x, y) => dots([run], x, y, { size: 14, symbol: "circle-open", color: style("ink"), line: { width: 2.5 } }, { showlegend: false });
+
+function withRing(traces, runs, x, y) {
+  const run = selected();
+  return run && runs.includes(run) ? [...traces, ring(run, x, y)] : traces;
+}
+
+function byStatus(runs, x, y, colour = null) {
+  return Object.entries(STATUSES).map(([status, look]) => {
+    const own = runs.filter((run) => statusOf(run) === status);
+    return own.length && dots(own, x, y, { symbol: look.symbol, color: colour && status === "complete" ? own.map(colour) : style(look.colour), line: { width: 1.5 } }, { name: status });
+  }).filter(Boolean);
+}
+
+function historyPlot(runs) {
+  const known = runs.filter((run) => valueOf(run) !== null), none = runs.filter((run) => valueOf(run) === null && statusOf(run) !== "running");
+  if (!known.length) return "No run has come to a value.";
+  const numbers = data.study && runs.every((run) => run.number !== undefined);
+  const rank = new Map([...data.runs].sort((a, b) => a.start - b.start).map((run, place) => [run, place]));
+  const x = (run) => (numbers ? run.number : rank.get(run));
+  const [low, high] = span(known.map(valueOf)), pad = 0.06 * (high - low) || 0.5, bottom = low - pad;
+  let best = null;
+  const steps = known.filter(isComplete).sort((a, b) => x(a) - x(b)).map((run) => (best = best === null || better(valueOf(run), best) ? valueOf(run) : best, { x: x(run), y: best }));
+  const last = Math.max(...runs.map(x));
+  if (steps.length) steps.push({ x: last, y: best });
+  const y = (run) => (valueOf(run) === null ? bottom : Math.min(Math.max(valueOf(run), bottom), high + pad));
+  return [{
+    traces: withRing([
+      ...byStatus([...known, ...none], x, y),
+      { type: "scatter", mode: "lines", x: steps.map((s) => s.x), y: steps.map((s) => s.y), line: { shape: "hv", color: style("ink"), width: 1.5 }, name: "best so far", hoverinfo: "skip" },
+    ], runs, x, y),
+    layout: { xaxis: { title: { text: numbers ? "trial" : "runs by their start" } }, yaxis: { title: { text: plain(objective().label) }, range: [bottom - pad / 2, high + 1.5 * pad] }, showlegend: true },
+  }];
+}
+
+function importancePlot() {
+  const shares = Object.entries(data.importance.shares).reverse();
+  if (!shares.length) return data.importance.note;
+  return [{
+    traces: [{ type: "bar", orientation: "h", x: shares.map(([, share]) => share), y: shares.map(([label]) => plain(label)), text: shares.map(([, share]) => `${Math.round(100 * share)} %`), textposition: "auto", cliponaxis: false, marker: { color: style("accent") }, hoverinfo: "skip" }],
+    layout: { xaxis: { tickformat: ".0%", rangemode: "tozero" }, yaxis: { automargin: true, ticks: "" }, height: Math.max(220, 60 + 34 * shares.length) },
+  }];
+}
+
+function smoothed(values, weight) {
+  let mean = 0, share = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    mean = weight * mean + (1 - weight) * value;
+    share = weight * share + (1 - weight);
+    return mean / share;
+  });
+}
+
+const metrics = Object.keys(data.curves.metrics);
+const hasEpochs = data.curves.epochs.some((epochs) => epochs.some((epoch) => epoch !== null));
+const metric = () => (metrics.includes(state.metric) ? state.metric : metrics[0]);
+
+function curvesPlot(runs) {
+  if (!metrics.length) return "No run has a metrics.csv with two points or more of a metric.";
+  const by = state.x === "epoch" && hasEpochs ? data.curves.epochs : data.curves.steps;
+  const logged = data.curves.metrics[metric()], weight = Number(state.smooth);
+  const chosen = inOrder(runs.filter((run) => logged[run.place])).slice(0, state.curves === "all" ? undefined : Number(state.curves));
+  if (!chosen.length) return `None of these runs logged ${metric()}.`;
+  const raw = (run) => ({ run, x: by[logged[run.place][0]], y: logged[run.place][1] });
+  const line = (run) => { const { x, y } = raw(run); return { run, x: x.slice(0, y.length), y: weight ? smoothed(y, weight) : y }; };
+  const cut = (run) => { const one = raw(run); return { ...one, x: one.x.slice(0, one.y.length) }; };
+  const points = chosen.reduce((sum, run) => sum + logged[run.place][1].length, 0);
+  const type = points > MANY ? "scattergl" : "scatter", traces = [];
+  const dim = selected() && chosen.includes(selected()) ? 0.35 : 1;
+  for (const { colour, runs: own } of shades(chosen)) {
+    if (weight) traces.push(threads(own.map(cut), { color: colour, width: 1 }, { type, opacity: 0.22 * dim, hoverinfo: "skip" }));
+    traces.push(threads(own.map(line), { color: colour, width: 1.5 }, { type, opacity: dim }));
+  }
+  if (dim < 1) traces.push(threads([line(selected())], { color: style("ink"), width: 3 }, { type }));
+  return [{ traces, layout: { xaxis: { title: { text: by === data.curves.epochs ? "epoch" : "step" } }, yaxis: { title: { text: plain(metric()) } }, hovermode: "closest" } }];
+}
+
+// Where a value stands on an axis of parallel coordinates, from 0 to 1.
+function unit(column, value) {
+  if (value === null || value === undefined) return null;
+  if (column.choices) return column.choices.length > 1 ? column.choices.indexOf(String(value)) / (column.choices.length - 1) : 0.5;
+  if (column.high === column.low) return 0.5;
+  const of = column.log ? Math.log : Number;
+  return (of(value) - of(column.low)) / (of(column.high) - of(column.low));
+}
+
+function ticks(column) {
+  if (column.choices) return column.choices;
+  const { low, high, log } = column;
+  if (low === high) return [low];
+  if (log && high / low >= 30) {
+    const found = [];
+    for (let power = Math.ceil(Math.log10(low) - 1e-9); 10 ** power <= high * 1.000001; power++) found.push(10 ** power);
+    if (found.length > 1) return found;
+  }
+  if (log) return [0, 1, 2, 3].map((part) => Number((low * (high / low) ** (part / 3)).toPrecision(2)));
+  const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.99);
+  const found = [];
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-6; at += step) found.push(Number(at.toPrecision(10)));
+  return found;
+}
+
+const AXES = 12;
+function parallelAxes() {
+  const order = Object.keys(data.importance.shares);
+  const place = (key) => (order.includes(key.label) ? order.indexOf(key.label) : order.length);
+  const chosen = keys.length > AXES ? [...keys].sort((a, b) => place(a) - place(b)).slice(0, AXES) : keys;
+  const own = objectives.map((column) => {
+    const values = data.runs.map((run) => cell(run, column)).filter((value) => value !== null);
+    return { ...column, low: Math.min(...values), high: Math.max(...values), values };
+  });
+  return [...chosen, ...own.filter((column) => column.values.length)];
+}
+
+function parallelPlot(runs) {
+  const axes = parallelAxes(), drawn = runs.filter((run) => valueOf(run) !== null);
+  if (axes.length < 2 || !keys.length) return "Parallel coordinates take a key that runs differ by, and a value.";
+  if (!drawn.length) return "None of these runs has come to a value.";
+  const line = (run) => ({ run, x: axes.map((_, place) => place), y: axes.map((axis) => unit(axis, cell(run, axis))) });
+  const passed = new Set(runs), others = data.runs.filter((run) => !passed.has(run) && valueOf(run) !== null);
+  const type = drawn.length + others.length > 2500 ? "scattergl" : "scatter", opacity = drawn.length > 300 ? 0.4 : drawn.length > 60 ? 0.7 : 0.9;
+  const dim = selected() && drawn.includes(selected()) ? 0.3 : 1;
+  const traces = [threads(others.map(line), { color: style("rule"), width: 0.6 }, { type, opacity: 0.6, hoverinfo: "skip", hovertemplate: null })];
+  for (const { colour, runs: own } of shades(drawn)) traces.push(threads(own.map(line), { color: colour, width: 1.3 }, { type, opacity: opacity * dim, mode: "lines+markers", marker: { size: 3, color: colour } }));
+  if (dim < 1) traces.push(threads([line(selected())], { color: style("ink"), width: 3 }, { type }));
+  const shapes = axes.map((_, place) => ({ type: "line", x0: place, x1: place, y0: 0, y1: 1, line: { color: style("soft"), width: 1 } }));
+  const label = (x, y, text, more) => ({ x, y, text: plain(text), showarrow: false, ...more });
+  const annotations = axes.flatMap((axis, place) => {
+    const marks = ticks(axis), every = Math.ceil(marks.length / 9);
+    return [
+      label(place, 1, axis.label.slice(0, 24), { yanchor: "bottom", yshift: 12, font: { color: style("ink"), size: 12.5 } }),
+      ...marks.filter((_, mark) => mark % every === 0).map((mark) => label(place, unit(axis, mark), short(mark, 3).slice(0, 18), { xanchor: "left", xshift: 3, bgcolor: style("veil"), borderpad: 1, font: { size: 11 } })),
+    ];
+  });
+  return [{
+    axes, traces,
+    layout: { shapes, annotations, height: 380, margin: { l: 30, r: 60, t: 44, b: 14 }, dragmode: matchMedia("(pointer: coarse)").matches ? false : "select",
+      xaxis: { visible: false, fixedrange: true, range: [-0.1, axes.length - 0.75] }, yaxis: { visible: false, fixedrange: true, range: [-0.04, 1.04] }, hovermode: "closest", selections: [] },
+  }];
+}
+
+// A drag over axes becomes conditions in the filter.
+function brushed(figure, range) {
+  let text = state.filter;
+  const [left, right] = [...range.x].sort((a, b) => a - b), [low, high] = [...range.y].sort((a, b) => a - b);
+  figure.axes.forEach((axis, place) => {
+    if (place < left || place > right) return;
+    if (axis.choices) {
+      const inside = axis.choices.filter((choice) => unit(axis, choice) >= low && unit(axis, choice) <= high);
+      if (inside.length) text = narrowed(text, axis, [`=${inside.join(",")}`]);
+      return;
+    }
+    const back = (at) => Number((axis.log ? axis.low * (axis.high / axis.low) ** at : axis.low + (axis.high - axis.low) * at).toPrecision(3));
+    text = narrowed(text, axis, [...(low > 0 ? [`>=${back(low)}`] : []), ...(high < 1 ? [`<=${back(high)}`] : [])]);
+  });
+  return text;
+}
+
+const SLICES = 16;
+function slicesPlot(runs) {
+  const known = runs.filter((run) => valueOf(run) !== null);
+  if (!keys.length) return "These runs do not differ by any key.";
+  if (!known.length) return "None of these runs has come to a value.";
+  const { quality } = scale(), [low, high] = span(known.map(valueOf)), pad = 0.06 * (high - low) || 0.5;
+  const y = (run) => Math.min(Math.max(valueOf(run), low - pad), high + pad), colour = (run) => shade(quality(valueOf(run)));
+  return keys.slice(0, SLICES).map((key) => {
+    const own = known.filter((run) => cell(run, key) !== null);
+    return { traces: withRing(byStatus(own, along(key), y, colour), own, along(key), y), layout: { xaxis: axisOf(key), yaxis: { range: [low - 1.5 * pad, high + 1.5 * pad], title: { text: plain(objective().label) } }, height: 250, margin: { t: 8, r: 8, b: 44, l: 56 } } };
+  });
+}
+
+function mapPlot(runs) {
+  const { x, y, xs, ys, zs, note } = data.surface;
+  if (note) return note;
+  const [across, up] = [x, y].map((label) => keys.find((key) => key.label === label));
+  const own = runs.filter((run) => isComplete(run) && valueOf(run) !== null);
+  const first = objectives[0], best = first.mode === "max";
+  const range = span(data.runs.filter(isComplete).map((run) => cell(run, first)));
+  const colours = Array.from({ length: 11 }, (_, place) => [place / 10, shade(best ? place / 10 : 1 - place / 10)]);
+  return [{
+    traces: withRing([
+      { type: "contour", x: xs, y: ys, z: zs, zmin: range[0], zmax: range[1], colorscale: colours, contours: { coloring: "heatmap" }, ncontours: 12, line: { width: 0.5, color: style("veil") }, connectgaps: false, hoverinfo: "skip", colorbar: { title: { text: plain(first.label), side: "right" }, thickness: 10, outlinewidth: 0, len: 0.95 } },
+      dots(own, along(across), along(up), { color: style("ground"), line: { color: style("ink"), width: 1 }, size: 6 }, { showlegend: false }),
+    ], own, along(across), along(up)),
+    layout: { xaxis: axisOf(across), yaxis: axisOf(up) },
+  }];
+}
+
+function front(runs, chosen) {
+  const rank = (run) => chosen.map((column) => (column.mode === "max" ? -1 : 1) * cell(run, column));
+  const found = [];
+  const sorted = runs.map((run) => [run, rank(run)]).sort(([, a], [, b]) => { const at = a.findIndex((value, place) => value !== b[place]); return at < 0 ? 0 : a[at] - b[at]; });
+  for (const [run, own] of sorted) {
+    const beaten = found.some(([, other]) => other.every((value, place) => value <= own[place]) && other.some((value, place) => value < own[place]));
+    if (!beaten) found.push([run, own]);
+  }
+  return found.map(([run]) => run);
+}
+
+function paretoPlot(runs) {
+  const done = runs.filter((run) => isComplete(run) && objectives.every((column) => cell(run, column) !== null));
+  if (!done.length) return "No complete run has a value of each objective.";
+  const [across, up] = [objectives[Number(state.px)] ?? objectives[0], objectives[Number(state.py)] ?? objectives[1]];
+  const x = (run) => cell(run, across), y = (run) => cell(run, up);
+  const best = front(done, objectives).sort((a, b) => x(a) - x(b)), unbeaten = new Set(best);
+  const title = (column) => ({ title: { text: plain(`${column.label} (${column.mode})`) } });
+  const traces = [
+    dots(done.filter((run) => !unbeaten.has(run)), x, y, { color: style("pruned"), symbol: "circle-open" }, { name: "beaten by another" }),
+    dots(best, x, y, { color: style("accent"), size: 9 }, { name: "no other is better in all", mode: objectives.length === 2 ? "lines+markers" : "markers", line: { shape: "hv", width: 1, color: style("accent") } }),
+  ];
+  if (objectives.length === 2 && across.mode === up.mode) traces[1].line.shape = across.mode === "min" ? "hv" : "vh";
+  else if (objectives.length === 2) traces[1].line.shape = across.mode === "max" ? "vh" : "hv";
+  return [{ traces: withRing(traces, done, x, y), layout: { xaxis: title(across), yaxis: title(up), showlegend: true } }];
+}
+
+// Packs runs into lanes, machine by machine: as many as ran at once.
+function lanes(runs) {
+  const free = new Map(), placed = new Map(), hosts = [...new Set(runs.map((run) => run.host ?? ""))];
+  for (const run of [...runs].sort((a, b) => a.start - b.start)) {
+    const own = free.get(run.host ?? "") ?? free.set(run.host ?? "", []).get(run.host ?? "");
+    let lane = own.findIndex((end) => end <= run.start + 0.05);
+    if (lane < 0) lane = own.push(0) - 1;
+    own[lane] = Math.max(run.end, run.start);
+    placed.set(run, lane);
+  }
+  const label = (run) => plain(hosts.length > 1 ? `${run.host} ${placed.get(run) + 1}` : `slot ${placed.get(run) + 1}`);
+  const labels = hosts.flatMap((host) => (free.get(host) ?? []).map((_, lane) => (hosts.length > 1 ? plain(`${host} ${lane + 1}`) : `slot ${lane + 1}`)));
+  return { label, labels };
+}
+
+function timelinePlot(runs) {
+  const ends = Math.max(...data.runs.map((run) => run.end)), busy = data.runs.reduce((sum, run) => sum + run.end - run.start, 0);
+  if (!(busy > 0)) return "No run took any time.";
+  if (busy < 0.02 * ends) return "These runs lie too far apart in time to be drawn on one line.";
+  const { label, labels } = lanes(data.runs), run = selected();
+  const traces = Object.entries(STATUSES).map(([status, look]) => {
+    const own = runs.filter((one) => statusOf(one) === status);
+    return own.length && {
+      type: "bar", orientation: "h", name: status, base: own.map((one) => one.start / 60), x: own.map((one) => Math.max(one.end - one.start, 0.001 * ends) / 60), y: own.map(label), text: own.map(told), textposition: "none",
+      hovertemplate: "%{text}<extra></extra>", customdata: own.map((one) => one.place),
+      marker: { color: style(look.colour), line: { color: own.map((one) => style(one === run ? "ink" : "ground")), width: own.map((one) => (one === run ? 3 : own.length > 500 ? 0 : 1)) }, pattern: { shape: { pruned: "/", failed: "x", killed: "x", timeout: "\\", interrupted: "." }[status] ?? "", size: 5, solidity: 0.35, fgcolor: style("ground") } },
+    };
+  }).filter(Boolean);
+  return [{ traces, layout: { barmode: "overlay", bargap: 0.25, height: Math.min(700, 130 + 34 * labels.length), showlegend: true, xaxis: { title: { text: "minutes since the start" }, range: [0, (1.01 * ends) / 60] }, yaxis: { type: "category", categoryorder: "array", categoryarray: [...labels].reverse(), range: [-0.5, labels.length - 0.5], automargin: true } } }];
+}
