@@ -1,6 +1,8 @@
 import inspect
 import re
 import shlex
+import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from train import train
 
+from bench.synthetic import make_study
+from sweeplab.runs.compare.command import main
 from tests.conftest import ROOT, SMALL, Command
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -21,6 +25,13 @@ COMMANDS = sorted(
         (page.name, re.split(r"\s(?:#|>)", line)[0].strip())
         for page in PAGES
         for line in re.findall(r"^    (?:\$ )?(python (?:train|eval)\.py.*)$", page.read_text(), re.M)
+    }
+)
+COMPARISONS = sorted(
+    {
+        (page.name, line.split("  #")[0].strip())
+        for page in PAGES
+        for line in re.findall(r"^    (python compare\.py.*)$", page.read_text(), re.M)
     }
 )
 TRAIN = [(page, line) for page, line in COMMANDS if " train.py" in line and "resume=" not in line]
@@ -86,11 +97,36 @@ def test_commands_for_sweeps_make_trials(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs that the pages compare."""
+    folder = tmp_path_factory.mktemp("compared")
+    for name in ("cnn", "cnn-small"):
+        make_study(folder / "multirun" / name, 60)
+    shutil.copytree(ROOT / "tests/sweeplab/runs/studies/nets", folder / "multirun/nets")
+    shutil.copytree(folder / "multirun/nets/0", folder / RUN)
+    return folder
+
+
+@pytest.mark.parametrize(("page", "line"), COMPARISONS, ids=[f"{page}: {line}" for page, line in COMPARISONS])
+def test_commands_for_comparing_show_a_table(
+    monkeypatch: pytest.MonkeyPatch, compared: Path, capsys: pytest.CaptureFixture[str], page: str, line: str
+) -> None:
+    monkeypatch.chdir(compared)
+    words = shlex.split(line)[2:]
+    main("", words)
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) > 2
+    for word, path in pairwise(words):
+        if word in ("--csv", "--json", "--markdown", "--html"):
+            assert Path(path).stat().st_size > 0
+            Path(path).unlink()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES_THAT_ADD)
 def test_what_a_page_tells_to_add_works(tmp_path: Path, page: str) -> None:
     """Follow the page in a copy of the project: write its files, run its command."""
-    import shutil
     import subprocess
     import sys
 
