@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Command
+from tests.sweeplab.runs.made_runs import make_run
 from tests.wandb_log import offline_runs, summary
 
 HEAVY = ("torch", "lightning", "torchmetrics", "wandb", "optuna", "sklearn", "numpy")
@@ -103,9 +104,13 @@ def test_a_mistake_is_one_sentence_before_torch_is_imported(
         (["run=nowhere"], "nowhere does not exist"),
         (["run=.", "stag=test"], "did you mean 'stage=...'?"),
         (["run=.", "stage=tets"], "stage=tets is not known; did you mean 'test'?"),
+        (["run=cnn", "trail=best"], "did you mean 'trial=...'?"),
+        (["run=cnn"], "say which: trial=best, trial=<number>, or top=5 together."),
+        (["run=cnn", "top=5"], "only 0 complete trials of cnn still have their checkpoints"),
     ],
 )
-def test_eval_answers_without_torch(command: Command, arguments: list[str], sentence: str) -> None:
+def test_eval_answers_without_torch(command: Command, tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    make_run(tmp_path / "cnn" / "0", acc=0.5)
     done = command("eval.py", *arguments, check=False, PYTHONPROFILEIMPORTTIME="1")
     said = "".join(line for line in done.stderr.splitlines() if not line.startswith("import time:"))
     assert sentence in said + done.stdout

@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.run import Run
 from sweeplab.runs.trials import Trials
-from tests.conftest import Compose
+from tests.conftest import ROOT, Compose
 
 PREDICTED = [f"p{number}" for number in range(10)]
 
@@ -80,8 +81,8 @@ def test_members_may_be_served_in_other_ways(configured: Compose, tmp_path: Path
 def test_load_gives_a_run_with_the_model_that_was_best_and_what_it_logged(study: Path) -> None:
     loaded = sweeplab.load(study / "0")
     assert isinstance(loaded, Run)
-    said, labels = probabilities(loaded)
     assert not loaded.model.training
+    said, labels = probabilities(loaded)
     assert (said.argmax(1) == labels).mean() == pytest.approx(loaded.facts["metrics"]["test/acc"])
     assert loaded.config.model._target_ == "lab.models.cnn.CNN"
     assert loaded.config.folder == str(study / "0")
@@ -96,3 +97,17 @@ def test_load_gives_a_run_with_the_model_that_was_best_and_what_it_logged(study:
     assert isinstance(moved, Trials)
     assert moved.runs[0].config.folder == str(study.with_name("moved") / "0")
     assert moved.best.model is moved.best.model  # built once
+
+
+def test_the_snippet_of_the_page_on_notebooks_works(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study.parent / "multirun").mkdir()
+    study.rename(study.parent / "multirun" / "cnn")
+    monkeypatch.chdir(study.parent)
+    (snippet,) = re.findall("```python\n(.*?)```", (ROOT / "docs" / "notebooks.md").read_text(), re.DOTALL)
+    exec(snippet, {})
+    said = capsys.readouterr().out
+    assert re.findall(r"^cnn/\d complete 0\.\d+ ", said, re.MULTILINE)
+    assert "reaches" in said
+    assert said.count("tensor([") == 1

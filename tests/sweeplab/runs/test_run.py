@@ -20,7 +20,7 @@ def test_the_best_checkpoint_is_taken_and_the_last_where_there_is_none(tmp_path:
 
 
 def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has no checkpoint .its status is failed.; train it first"):
+    with pytest.raises(UserError, match=r"has no checkpoint .its status is failed.; train it first"):
         _ = make_run(tmp_path / "failed", status="failed").model
     with pytest.raises(UserError, match=r"removed its checkpoints.*the command in its run\.json trains it again"):
         _ = make_run(tmp_path / "lost", acc=0.5, checkpoints_removed=True).model
@@ -49,7 +49,7 @@ def test_load_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
         sweeplab.load(tmp_path / "cnn" / "0")
     with pytest.raises(UserError, match=r"run\.json is broken"):
         sweeplab.load(tmp_path / "cnn")
-    with pytest.raises(UserError, match="cm does not exist; did you mean '.*cnn'"):
+    with pytest.raises(UserError, match=r"cm does not exist; did you mean '.*cnn'"):
         sweeplab.load(tmp_path / "cm")
 
 

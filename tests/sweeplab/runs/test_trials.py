@@ -77,7 +77,7 @@ def test_what_cannot_be_ranked_or_found_is_said(tmp_path: Path) -> None:
     for number in (0, 1, 2, 5):
         trial(tmp_path / "open" / str(number), status="failed")
     trials = Trials.read(tmp_path / "open")
-    with pytest.raises(UserError, match="no trial of .*open is complete yet"):
+    with pytest.raises(UserError, match=r"no trial of .*open is complete yet"):
         _ = trials.best
     with pytest.raises(UserError, match="has no trial 3; there are 0 to 2, 5"):
         trials.trial(3)
