@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.errors import UserError
 from sweeplab.runs import record
+from sweeplab.runs.compare.pareto import unbeaten
 from sweeplab.runs.record import Status
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.objectives import Objective
@@ -70,15 +71,9 @@ def best(trials: Iterable[FrozenTrial], objectives: Sequence[Objective], keep: i
         return any(value > 0 for value in trial.constraints.values())
 
     ordered = sorted(trials, key=lambda trial: (breaks(trial), ranks(trial), trial.number))
-    front: list[FrozenTrial] = []
-    for trial in ordered if len(objectives) > 1 else ():  # whatever beats a trial comes before it
-        if not breaks(trial) and not any(_beats(ranks(other), ranks(trial)) for other in front):
-            front.append(trial)
+    whole = [trial for trial in ordered if not breaks(trial)] if len(objectives) > 1 else []
+    front = [whole[place] for place in unbeaten([ranks(trial) for trial in whole])]
     return list({trial.number: trial for trial in [*ordered[:keep], *front]}.values())
-
-
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def _runs(plan: Plan, trial: FrozenTrial) -> Iterator[Path]:
