@@ -141,6 +141,12 @@ def drop_checkpoints(folder: Path) -> None:
     Record(folder, facts).update(checkpoint=None, checkpoints_removed=True)
 
 
+def note_constraints(folder: Path, constraints: Mapping[str, float]) -> None:
+    """Note how far a trial that is over broke its constraints; 0 or less means that it kept them."""
+    facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    Record(folder, facts).update(trial={**(facts.get("trial") or {}), "constraints": dict(constraints)})
+
+
 def without_checkpoints(folder: Path) -> str:
     """Say that a sweep removed the checkpoints of a run, and how to have them."""
     return (

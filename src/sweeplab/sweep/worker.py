@@ -20,7 +20,7 @@ from typing import Any
 from omegaconf import open_dict
 
 from sweeplab.runs.files import write_text
-from sweeplab.runs.record import Killed, Status, is_pruned
+from sweeplab.runs.record import Killed, Status, is_pruned, is_run, note_constraints
 from sweeplab.sweep import signals
 from sweeplab.sweep import trial as current_trial
 from sweeplab.sweep.hydra_job import run_hydra_job
@@ -84,6 +84,9 @@ def perform(job: Job, report: Report) -> Outcome:
     finally:
         current_trial.enter(None)
     outcome.seconds, outcome.constraints = time.monotonic() - start, trial.constraints
+    if trial.constraints and is_run(job.folder):
+        with contextlib.suppress(OSError):  # the disk may be full
+            note_constraints(job.folder, trial.constraints)
     return outcome
 
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from sweeplab.runs.trials import Trials, is_study
 from tests.sweeplab.runs.made_runs import make_run
 
 
-def trial(folder: Path, acc: float | None = None, status: str = "complete", **facts: object) -> Run:
+def trial(folder: Path, acc: float | None = None, status: str = "complete", **facts: Any) -> Run:
     point = {"study": "made", "number": 0, "repeat": 0, "params": {"model.width": 8}}
     return make_run(folder, {"seed": 0, "model": {"width": 8}}, acc=acc, status=status, **{"trial": point, **facts})
 
