@@ -6,6 +6,7 @@ python train.py optimizer.lr=3e-3 seed=1          other values
 python train.py experiment=mnist1d/cnn            a whole experiment
 python train.py 'logger=[csv,wandb]'              W&B too, offline where there is no account
 python train.py resume=outputs/<date>/<time>      go on with a run that stopped
+python train.py rerun=multirun/cnn/12             train a run again, with the same numbers; overrides on top
 """
 
 import sys
@@ -43,18 +44,36 @@ def resume(folder: str, overrides: list[str]) -> None:
     resume(Path(folder), overrides, CONF)
 
 
+def rerun(folder: str, overrides: list[str]) -> None:
+    """Train in a new folder what another run trained."""
+    from sweeplab.runs.rerun import Rerun
+
+    again = Rerun.of(Path(folder), overrides, CONF, "train")
+
+    def train_again(config: DictConfig) -> float | list[float]:
+        from lab.train import run
+
+        return run(config, again.origin)
+
+    again.start(train_again)
+
+
+OF_A_FOLDER = {"resume": resume, "rerun": rerun}
+
+
 def main(arguments: list[str]) -> None:
-    """Show help, go on with a run, or train."""
-    folders = [argument for argument in arguments if argument.startswith("resume=")]
+    """Show help, go on with a run or train it again, or train."""
+    words = [word for word in arguments if word.partition("=")[0] in OF_A_FOLDER]
     if {"-h", "--help"} & set(arguments):
         from sweeplab.help import help_text
 
         print(help_text(__doc__, CONF, "train", [word for word in arguments if not word.startswith("-")]))
-    elif folders:
-        overrides = [word for word in arguments if word not in folders]
-        if flags := [word for word in overrides if word.startswith("-")]:
-            raise UserError(f"resume takes keys and values only, not {flags[0]}.")
-        resume(folders[0].removeprefix("resume="), overrides)
+    elif words:
+        verb, _, folder = words[0].partition("=")
+        overrides = [word for word in arguments if word != words[0]]
+        if wrong := [word for word in overrides if word.startswith("-") or word in words]:
+            raise UserError(f"{verb} takes keys and values only, not {wrong[0]}.")
+        OF_A_FOLDER[verb](folder, overrides)
     else:
         train()
 

@@ -34,7 +34,7 @@ COMPARISONS = sorted(
         for line in re.findall(r"^    (python compare\.py.*)$", page.read_text(), re.M)
     }
 )
-TRAIN = [(page, line) for page, line in COMMANDS if " train.py" in line and "resume=" not in line]
+TRAIN = [(page, line) for page, line in COMMANDS if " train.py" in line and not re.search(" re(?:sume|run)=", line)]
 SWEEPS = [(page, line) for page, line in TRAIN if " -m " in line]
 SINGLE = [command for command in TRAIN if command not in SWEEPS]
 WRITTEN = {"conf/local/default.yaml", "src/lab/models/wide.py"}  # by the reader, besides what snippets say

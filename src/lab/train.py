@@ -22,6 +22,7 @@ from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
 from sweeplab.runs.process import rank
 from sweeplab.runs.record import Record, TrialPruned, recorded
+from sweeplab.runs.rerun import differences, environment
 from sweeplab.runs.resume import LAST, check_resumable
 from sweeplab.sweep.trial import current
 from sweeplab.tracking.ending import OwnsRun, ended
@@ -103,10 +104,11 @@ def train(
     return result
 
 
-def run(config: DictConfig) -> float | list[float]:
+def run(config: DictConfig, origin: Path | None = None) -> float | list[float]:
     """Train as the configuration says, in `config.folder`; return the best value of the objective.
 
-    With `objective.also` it is a list: behind it the values of the further objectives at that moment.
+    With `objective.also` it is a list: behind it the values of the further objectives at that moment. `origin` is the
+    folder of the run that is trained again, if it is.
 
     Raises:
         UserError: the folder already holds a run, or the configuration cannot work.
@@ -115,16 +117,30 @@ def run(config: DictConfig) -> float | list[float]:
     if config.seed is None:
         config.seed = int(os.environ["PL_GLOBAL_SEED"]) if rank() > 0 else torch.seed() % 2**32
     config = OmegaConf.create(run_config.resolved(config))  # once: interpolations are slow
+    if origin is not None:
+        _leave_wandb_run(config, origin)
     if rank() > 0:
         return _join(config, None)
     folder = Path(config.folder)
-    facts = {"choices": _choices(), "threads": torch.get_num_threads()}
+    facts = {"choices": _choices(), "threads": torch.get_num_threads(), "environment": environment()}
     record = run_record.begin(folder, _overrides(), config.seed, **facts)
+    if origin is not None:
+        record.update(rerun=str(origin))
+        if changes := differences(origin, folder):
+            log.warning("The same numbers are not promised: %s.", "; ".join(changes))
     if trial := current():
         about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat, "params": dict(trial.params)}
         record.update(trial=about, command=trial.command)
     run_config.save(config, folder)
     return _recorded(config, record, None)
+
+
+def _leave_wandb_run(config: DictConfig, origin: Path) -> None:
+    """Take a W&B id out of the configuration if it is that of the former run: a run has its own."""
+    known = run_record.read(origin).get("wandb")
+    entry = OmegaConf.select(config, "logger.wandb")
+    if known and entry is not None and entry.get("id") == known["id"]:
+        entry.id = None
 
 
 def resume(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> float | list[float]:

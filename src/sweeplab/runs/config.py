@@ -31,10 +31,13 @@ def save(config: DictConfig, folder: Path) -> None:
     write_text(path, text)
 
 
-def load(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> DictConfig:
+def load(
+    folder: Path, overrides: Sequence[str] = (), conf: Path | None = None, moved_to: str | None = None
+) -> DictConfig:
     """Return the configuration of the run in `folder`, with Hydra overrides on top.
 
-    Paths inside the folder follow it when it was moved. An override may choose from a group of `conf`.
+    Paths inside the folder follow it when it was moved, or go to `moved_to`. An override may choose from a group of
+    `conf`.
 
     Raises:
         UserError: there is no configuration in the folder, or an override that only a sweep understands.
@@ -44,16 +47,33 @@ def load(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) 
         raise UserError(f"{path} does not exist; give the folder of a run.")
     saved = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(saved, dict)
-    config: DictConfig = OmegaConf.create(_moved(saved, str(saved["folder"]), str(folder.resolve())))
+    config: DictConfig = OmegaConf.create(_moved(saved, str(saved["folder"]), moved_to or str(folder.resolve())))
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    choices = [override for override in parsed if conf and (conf / override.key_or_group).is_dir()]
-    if choices and conf:
-        _choose(choices, config, conf, _recorded_overrides(folder))
+    chosen = [override for override in parsed if _is_choice(override, conf)]
+    if chosen and conf:
+        _choose(chosen, config, conf, recorded_overrides(folder))
     for override in parsed:
-        if override not in choices:
+        if override not in chosen:
             _apply(override, config)
     return config
+
+
+def choices(overrides: Sequence[str], conf: Path) -> dict[str, str]:
+    """Return what overrides choose from the groups of `conf`."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return {override.key_or_group: str(override.value()) for override in parsed if _is_choice(override, conf)}
+
+
+def recorded_overrides(folder: Path) -> list[str]:
+    """Return the overrides that the run in `folder` was made with, those of all its attempts one after the other."""
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
+    parts = [*facts.get("attempts", ()), facts]
+    return [override for part in parts for override in part.get("overrides", ())]
+
+
+def _is_choice(override: Override, conf: Path | None) -> bool:
+    return conf is not None and (conf / override.key_or_group).is_dir()
 
 
 def _choose(choices: list[Override], config: DictConfig, conf: Path, before: list[str]) -> None:
@@ -65,12 +85,6 @@ def _choose(choices: list[Override], config: DictConfig, conf: Path, before: lis
         if key not in config:
             raise UserError(f"{choice.input_line} is a choice for a new run; here, set the keys that it would set.")
         OmegaConf.update(config, key, OmegaConf.to_container(composed[key]), merge=False)
-
-
-def _recorded_overrides(folder: Path) -> list[str]:
-    facts = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
-    parts = [*facts.get("attempts", ()), facts]
-    return [override for part in parts for override in part.get("overrides", ())]
 
 
 def _apply(override: Override, config: DictConfig) -> None:

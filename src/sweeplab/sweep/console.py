@@ -2,6 +2,8 @@
 
 import logging
 import os
+import shlex
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -9,12 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sweeplab.runs.record import Status
+from sweeplab.runs.record import Status, is_run
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.loop import Active
 from sweeplab.sweep.plan import Plan, single_run
@@ -145,11 +148,19 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
         said = ", ".join(f"{o.name} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))
         lines.append(f"Best: #{trial.number}  {said}  {' '.join(plan.space.overrides(values))}")
         lines.append(f"  its folder      {short(folder_of(plan, trial))}")
-        lines.append(f"  to run it again {single_run(summary.alone[trial.number])}")
+        lines.append(f"  to run it again {_again(plan, summary, trial)}")
     if not summary.best and summary.endings[Status.COMPLETE] == 0:
         lines.append("No trial came to a value.")
     lines.append(f"All trials: {short(plan.folder / 'trials.csv')}")
     return "\n".join(lines)
+
+
+def _again(plan: Plan, summary: Summary, trial: FrozenTrial) -> str:
+    """Return the command that runs a trial again: from its folder where the program can, which is exact."""
+    folder = folder_of(plan, trial) / ("0" if plan.settings.repeats > 1 else "")
+    if plan.settings.rerun_key and is_run(folder):
+        return shlex.join(["python", sys.argv[0], f"{plan.settings.rerun_key}={short(folder)}"])
+    return single_run(summary.alone[trial.number])
 
 
 def _brief(values: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,8 @@ class Settings:
     check: str | None = None
     # Overrides that concern the sweep alone, left out of the command that runs a trial again.
     sweep_keys: list[str] = field(default_factory=list)
+    # The program's own word that runs again what is in a folder, as in rerun=multirun/cnn/12; null if it has none.
+    rerun_key: str | None = None
     # true: show the space, the budget and three trials; a listener's name: its own form of the sweep. Runs nothing.
     preview: Any = False
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import APP, Sweep, trials
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,18 @@ def test_the_last_message_has_the_best_trial_its_folder_and_its_command(
     assert "multirun/study/1" in last
     command = shlex.split(last.partition("to run it again ")[2].splitlines()[0])
     assert command[2:] == ["name='two words'", "x=1"]
+
+
+def test_a_program_that_runs_a_folder_again_is_told_which(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    rerun = ("hydra.sweeper.rerun_key=rerun", "x=2,1")
+    assert sweep(*rerun, task=app.records) == 0
+    assert "to run it again python " in (said := capsys.readouterr().out)
+    assert said.partition("to run it again ")[2].splitlines()[0].endswith(" rerun=multirun/study/1")
+    assert sweep(*rerun, "study=repeats", "hydra.sweeper.repeats=2", task=app.records) == 0
+    said = capsys.readouterr().out
+    assert said.partition("to run it again ")[2].splitlines()[0].endswith(" rerun=multirun/repeats/1/0")
+    assert sweep(*rerun, "study=foreign") == 0  # its trials are no runs
+    assert capsys.readouterr().out.partition("to run it again ")[2].splitlines()[0].endswith(" x=1")
 
 
 def test_each_trial_is_a_line_of_the_log_and_failures_say_where_to_look(sweep: Sweep) -> None:
