@@ -19,7 +19,7 @@ TENTH = 10  # complete trials: PED-ANOVA sets the best tenth against all
 NOT_ENOUGH = (ValueError, RuntimeError, UserWarning)
 
 
-def importances(trials: Sequence["FrozenTrial"], direction: "StudyDirection") -> dict[str, float]:
+def shares(trials: Sequence["FrozenTrial"], direction: "StudyDirection") -> dict[str, float]:
     """Return the share of each parameter in what the only objective varies by, the greatest first (PED-ANOVA).
 
     Nothing is returned for fewer than ten complete trials, and where Optuna has nothing to say. A parameter that not

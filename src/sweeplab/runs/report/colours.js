@@ -4,7 +4,7 @@ const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89
 const SHADES = 16;
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const STATUSES = {
-  complete: { symbol: "circle", colour: "accent" },
+  complete: { symbol: "circle", colour: "accent", filled: true },
   pruned: { symbol: "line-ew-open", colour: "pruned" },
   failed: { symbol: "x", colour: "failed" },
   killed: { symbol: "x-thin-open", colour: "failed" },
@@ -46,7 +46,8 @@ function scale() {
     return objective().mode === "max" || high <= low ? part : 1 - part;
   };
   const worst = objective().mode === "max" ? low : high, best = objective().mode === "max" ? high : low;
-  return { quality, worst, best };
+  const beyond = data.runs.map(valueOf).some((value) => value !== null && better(worst, value));
+  return { quality, worst, best, beyond };
 }
 
 // Runs in a few groups of like values, the worst first: one trace each, however many runs.
@@ -64,13 +65,8 @@ function shades(runs) {
 }
 
 function legend() {
-  const { worst, best } = scale();
+  const { worst, best, beyond } = scale();
   const stops = [0, 0.25, 0.5, 0.75, 1].map(shade).join(",");
-  return el("span", { class: "legend" }, `${objective().label} ${short(worst)} `,
+  return el("span", { class: "legend" }, `${objective().label} ${short(worst)}${beyond ? " or worse" : ""} `,
     el("i", { style: `background:linear-gradient(to right,${stops})` }), ` ${short(best)} (best)`);
-}
-
-function plotlyScale(low, high) {
-  const up = objective().mode === "max";
-  return Array.from({ length: 11 }, (_, place) => [place / 10, shade(up ? place / 10 : 1 - place / 10)]);
 }

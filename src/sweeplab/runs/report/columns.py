@@ -92,7 +92,7 @@ def _looks_logarithmic(values: Iterable[float]) -> bool:
     low, high = distinct[0], distinct[-1]
     if low <= 0 or len(distinct) < 3 or high / low < 8:
         return False
-    return median(distinct) < ((low * high) ** 0.5 + (low + high) / 2) / 2
+    return bool(median(distinct) < ((low * high) ** 0.5 + (low + high) / 2) / 2)
 
 
 def _names(runs: Sequence[Run]) -> Iterable[str]:

@@ -15,7 +15,7 @@ from sweeplab.runs.compare.fields import when
 from sweeplab.runs.compare.objective import Judge, judge
 from sweeplab.runs.compare.verdict import verdict
 from sweeplab.runs.compare.views import base_of, changes_table, configurations_table
-from sweeplab.runs.importance import TENTH, importances
+from sweeplab.runs.importance import TENTH, shares
 from sweeplab.runs.record import Status
 from sweeplab.runs.report.columns import Column, columns
 from sweeplab.runs.report.lines import lines
@@ -29,6 +29,8 @@ ERROR = 500  # characters of an error's last line
 
 def content(runs: Sequence[Run], study: Study | None, folder: Path, now: datetime) -> dict[str, Any]:
     """Return what the page shows; links to runs are relative to `folder`, where it will lie."""
+    if study and any(run.study != study.name for run in runs):
+        study = None  # its runs are not alone here
     seeds = (study.seed_key,) if study else (SEED,)
     comparison = Comparison(list(runs), _judge(runs, study), varying(runs), seeds)
     objectives = _objectives(runs, study, comparison.judge)
@@ -110,6 +112,7 @@ def _runs(
             "start": number((starts[place] - zero).total_seconds()),
             "end": number((_end(run, now) - zero).total_seconds()),
             "host": run.facts["process"].get("host"),
+            "broken": _breaks(run) or None,
             "error": _last_line(run.facts.get("error")),
         }
         found.append({name: value for name, value in told.items() if value is not None})
@@ -125,6 +128,12 @@ def _end(run: Run, now: datetime) -> datetime:
     if run.facts.get("ended"):
         return datetime.fromisoformat(run.facts["ended"])
     return now if run.status is Status.RUNNING else when(run)
+
+
+def _breaks(run: Run) -> bool:
+    """Say whether a run breaks a constraint: it is never the best then."""
+    constraints = (run.facts.get("trial") or {}).get("constraints") or {}
+    return any(value is None or value > 0 for value in constraints.values())
 
 
 def _last_line(error: Any) -> str | None:
@@ -174,7 +183,7 @@ def _shares(comparison: Comparison, keys: Sequence[Column], places: Sequence[int
         for place in places
     ]
     direction = StudyDirection.MAXIMIZE if comparison.judge.mode == "max" else StudyDirection.MINIMIZE
-    return {label: float(f"{share:.4g}") for label, share in importances(trials, direction).items()}
+    return {label: float(f"{share:.4g}") for label, share in shares(trials, direction).items()}
 
 
 def _complete(comparison: Comparison) -> list[int]:
@@ -189,11 +198,11 @@ def _varies(column: Column, places: Sequence[int]) -> bool:
     return None not in cells and len(set(cells)) > 1
 
 
-def _surface(comparison: Comparison, keys: Sequence[Column], shares: dict[str, float]) -> dict[str, Any]:
+def _surface(comparison: Comparison, keys: Sequence[Column], importance: dict[str, float]) -> dict[str, Any]:
     """Return the objective over the two most important keys of numbers, or why not."""
     places = _complete(comparison)
     usable = [column for column in keys if column.numeric and _varies(column, places)]
-    usable.sort(key=lambda column: -shares.get(column.label, 0.0))
+    usable.sort(key=lambda column: -importance.get(column.label, 0.0))
     if len(usable) < 2:
         return {"note": "A map takes two keys of numbers that all complete runs have, and that differ."}
     x, y = usable[:2]

@@ -3,14 +3,15 @@
 let passing = data.runs;
 
 const PLOTS = [
-  { id: "history", title: "History", draw: historyPlot, caption: "Each run's value, and the best so far. Values far outside stand at the edge; runs without one at the bottom." },
-  { id: "importance", title: "Importance", draw: importancePlot, caption: () => `How much each key decides ${objectives[0].label}: PED-ANOVA over all ${data.importance.count} complete runs, whatever the filter.` },
-  { id: "parallel", title: "Parallel coordinates", draw: parallelPlot, caption: "A line a run. Drag over an axis to filter.", legend: true, wide: true, scroll: true },
+  { id: "history", title: "History", draw: historyPlot, caption: "Each run's value, and the best so far. What is far from the complete runs stands at the edge, and so does what has no value.", wide: keys.length < 2 },
+  { id: "importance", title: "Importance", draw: importancePlot, caption: () => `How much each key decides ${objectives[0].label}: PED-ANOVA over all ${plural(data.importance.count, "complete run")}, whatever the filter.`, if: () => keys.length > 1 },
+  { id: "parallel", title: "Parallel coordinates", draw: parallelPlot, caption: "A line a run. Drag over an axis to filter.", legend: true, wide: true, scroll: true, if: () => keys.length > 1 },
   { id: "curves", title: "Learning curves", draw: curvesPlot, caption: "", legend: true, wide: true, controls: curveControls },
-  { id: "slices", title: "Slices", draw: slicesPlot, caption: "Each key against the objective.", legend: true, wide: true, several: true },
+  { id: "slices", title: "Slices", draw: slicesPlot, caption: "Each key against the objective; what was pruned or failed has the signs of the history.", legend: true, wide: true, several: true, if: () => keys.length > 0 },
   { id: "map", title: "Map", draw: mapPlot, caption: () => `${objectives[0].label} over the two keys that matter most, linear between all complete runs; the dots are those that pass the filter.`, if: () => keys.length > 1 },
   { id: "pareto", title: "Pareto front", draw: paretoPlot, caption: "", controls: paretoControls, if: () => objectives.length > 1 },
-  { id: "timeline", title: "Timeline", draw: timelinePlot, caption: "When each run ran.", wide: true },
+  // Beside the map where that stands alone.
+  { id: "timeline", title: "Timeline", draw: timelinePlot, caption: "When each run ran, and on which slot.", wide: (keys.length > 1) === (objectives.length > 1) },
 ];
 
 function choose(label, name, options) {
@@ -134,7 +135,6 @@ function applyFilter() {
 function drawTop() {
   document.querySelector("h1").textContent = data.title;
   const counts = Object.keys(STATUSES).map((status) => [status, data.runs.filter((run) => statusOf(run) === status).length]).filter(([, count]) => count);
-  const way = objective().mode === "max" ? "higher is better" : "lower is better";
   const total = data.study?.total ? ` of ${data.study.total}` : "";
   const running = data.runs.filter((run) => statusOf(run) === "running").length;
   const others = Object.entries(data.others).map(([name, count]) => `${plural(count, "run")} with the objective ${name} ${count === 1 ? "has" : "have"} no place in the plots of ${objectives[0].label}`);
@@ -146,8 +146,8 @@ function drawTop() {
     ...(running ? [`${running} running now${data.every ? `; this page loads itself again every ${data.every} s` : ""}`] : []),
   ];
   document.getElementById("facts").replaceChildren(...facts.map((fact) => el("span", {}, fact)));
-  const best = inOrder(data.runs).filter((run) => isComplete(run) && valueOf(run) !== null)[0];
-  document.getElementById("best").replaceChildren(...(best ? bestRun(best, way) : [el("p", {}, "No run is complete yet, so none is the best.")]));
+  const best = inOrder(data.runs).filter(counts)[0];
+  document.getElementById("best").replaceChildren(...(best ? bestRun(best) : [el("p", {}, "No run is complete with a value, so none is the best.")]));
 }
 
 function bestRun(run) {
@@ -155,7 +155,7 @@ function bestRun(run) {
   const measured = others.filter((column) => (cell(run, column) ?? null) !== null).map((column) => `${column.label} ${short(cell(run, column))}`);
   const settings = keys.filter((key) => (cell(run, key) ?? null) !== null).slice(0, 14).map((key) => [key.label, short(cell(run, key))]);
   return [
-    el("div", { class: "figure" }, el("strong", {}, short(valueOf(run))), el("span", {}, `${objective().label}, the best of ${data.runs.filter(isComplete).length}`), el("span", {}, measured.join(" · "))),
+    el("div", { class: "figure" }, el("strong", {}, short(valueOf(run))), el("span", {}, `${objective().label}, the best of ${data.runs.filter(counts).length}`), el("span", {}, measured.join(" · "))),
     el("div", {}, el("p", {}, el("button", { type: "button", class: "link", onclick: () => select(run) }, `Run ${nameOf(run)}`), " · ", el("a", { href: run.folder }, "its folder")), pairs(settings),
       run.command ? el("div", {}, el("p", { class: "caption" }, "This command trains it again:"), command(run.command)) : null),
   ];

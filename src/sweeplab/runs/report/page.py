@@ -11,10 +11,11 @@ from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
+from sweeplab.runs.found import find
 from sweeplab.runs.record import Status
 from sweeplab.runs.report.content import content
 from sweeplab.runs.run import Run
-from sweeplab.runs.study import Study
+from sweeplab.runs.study import Study, is_study
 
 NAME = "report.html"
 HERE = Path(__file__).parent
@@ -43,6 +44,16 @@ def write_report(path: Path, runs: Sequence[Run], study: Study | None, every: fl
         "plotly": _plotly(),
     }
     write_text(path, re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html")))
+
+
+def write_study_report(folder: Path, every: float | None = None) -> None:
+    """Write the page of a sweep into its folder.
+
+    Raises:
+        UserError: no run is there, or the study's own file is broken.
+    """
+    study = Study.read(folder) if is_study(folder) else None
+    write_report(folder / NAME, find([folder]).runs, study, every)
 
 
 def as_json(shown: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ function threads(lines, line, more = {}) {
 
 const axisOf = (key) => ({
   title: { text: plain(key.label) }, type: key.choices ? "category" : key.log ? "log" : "linear",
+  ...(key.log ? { tickvals: ticks(key), ticktext: ticks(key).map((value) => short(value, 2)) } : {}),
   ...(key.choices ? { categoryorder: "array", categoryarray: key.choices.map(plain) } : {}),
 });
 const along = (key) => (run) => (key.choices ? plain(cell(run, key) ?? "none") : cell(run, key));
@@ -45,8 +46,19 @@ function withRing(traces, runs, x, y) {
 function byStatus(runs, x, y, colour = null) {
   return Object.entries(STATUSES).map(([status, look]) => {
     const own = runs.filter((run) => statusOf(run) === status);
-    return own.length && dots(own, x, y, { symbol: look.symbol, color: colour && status === "complete" ? own.map(colour) : style(look.colour), line: { width: 1.5 } }, { name: status });
+    return own.length && dots(own, x, y, { symbol: look.symbol, color: colour && status === "complete" ? own.map(colour) : style(look.colour), line: look.filled ? { width: 1, color: style("ground") } : { width: 1.5 } }, { name: status });
   }).filter(Boolean);
+}
+
+// The range of values that is worth its room: that of complete runs, and half as much for worse ones.
+function room(runs) {
+  const done = runs.filter(isComplete), values = (done.length > 1 ? done : runs).map(valueOf);
+  let [low, high] = span(values);
+  const more = 0.5 * (high - low), all = runs.map(valueOf);
+  if (objective().mode === "max") low = Math.max(low - more, Math.min(...all));
+  else high = Math.min(high + more, Math.max(...all));
+  const pad = 0.06 * (high - low) || 0.5;
+  return { low, high, pad, inside: (value) => Math.min(Math.max(value, low - pad), high + pad) };
 }
 
 function historyPlot(runs) {
@@ -55,18 +67,18 @@ function historyPlot(runs) {
   const numbers = data.study && runs.every((run) => run.number !== undefined);
   const rank = new Map([...data.runs].sort((a, b) => a.start - b.start).map((run, place) => [run, place]));
   const x = (run) => (numbers ? run.number : rank.get(run));
-  const [low, high] = span(known.map(valueOf)), pad = 0.06 * (high - low) || 0.5, bottom = low - pad;
+  const { low, high, pad, inside } = room(known), edge = objective().mode === "max" ? low - pad : high + pad;
   let best = null;
-  const steps = known.filter(isComplete).sort((a, b) => x(a) - x(b)).map((run) => (best = best === null || better(valueOf(run), best) ? valueOf(run) : best, { x: x(run), y: best }));
+  const steps = known.filter(counts).sort((a, b) => x(a) - x(b)).map((run) => (best = best === null || better(valueOf(run), best) ? valueOf(run) : best, { x: x(run), y: best }));
   const last = Math.max(...runs.map(x));
   if (steps.length) steps.push({ x: last, y: best });
-  const y = (run) => (valueOf(run) === null ? bottom : Math.min(Math.max(valueOf(run), bottom), high + pad));
+  const y = (run) => (valueOf(run) === null ? edge : inside(valueOf(run)));
   return [{
     traces: withRing([
-      ...byStatus([...known, ...none], x, y),
       { type: "scatter", mode: "lines", x: steps.map((s) => s.x), y: steps.map((s) => s.y), line: { shape: "hv", color: style("ink"), width: 1.5 }, name: "best so far", hoverinfo: "skip" },
+      ...byStatus([...known, ...none], x, y),
     ], runs, x, y),
-    layout: { xaxis: { title: { text: numbers ? "trial" : "runs by their start" } }, yaxis: { title: { text: plain(objective().label) }, range: [bottom - pad / 2, high + 1.5 * pad] }, showlegend: true },
+    layout: { xaxis: { title: { text: numbers ? "trial" : "runs by their start" } }, yaxis: { title: { text: plain(objective().label) }, range: [low - 1.6 * pad, high + 1.6 * pad] }, showlegend: true },
   }];
 }
 
@@ -74,8 +86,8 @@ function importancePlot() {
   const shares = Object.entries(data.importance.shares).reverse();
   if (!shares.length) return data.importance.note;
   return [{
-    traces: [{ type: "bar", orientation: "h", x: shares.map(([, share]) => share), y: shares.map(([label]) => plain(label)), text: shares.map(([, share]) => `${Math.round(100 * share)} %`), textposition: "auto", cliponaxis: false, marker: { color: style("accent") }, hoverinfo: "skip" }],
-    layout: { xaxis: { tickformat: ".0%", rangemode: "tozero" }, yaxis: { automargin: true, ticks: "" }, height: Math.max(220, 60 + 34 * shares.length) },
+    traces: [{ type: "bar", orientation: "h", x: shares.map(([, share]) => share), y: shares.map(([label]) => plain(label)), text: shares.map(([, share]) => `${Math.round(100 * share)} %`), textposition: "outside", cliponaxis: false, marker: { color: style("accent") }, hoverinfo: "skip" }],
+    layout: { xaxis: { visible: false, range: [0, 1.12 * Math.max(...shares.map(([, share]) => share))] }, yaxis: { automargin: true, showgrid: false, ticksuffix: " " }, bargap: 0.4, margin: { t: 4, b: 8, l: 62, r: 16 }, height: Math.min(600, 24 + 38 * shares.length) },
   }];
 }
 
@@ -133,7 +145,7 @@ function ticks(column) {
   }
   if (log) return [0, 1, 2, 3].map((part) => Number((low * (high / low) ** (part / 3)).toPrecision(2)));
   const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.99);
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.7);
   const found = [];
   for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-6; at += step) found.push(Number(at.toPrecision(10)));
   return found;
@@ -200,11 +212,11 @@ function slicesPlot(runs) {
   const known = runs.filter((run) => valueOf(run) !== null);
   if (!keys.length) return "These runs do not differ by any key.";
   if (!known.length) return "None of these runs has come to a value.";
-  const { quality } = scale(), [low, high] = span(known.map(valueOf)), pad = 0.06 * (high - low) || 0.5;
-  const y = (run) => Math.min(Math.max(valueOf(run), low - pad), high + pad), colour = (run) => shade(quality(valueOf(run)));
+  const { quality } = scale(), { low, high, pad, inside } = room(known);
+  const y = (run) => inside(valueOf(run)), colour = (run) => shade(quality(valueOf(run)));
   return keys.slice(0, SLICES).map((key) => {
     const own = known.filter((run) => cell(run, key) !== null);
-    return { traces: withRing(byStatus(own, along(key), y, colour), own, along(key), y), layout: { xaxis: axisOf(key), yaxis: { range: [low - 1.5 * pad, high + 1.5 * pad], title: { text: plain(objective().label) } }, height: 250, margin: { t: 8, r: 8, b: 44, l: 56 } } };
+    return { traces: withRing(byStatus(own, along(key), y, colour), own, along(key), y), layout: { xaxis: axisOf(key), yaxis: { range: [low - 1.6 * pad, high + 1.6 * pad], title: { text: plain(objective().label) } }, height: 250, margin: { t: 8, r: 8, b: 44, l: 56 } } };
   });
 }
 
@@ -241,7 +253,7 @@ function paretoPlot(runs) {
   if (!done.length) return "No complete run has a value of each objective.";
   const [across, up] = [objectives[Number(state.px)] ?? objectives[0], objectives[Number(state.py)] ?? objectives[1]];
   const x = (run) => cell(run, across), y = (run) => cell(run, up);
-  const best = front(done, objectives).sort((a, b) => x(a) - x(b)), unbeaten = new Set(best);
+  const best = front(done.filter(counts), objectives).sort((a, b) => x(a) - x(b)), unbeaten = new Set(best);
   const title = (column) => ({ title: { text: plain(`${column.label} (${column.mode})`) } });
   const traces = [
     dots(done.filter((run) => !unbeaten.has(run)), x, y, { color: style("pruned"), symbol: "circle-open" }, { name: "beaten by another" }),
@@ -277,7 +289,7 @@ function timelinePlot(runs) {
     return own.length && {
       type: "bar", orientation: "h", name: status, base: own.map((one) => one.start / 60), x: own.map((one) => Math.max(one.end - one.start, 0.001 * ends) / 60), y: own.map(label), text: own.map(told), textposition: "none",
       hovertemplate: "%{text}<extra></extra>", customdata: own.map((one) => one.place),
-      marker: { color: style(look.colour), line: { color: own.map((one) => style(one === run ? "ink" : "ground")), width: own.map((one) => (one === run ? 3 : own.length > 500 ? 0 : 1)) }, pattern: { shape: { pruned: "/", failed: "x", killed: "x", timeout: "\\", interrupted: "." }[status] ?? "", size: 5, solidity: 0.35, fgcolor: style("ground") } },
+      marker: { color: style(look.colour), line: { color: own.map((one) => style(one === run ? "ink" : "ground")), width: own.map((one) => (one === run ? 3 : own.length > 500 ? 0 : 1)) }, pattern: { fillmode: "overlay", fgopacity: 0.6, shape: { pruned: "/", failed: "x", killed: "x", timeout: "\\", interrupted: "." }[status] ?? "", size: 5, solidity: 0.35, fgcolor: style("ground") } },
     };
   }).filter(Boolean);
   return [{ traces, layout: { barmode: "overlay", bargap: 0.25, height: Math.min(700, 130 + 34 * labels.length), showlegend: true, xaxis: { title: { text: "minutes since the start" }, range: [0, (1.01 * ends) / 60] }, yaxis: { type: "category", categoryorder: "array", categoryarray: [...labels].reverse(), range: [-0.5, labels.length - 0.5], automargin: true } } }];

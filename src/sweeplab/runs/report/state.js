@@ -29,9 +29,12 @@ const better = (one, other) => (objective().mode === "max" ? one > other : one <
 const byValue = (one, other) => (one === other ? 0 : better(one, other) ? -1 : 1);
 const selected = () => (state.selected === "" ? null : data.runs[Number(state.selected)] ?? null);
 
-// Complete runs first, the best at the top; those without a value last.
+// What can be the best: complete, with a value, and without a broken constraint.
+const counts = (run) => isComplete(run) && valueOf(run) !== null && !run.broken;
+
+// The best at the top; runs that do not count behind, those without a value last.
 function inOrder(runs) {
-  const place = (run) => (valueOf(run) === null ? 2 : isComplete(run) ? 0 : 1);
+  const place = (run) => (valueOf(run) === null ? 2 : counts(run) ? 0 : 1);
   return [...runs].sort((one, other) => place(one) - place(other) || byValue(valueOf(one), valueOf(other)));
 }
 
@@ -53,7 +56,13 @@ function duration(seconds) {
   return whole < 3600 ? `${minutes}:${two(whole % 60)}` : `${Math.floor(whole / 3600)}:${two(minutes)}:${two(whole % 60)}`;
 }
 
-const shown = (column, value, digits) => (column.role === "seconds" ? duration(value) : column.role === "started" ? String(value).replace("T", " ") : short(value, digits));
+function shown(column, value, digits = 4) {
+  if (column.role === "seconds") return duration(value);
+  if (column.role === "started") return String(value).replace("T", " ");
+  const measured = column.role === "objective" || column.role === "test";
+  const isFraction = typeof value === "number" && !Number.isInteger(value) && Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4;
+  return measured && isFraction ? value.toPrecision(digits) : short(value, digits); // so that points stand below points
+}
 
 const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 

@@ -1,5 +1,6 @@
 """The objective over two keys, between the trials that there are."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,9 +19,10 @@ def surface(x: Column, y: Column, places: Sequence[int], values: Sequence[float]
     from scipy.interpolate import griddata
     from scipy.spatial import QhullError
 
-    points = np.array([[_unit(x, x.values[place]), _unit(y, y.values[place])] for place in places])
-    if len(points) < FEWEST:
+    if len(places) < FEWEST:
         return None
+    across, up = (_Scale(column, places) for column in (x, y))
+    points = np.array([[across.unit(x.values[place]), up.unit(y.values[place])] for place in places])
     points, values_at = _one_each(points, np.array(values))
     side = np.linspace(0, 1, CELLS)
     try:
@@ -28,8 +30,8 @@ def surface(x: Column, y: Column, places: Sequence[int], values: Sequence[float]
     except (QhullError, ValueError):  # all on one line
         return None
     return {
-        "xs": [number(_back(x, at)) for at in side],
-        "ys": [number(_back(y, at)) for at in side],
+        "xs": [number(across.back(at)) for at in side],
+        "ys": [number(up.back(at)) for at in side],
         "zs": [[number(float(f"{value:.4g}")) for value in row] for row in grid],
     }
 
@@ -41,16 +43,22 @@ def _one_each(points: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[Any],
     return distinct, np.bincount(places, weights=values) / np.bincount(places)
 
 
-def _unit(column: Column, value: float) -> float:
-    assert column.low is not None
-    assert column.high is not None
-    low, high, at = (float(np.log(v)) if column.log else v for v in (column.low, column.high, value))
-    return (at - low) / (high - low)
+class _Scale:
+    """From the lowest to the highest value of a key, as 0 to 1; by the logarithm where its axis is logarithmic."""
 
+    def __init__(self, column: Column, places: Sequence[int]) -> None:
+        values = [self._of(column, column.values[place]) for place in places]
+        self.column, self.low, self.width = column, min(values), max(values) - min(values)
 
-def _back(column: Column, at: float) -> float:
-    assert column.low is not None
-    assert column.high is not None
-    if column.log:
-        return float(column.low * (column.high / column.low) ** at)
-    return float(column.low + (column.high - column.low) * at)
+    def unit(self, value: float) -> float:
+        """Return where a value stands."""
+        return (self._of(self.column, value) - self.low) / self.width
+
+    def back(self, at: float) -> float:
+        """Return the value that stands there."""
+        value = self.low + self.width * at
+        return math.exp(value) if self.column.log else value
+
+    @staticmethod
+    def _of(column: Column, value: float) -> float:
+        return math.log(value) if column.log else float(value)

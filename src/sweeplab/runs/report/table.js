@@ -102,7 +102,7 @@ function command(text) {
 }
 
 function pairs(items) {
-  return el("dl", {}, ...items.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  return el("dl", {}, ...items.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
 function showDetails() {
@@ -114,7 +114,7 @@ function showDetails() {
   const values = data.measured.map((name, place) => [name, run.values[place]]).filter(([, value]) => value !== null).map(([name, value]) => [name, short(value, 6)]);
   details.replaceChildren(...[
     el("div", { class: "head" }, el("h2", {}, `Run ${nameOf(run)}`), el("button", { type: "button", onclick: () => select(null), "aria-label": "Close" }, "Close")),
-    el("p", {}, el("span", { class: `status ${statusOf(run)}` }, statusOf(run)), run.host ? ` on ${run.host}` : "", " · ", el("a", { href: run.folder }, "its folder")),
+    el("p", {}, el("span", { class: `status ${statusOf(run)}` }, statusOf(run)), run.broken ? ", but breaks a constraint" : "", run.host ? ` on ${run.host}` : "", " · ", el("a", { href: run.folder }, "its folder")),
     run.error ? el("p", { class: "mistake" }, run.error) : null,
     pairs(set(["key", "seed"])), values.length ? el("h3", {}, "At its best moment, and in the test") : null, pairs(values), pairs(set(["seconds", "started"])),
     run.command ? command(run.command) : null,

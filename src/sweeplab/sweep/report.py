@@ -1,0 +1,88 @@
+"""The page of a sweep, `report.html` in its folder: at the end, and while it goes on if it is asked for."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from sweeplab.errors import UserError
+from sweeplab.sweep.job import Job
+from sweeplab.sweep.listener import Listener
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.results import Summary
+
+log = logging.getLogger(__name__)
+
+NICE = 10  # the trials come first
+
+
+class Report(Listener):
+    """Writes the page when the sweep ends.
+
+    With `every` it is written meanwhile too, once in so many seconds at most, as trials start and end; a process of
+    its own does that, so that the sweep does not wait for it. A page that cannot be written ends nothing.
+    """
+
+    def __init__(self, every: float | None = None) -> None:
+        if every is not None and (isinstance(every, bool) or not isinstance(every, int | float) or every <= 0):
+            raise UserError(f"every={every} must be a number of seconds, or null to write the report at the end only.")
+        self.every = every
+        self._folder: Path | None = None
+        self._writer: subprocess.Popen[str] | None = None
+        self._written = -float("inf")
+
+    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
+        """Note where the runs will lie."""
+        self._folder = plan.folder
+
+    def trial_started(self, job: Job) -> None:
+        """Write the page anew, if it is time."""
+        self._refresh()
+
+    def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
+        """Write the page anew, if it is time."""
+        self._refresh()
+
+    def sweep_ended(self, plan: Plan, summary: Summary) -> None:
+        """Write the page of all there is; one that is being written now is out of date."""
+        from sweeplab.runs.report.page import write_study_report
+
+        if self._writer is not None:
+            self._writer.kill()
+            self._writer.wait()
+        try:
+            write_study_report(plan.folder)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sweep itself went well
+            log.warning("no report.html: %s", str(error) or type(error).__name__)
+
+    def _refresh(self) -> None:
+        if self.every is None or self._folder is None or self._is_writing():
+            return
+        if time.monotonic() - self._written < self.every:
+            return
+        self._written = time.monotonic()
+        self._writer = subprocess.Popen(
+            [sys.executable, "-m", "sweeplab.runs.report", str(self._folder), str(self.every)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the sweep
+        )
+        os.setpriority(os.PRIO_PROCESS, self._writer.pid, NICE)
+
+    def _is_writing(self) -> bool:
+        """Say whether a page is being written now, and if the last one was not, why."""
+        if self._writer is None:
+            return False
+        if self._writer.poll() is None:
+            return True
+        _, said = self._writer.communicate()
+        if self._writer.returncode:
+            log.warning("no report.html yet: %s", (said.strip().splitlines() or ["it was killed"])[-1])
+        self._writer = None
+        return False
