@@ -153,6 +153,12 @@ class Run:
         return None if value is None else float(value)
 
     @property
+    def keeps_constraints(self) -> bool:
+        """Whether it broke none of the constraints that its trial was given."""
+        broken = (self.facts.get("trial") or {}).get("constraints") or {}
+        return all(value is not None and value <= 0 for value in broken.values())  # None was infinite
+
+    @property
     def seconds(self) -> float | None:
         """How long the run took, all attempts together; None while it lives."""
         parts = [*self.facts.get("attempts", ()), self.facts]

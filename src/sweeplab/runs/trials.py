@@ -144,9 +144,7 @@ def _judges(run: Run) -> Sequence[str]:
 
 
 def _counts(run: Run) -> bool:
-    broken = (run.facts.get("trial") or {}).get("constraints") or {}
-    kept = all(value is not None and value <= 0 for value in broken.values())  # None was infinite
-    return kept and run.status is Status.COMPLETE and run.objective is not None
+    return run.keeps_constraints and run.status is Status.COMPLETE and run.objective is not None
 
 
 def _rank(run: Run) -> float:

@@ -64,7 +64,7 @@ class Comparison:
         judged = [
             (run, [judge.rank(value) for judge in judges if (value := judge.value(run)) is not None])
             for run in self.runs
-            if run.status is Status.COMPLETE
+            if self.judge.counts(run)
         ]
         whole = [(run, ranks) for run, ranks in judged if len(ranks) == len(judges)]
         return [whole[place][0] for place in unbeaten([ranks for _, ranks in whole])]

@@ -8,7 +8,6 @@ from typing import Any
 from sweeplab.runs.compare.columns import token
 from sweeplab.runs.compare.objective import Judge
 from sweeplab.runs.compare.statistics import Difference, Spread, paired, spread, welch
-from sweeplab.runs.record import Status
 from sweeplab.runs.run import Run
 
 SEED = "seed"
@@ -47,10 +46,10 @@ class Configuration:
 def configurations(
     runs: Sequence[Run], keys: Sequence[str], judge: Judge, seed_keys: Sequence[str] = (SEED,)
 ) -> list[Configuration]:
-    """Group complete runs by their settings of `keys`, best mean first; runs without a value are left out."""
+    """Group the runs that count by their settings of `keys`, best mean first."""
     groups: dict[Hashable, list[Run]] = {}
     for run in runs:
-        if run.status is Status.COMPLETE and judge.value(run) is not None:
+        if judge.counts(run):
             groups.setdefault(tuple(token(run.settings.get(key)) for key in keys), []).append(run)
     found = []
     for same in groups.values():

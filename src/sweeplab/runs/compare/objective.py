@@ -28,10 +28,15 @@ class Judge:
         """Return a number that is the smaller the better the value is."""
         return -value if self.mode == "max" else value
 
-    def order(self, run: Run) -> tuple[bool, bool, float]:
-        """Return what sorts runs: complete ones first, the best of them at the top, those without a value last."""
+    def counts(self, run: Run) -> bool:
+        """Say whether a run can be the best: it is complete, has a value, and keeps its constraints."""
+        return run.status is Status.COMPLETE and run.keeps_constraints and self.value(run) is not None
+
+    def order(self, run: Run) -> tuple[bool, bool, bool, float]:
+        """Return what sorts runs: those that can be best first, then other complete ones, those without a value last."""
         value = self.value(run)
-        return run.status is not Status.COMPLETE, value is None, 0.0 if value is None else self.rank(value)
+        done = run.status is Status.COMPLETE
+        return not self.counts(run), not done, value is None, 0.0 if value is None else self.rank(value)
 
 
 def judge(runs: Sequence[Run], metric: str | None = None, mode: str | None = None) -> Judge:

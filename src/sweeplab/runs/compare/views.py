@@ -39,6 +39,8 @@ def _remarks(comparison: Comparison) -> list[str]:
     notes = [f"{_plural(count, 'run')} had {other} as objective." for other, count in others.items()]
     if metric.startswith("test/"):
         notes = [f"These are in the order of {metric}: a test that chooses is no test any more."]
+    if broken := sum(not run.keeps_constraints for run in comparison.runs):
+        notes.append(f"{_plural(broken, 'run')} broke a constraint, and cannot be the best.")
     if front := comparison.front():
         names = ", ".join([metric, *(judge.metric for judge in comparison.further)])
         notes.append(f"No other run beats, in {names}: {', '.join(map(_place, front))}.")
@@ -70,7 +72,7 @@ def groups_table(comparison: Comparison, by: Sequence[str]) -> Table:
     fields = [comparison.fields.name(word) for word in by]
     groups: dict[Hashable, list[Run]] = {}
     for run in comparison.runs:
-        if run.status is Status.COMPLETE and comparison.judge.value(run) is not None:
+        if comparison.judge.counts(run):
             groups.setdefault(tuple(token(Fields.value(run, field)) for field in fields), []).append(run)
     rank = comparison.judge.rank
     values = {

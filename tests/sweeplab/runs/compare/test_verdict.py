@@ -81,3 +81,11 @@ def test_repeats_of_one_seed_are_averaged_before_they_are_paired(tmp_path: Path)
     difference = first.against(second)
     assert difference.count == 2
     assert difference.mean == pytest.approx(0.2)
+
+
+def test_a_run_that_breaks_a_constraint_is_never_the_best(tmp_path: Path) -> None:
+    broken = {"study": "s", "number": 0, "repeat": 0, "params": {}, "constraints": {"size": 1.0}}
+    runs = [make_run(tmp_path / "0", {"lr": 1}, acc=0.9, trial=broken), make_run(tmp_path / "1", {"lr": 2}, acc=0.1)]
+    comparison = compare(runs)
+    assert comparison.runs[0] is runs[1]
+    assert [found.runs for found in comparison.configurations] == [[runs[1]]]
