@@ -159,7 +159,7 @@ def test_the_readmes_path_from_training_to_predictions(command: Command, tmp_pat
     lines = [line for page, line in COMMANDS if page == "README.md"]
     own_data = next(line for line in lines if "data.path=my.npz" in line)
     command(*shlex.split(own_data)[1:], *SMALL[:2], f"hydra.run.dir={RUN}")
-    followed = [line for line in lines if "resume=" in line or " eval.py" in line]
+    followed = [line for line in lines if RUN in line and ("resume=" in line or " eval.py" in line)]
     assert len(followed) == 5
     for line in sorted(followed, key=lambda line: "resume=" not in line):
         done = command(*shlex.split(line)[1:], check=False)

@@ -33,7 +33,7 @@ class Judge:
         return run.status is Status.COMPLETE and run.keeps_constraints and self.value(run) is not None
 
     def order(self, run: Run) -> tuple[bool, bool, bool, float]:
-        """Return what sorts runs: first those that can be best, then other complete ones, those without a value last."""
+        """Return what sorts runs: those that can be best, then other complete ones, those without a value last."""
         value = self.value(run)
         done = run.status is Status.COMPLETE
         return not self.counts(run), not done, value is None, 0.0 if value is None else self.rank(value)
