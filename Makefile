@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast test-thorough test-hydra14 sweep check format bench clean
+.PHONY: help setup train test test-fast test-thorough test-hydra14 sweep dashboard check format bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -42,6 +42,9 @@ test-hydra14: .venv-hydra14/ready  ## run the tests of the sweep engine on the n
 
 sweep: setup  ## search with pruning, W&B offline: about a minute
 	$(BIN)/python train.py -m sweep=asha model=cnn logger=wandb trainer.max_epochs=9 hydra.sweeper.n_trials=16
+
+dashboard: setup  ## open optuna-dashboard on a study: make dashboard STUDY=multirun/cnn [PORT=8080] [STORAGE=URL]
+	@$(BIN)/python -m sweeplab.sweep.dashboard $(STUDY) 'port=$(PORT)' 'storage=$(STORAGE)'
 
 check: setup  ## lint, check the format and the types
 	$(BIN)/ruff check .
