@@ -152,7 +152,16 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
     if not summary.best and summary.endings[Status.COMPLETE] == 0:
         lines.append("No trial came to a value.")
     lines.append(f"All trials: {short(plan.folder / 'trials.csv')}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_comparing(plan)])
+
+
+def _comparing(plan: Plan) -> list[str]:
+    """Say how the trials are compared: by the program's neighbour, and on the page that a listener left."""
+    program, page = Path(plan.task.script).with_name("compare.py"), plan.folder / "report.html"
+    command = (
+        [f"Compare them: {shlex.join(['python', short(program), short(plan.folder)])}"] if program.exists() else []
+    )
+    return [*command, *([f"On one page: {short(page)}"] if page.exists() else [])]
 
 
 def _again(plan: Plan, summary: Summary, trial: FrozenTrial) -> str:

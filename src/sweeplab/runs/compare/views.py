@@ -111,7 +111,12 @@ def changes_table(comparison: Comparison, base: Configuration) -> Table:
     names = ["change", "mean", "sd", "n", "difference", INTERVAL, "p", "verdict"]
     paired = all(difference.paired for difference in differences)
     how = "Differences are paired over common seeds" if paired else "Not all differences are paired over common seeds"
-    return Table(title, names, rows, [f"{how}; p by Holm for {_plural(len(known), 'comparison')}."] if known else [])
+    return Table(
+        title,
+        names,
+        rows,
+        [f"{how}; each interval stands alone, p is Holm's for {_plural(len(known), 'comparison')}."] if known else [],
+    )
 
 
 def differences_table(one: Run, other: Run) -> Table:
