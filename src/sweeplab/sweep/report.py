@@ -1,9 +1,11 @@
 """The page of a sweep, `report.html` in its folder: at the end, and while it goes on if it is asked for."""
 
+import importlib
 import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +20,9 @@ from sweeplab.sweep.results import Summary
 log = logging.getLogger(__name__)
 
 NICE = 10  # the trials come first
+# What the page takes two seconds to import; done beside the trials from the fifth on, the sweep's end does not wait.
+SLOW = ("optuna.importance", "scipy.interpolate")
+SOON = 5
 
 
 class Report(Listener):
@@ -34,6 +39,7 @@ class Report(Listener):
         self._folder: Path | None = None
         self._writer: subprocess.Popen[str] | None = None
         self._written = -float("inf")
+        self._told = 0
 
     def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
         """Note where the runs will lie."""
@@ -45,6 +51,9 @@ class Report(Listener):
 
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
         """Write the page anew, if it is time."""
+        self._told += 1
+        if self._told == SOON:
+            threading.Thread(target=lambda: [importlib.import_module(name) for name in SLOW]).start()
         self._refresh()
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
