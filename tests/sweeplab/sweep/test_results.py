@@ -22,10 +22,10 @@ def test_the_best_configuration_loads_as_an_experiment(sweep: Sweep, folder: Pat
     assert sweep("x=3,2", "opt=adam,sgd", "name='two words'", "layers=[3]", "+extra.deep=1") == 0
     shutil.copytree(APP / "conf", folder / "conf")
     (folder / "conf" / "experiment").mkdir()
-    shutil.copy("multirun/study/best.yaml", folder / "conf" / "experiment" / "winner.yaml")
+    (folder / "conf" / "experiment" / "another.yaml").touch()
     config = folder / "conf" / "config.yaml"
-    config.write_text(config.read_text().replace("  - opt: sgd\n", "  - opt: adam\n  - experiment: winner\n"))
-    assert sweep("study=again", conf=folder / "conf") == 0
+    config.write_text(config.read_text().replace("  - opt: sgd\n", "  - opt: adam\n  - experiment: null\n"))
+    assert sweep("study=again", "experiment=multirun/study/best.yaml", conf=folder / "conf") == 0
     best, again = (OmegaConf.load(f"multirun/{run}/.hydra/config.yaml") for run in ("study/3", "again/0"))
     assert OmegaConf.merge(best, {"study": "again"}) == again
 
