@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
         from optuna_dashboard import run_server
     except ImportError:
         raise UserError("optuna-dashboard is not installed; install it: pip install -e '.[dashboard]'") from None
-    from sweeplab.sweep.study import JOURNAL, masked, open_storage
+    from sweeplab.sweep.storage import JOURNAL, masked, open_storage
 
     url = url or study.storage
     if url is None and not (folder / JOURNAL).is_file():

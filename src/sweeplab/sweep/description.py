@@ -9,7 +9,7 @@ from sweeplab.runs.study import Axis, Study
 from sweeplab.sweep.objectives import Objective
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter, Space
-from sweeplab.sweep.study import masked
+from sweeplab.sweep.storage import masked
 from sweeplab.sweep.values import Value, same
 
 

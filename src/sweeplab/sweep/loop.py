@@ -20,6 +20,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
 from sweeplab.sweep import signals
+from sweeplab.sweep.book import Book
 from sweeplab.sweep.executor import Executor
 from sweeplab.sweep.inline import Inline
 from sweeplab.sweep.job import Job, Outcome
@@ -28,7 +29,6 @@ from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.lost import Lost
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.search import Search
-from sweeplab.sweep.study import Book
 
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)

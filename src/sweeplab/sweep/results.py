@@ -14,9 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Status
+from sweeplab.sweep.book import Book, counts
 from sweeplab.sweep.contract import fixed_of
 from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.study import Book, counts
 
 RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"
 

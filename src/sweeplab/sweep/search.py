@@ -9,9 +9,9 @@ from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.algorithms import build_pruner, build_sampler, default_sampler
+from sweeplab.sweep.book import Points, counts
 from sweeplab.sweep.check import function
 from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.study import Points, counts
 
 
 class Search:

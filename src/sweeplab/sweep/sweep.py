@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
+from sweeplab.sweep.book import Book
 from sweeplab.sweep.check import check_plan
 from sweeplab.sweep.console import Board, closing, short
 from sweeplab.sweep.contract import hold
@@ -32,7 +33,8 @@ from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import Summary, summarize, write_results
 from sweeplab.sweep.search import Search
 from sweeplab.sweep.slots import Slot, slots
-from sweeplab.sweep.study import JOURNAL, Book, Study, open_storage, open_study
+from sweeplab.sweep.storage import JOURNAL, open_storage
+from sweeplab.sweep.study import Study, open_study
 
 
 def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, arguments: list[str]) -> None:

@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
+from sweeplab.sweep.book import counts
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending, folder_of
-from sweeplab.sweep.study import counts
 from sweeplab.tracking.lifeline import Lifeline, first_line
 from sweeplab.tracking.names import run_id, short_keys
 from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts

@@ -5,7 +5,7 @@ import pytest
 from sweeplab.runs.study import Axis, Study
 from sweeplab.sweep.description import axes
 from sweeplab.sweep.space import Space
-from sweeplab.sweep.study import masked
+from sweeplab.sweep.storage import masked
 from tests.sweeplab.sweep.conftest import Sweep
 
 STUDY = Path("multirun/study")
