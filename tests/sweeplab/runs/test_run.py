@@ -22,7 +22,7 @@ def test_the_best_checkpoint_is_taken_and_the_last_where_there_is_none(tmp_path:
 def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no checkpoint .its status is failed.; train it first"):
         _ = make_run(tmp_path / "failed", status="failed").model
-    with pytest.raises(UserError, match=r"removed its checkpoints.*the command in its run\.json trains it again"):
+    with pytest.raises(UserError, match=r"removed its checkpoints.*rerun=.* trains it again"):
         _ = make_run(tmp_path / "lost", acc=0.5, checkpoints_removed=True).model
     for module, sentence in (
         (None, "does not say which class"),
