@@ -150,7 +150,7 @@ def note_constraints(folder: Path, constraints: Mapping[str, float]) -> None:
 def without_checkpoints(folder: Path) -> str:
     """Say that a sweep removed the checkpoints of a run, and how to have them."""
     return (
-        f"the sweep of {folder} removed its checkpoints, since other trials were better; python train.py rerun={folder} "
+        f"the sweep of {folder} removed its checkpoints, since others were better; python train.py rerun={folder} "
         "trains it again, and a sweep with hydra.sweeper.listeners.checkpoints.keep=null keeps all."
     )
 
