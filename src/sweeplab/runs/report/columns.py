@@ -58,7 +58,8 @@ def columns(comparison: Comparison, objectives: Sequence[tuple[str, str]], study
     for metric, mode in objectives:
         found.append(Column("objective", metric, metric, [number(own.get(metric)) for own in values], mode))
     for metric in comparison.tests:
-        found.append(Column("test", metric, metric, [number(own.get(metric)) for own in values]))
+        cells = [number(own.get(metric)) for own in values]
+        found.append(Column("test", metric, metric, cells, _direction(metric, objectives)))
     for key in keys:
         own = [run.settings.get(key, _ABSENT) for run in runs]
         found.append(_axis(key, labels[key], own, study.axes.get(key) if study else None, comparison.seed_keys))
@@ -84,6 +85,11 @@ def _axis(key: str, label: str, values: list[Any], axis: Axis | None, seed_keys:
         seen = sorted({str(cell) for cell in cells if cell is not None})
         column.choices = list(dict.fromkeys([*(c for c in chosen if c in seen), *seen]))
     return column
+
+
+def _direction(metric: str, objectives: Sequence[tuple[str, str]]) -> str | None:
+    """Return where a metric of the test should go, if an objective of its name says so."""
+    return {name.rpartition("/")[2]: mode for name, mode in objectives}.get(metric.rpartition("/")[2])
 
 
 def _looks_logarithmic(values: Iterable[float]) -> bool:

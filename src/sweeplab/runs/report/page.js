@@ -66,7 +66,9 @@ function draw(frame) {
   frame.stale = false;
   const found = frame.plot.draw(passing);
   const figures = typeof found === "string" ? [] : found;
-  frame.note.hidden = figures.length > 0;
+  frame.section.setAttribute("aria-busy", "false");
+  frame.note.hidden = frame.charts.hidden = false;
+  frame[figures.length ? "note" : "charts"].hidden = true;
   frame.note.textContent = figures.length ? "" : found;
   frame.legendBox.replaceChildren(frame.plot.legend && figures.length ? legend() : "");
   while (frame.charts.childElementCount > figures.length) { Plotly.purge(frame.charts.lastChild); frame.charts.lastChild.remove(); }
@@ -102,6 +104,7 @@ function redraw(ids = [...frames.keys()]) {
   for (const id of ids) {
     const frame = frames.get(id);
     frame.stale = true;
+    frame.section.setAttribute("aria-busy", "true");
     if (frame.visible) draw(frame);
   }
 }
@@ -134,13 +137,13 @@ function applyFilter() {
 
 function drawTop() {
   document.querySelector("h1").textContent = data.title;
-  const counts = Object.keys(STATUSES).map((status) => [status, data.runs.filter((run) => statusOf(run) === status).length]).filter(([, count]) => count);
+  const endings = Object.keys(STATUSES).map((status) => [status, data.runs.filter((run) => statusOf(run) === status).length]).filter(([, count]) => count);
   const total = data.study?.total ? ` of ${data.study.total}` : "";
   const running = data.runs.filter((run) => statusOf(run) === "running").length;
   const others = Object.entries(data.others).map(([name, count]) => `${plural(count, "run")} with the objective ${name} ${count === 1 ? "has" : "have"} no place in the plots of ${objectives[0].label}`);
   const facts = [
     ...objectives.map((one) => `${one.label}, ${one.mode === "max" ? "higher" : "lower"} is better`).slice(0, 3),
-    `${plural(data.runs.length, "run")}${total}: ${counts.map(([status, count]) => `${count} ${status}`).join(", ")}`,
+    `${plural(data.runs.length, "run")}${total}: ${endings.map(([status, count]) => `${count} ${status}`).join(", ")}`,
     ...(data.places.length ? [data.places.join(", ")] : []), ...others,
     `written ${data.written.slice(0, 16).replace("T", " ")}`,
     ...(running ? [`${running} running now${data.every ? `; this page loads itself again every ${data.every} s` : ""}`] : []),
@@ -206,5 +209,14 @@ addEventListener("DOMContentLoaded", () => {
   const place = Number(sessionStorage.getItem("scroll"));
   if (place) scrollTo(0, place);
 });
+
+// While runs run, the page loads itself again; not while somebody writes into the filter.
+let reload = null;
+function reloadLater() {
+  clearTimeout(reload);
+  if (data.every) reload = setTimeout(() => location.reload(), 1000 * Math.max(1, data.every));
+}
+reloadLater();
+box.addEventListener("input", reloadLater);
 addEventListener("pagehide", () => sessionStorage.setItem("scroll", String(scrollY)));
 addEventListener("beforeprint", () => { for (const frame of frames.values()) draw(frame); addRows(rows.length); });

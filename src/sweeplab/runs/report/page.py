@@ -36,7 +36,6 @@ def write_report(path: Path, runs: Sequence[Run], study: Study | None, every: fl
     alive = any(run.status is Status.RUNNING for run in runs)
     parts = {
         "title": html.escape(shown["title"]).encode(errors="replace").decode(),
-        "refresh": f'<meta http-equiv="refresh" content="{max(1, round(every))}">' if every and alive else "",
         "style": _read("page.css"),
         "theme": _read("theme.js"),
         "data": as_json(shown | {"every": every if alive else None}),

@@ -7,12 +7,12 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from bench.synthetic import make_study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.study import create_study
 from optuna.trial import create_trial
 
-from bench.synthetic import make_study
 from sweeplab.runs.found import find
 from sweeplab.runs.report.content import content
 from sweeplab.runs.run import Run
@@ -125,7 +125,7 @@ def test_the_curves_of_many_runs_are_thinned_further(folder: Path, monkeypatch: 
 
 def test_runs_measured_at_the_same_steps_share_them(folder: Path) -> None:
     shown = of_study(folder)["curves"]
-    assert list(shown["metrics"])[0] == "val/acc"
+    assert next(iter(shown["metrics"])) == "val/acc"
     lengths = {len(curve[1]) for curve in shown["metrics"]["val/acc"] if curve}
     assert len(shown["steps"]) == len(lengths)
 

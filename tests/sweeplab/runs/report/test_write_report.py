@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bench.synthetic import make_study
+
 from sweeplab.errors import UserError
 from sweeplab.runs.found import find
 from sweeplab.runs.report import write_report
@@ -18,13 +18,12 @@ ELSEWHERE = {"host": "elsewhere", "pid": 1, "started": 0.0}
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page: its scripts, its title, its refresh, and what it would load from elsewhere."""
+    """What a browser makes of a page: its scripts, its title, and what it would load from elsewhere."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.scripts: list[str] = []
         self.title = ""
-        self.refresh: str | None = None
         self.loads: list[str] = []
         self._inside = ""
         self.feed(path.read_text(encoding="utf-8"))
@@ -34,8 +33,6 @@ class Page(HTMLParser):
         known = dict(attrs)
         if tag == "script":
             self.scripts.append("")
-        if known.get("http-equiv") == "refresh":
-            self.refresh = known["content"]
         self.loads += [str(known[name]) for name in ("src", "href") if name in known]
 
     def handle_endtag(self, tag: str) -> None:
@@ -89,11 +86,11 @@ def test_a_page_loads_itself_again_only_while_something_runs(tmp_path: Path) -> 
     over = make_run(tmp_path / "1", {}, 0.5)
     path = tmp_path / "report.html"
     write_report(path, [running, over], None, every=30)
-    assert Page(path).refresh == "30"
+    assert Page(path).data["every"] == 30
     write_report(path, [running, over], None)
-    assert Page(path).refresh is None
+    assert Page(path).data["every"] is None
     write_report(path, [over], None, every=30)
-    assert Page(path).refresh is None
+    assert Page(path).data["every"] is None
 
 
 def test_no_run_is_no_report(tmp_path: Path) -> None:
