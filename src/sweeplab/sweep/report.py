@@ -62,7 +62,7 @@ class Report(Listener):
 
         if self._writer is not None:
             self._writer.kill()
-            self._writer.wait()
+            self._writer.communicate()
         try:
             write_study_report(plan.folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep itself went well
