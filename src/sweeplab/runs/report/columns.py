@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sweeplab.runs.compare.comparison import Comparison
 from sweeplab.runs.names import short_keys
+from sweeplab.runs.record import Status
 from sweeplab.runs.report.plain import Plain, is_number, number, setting
 from sweeplab.runs.run import Run
 from sweeplab.runs.study import Axis, Study
@@ -58,11 +59,13 @@ def columns(comparison: Comparison, objectives: Sequence[tuple[str, str]], study
     for metric, mode in objectives:
         found.append(Column("objective", metric, metric, [number(own.get(metric)) for own in values], mode))
     for metric in comparison.tests:
-        cells = [number(own.get(metric)) for own in values]
+        cells: list[Plain] = [number(own.get(metric)) for own in values]
         found.append(Column("test", metric, metric, cells, _direction(metric, objectives)))
     for key in keys:
         own = [run.settings.get(key, _ABSENT) for run in runs]
-        found.append(_axis(key, labels[key], own, study.axes.get(key) if study else None, comparison.seed_keys))
+        axis = study.axes.get(key) if study else None
+        role: Literal["seed", "key"] = "seed" if key in comparison.seed_keys else "key"
+        found.append(_axis(role, key, labels[key], own, _weighty(own, runs), axis))
     found.append(Column("seconds", "seconds", "seconds", [number(run.seconds) for run in runs]))
     found.append(Column("started", "started", "started", [str(run.facts["started"])[:19] for run in runs]))
     return found
@@ -71,14 +74,22 @@ def columns(comparison: Comparison, objectives: Sequence[tuple[str, str]], study
 _ABSENT: Any = object()  # null is a value
 
 
-def _axis(key: str, label: str, values: list[Any], axis: Axis | None, seed_keys: Sequence[str]) -> Column:
+def _weighty(values: list[Any], runs: Sequence[Run]) -> list[Any]:
+    """Return the values that say what kind a key is: those of complete runs where there are any."""
+    complete = [v for v, run in zip(values, runs, strict=True) if run.status is Status.COMPLETE and v is not _ABSENT]
+    return complete or [value for value in values if value is not _ABSENT]
+
+
+def _axis(
+    role: Literal["seed", "key"], key: str, label: str, values: list[Any], weighty: list[Any], axis: Axis | None
+) -> Column:
     cells = [None if value is _ABSENT else setting(value) for value in values]
-    column = Column("seed" if key in seed_keys else "key", key, label, cells, values=values)
-    present = [value for value in values if value is not _ABSENT]
-    if all(is_number(value) for value in present) and len(present) > 0:
+    column = Column(role, key, label, cells, values=values)
+    numbers = [value for value in values if is_number(value)]
+    if numbers and all(isinstance(value, int | float) and not isinstance(value, bool) for value in weighty):
         bounds = [axis.low, axis.high] if axis and axis.low is not None and axis.high is not None else []
-        column.low, column.high = min([*present, *bounds]), max([*present, *bounds])
-        column.log = axis.log if axis and axis.choices is None else _looks_logarithmic(present)
+        column.low, column.high = min([*numbers, *bounds]), max([*numbers, *bounds])
+        column.log = axis.log if axis and axis.choices is None else _looks_logarithmic(numbers)
         column.log = column.log and column.low > 0
     else:
         chosen = [str(setting(choice)) for choice in (axis.choices if axis and axis.choices else ())]

@@ -19,7 +19,7 @@ from sweeplab.runs.importance import TENTH, shares
 from sweeplab.runs.record import Status
 from sweeplab.runs.report.columns import Column, columns
 from sweeplab.runs.report.lines import lines
-from sweeplab.runs.report.plain import number
+from sweeplab.runs.report.plain import is_number, number
 from sweeplab.runs.report.surface import FEWEST, surface
 from sweeplab.runs.run import Run
 from sweeplab.runs.study import Study
@@ -193,9 +193,10 @@ def _complete(comparison: Comparison) -> list[int]:
 
 
 def _varies(column: Column, places: Sequence[int]) -> bool:
-    """Say whether all runs have the key, and not all the same."""
+    """Say whether all runs have a place on the key's axis, and not all the same."""
     cells = [column.cells[place] for place in places]
-    return None not in cells and len(set(cells)) > 1
+    placed = all(is_number(cell) for cell in cells) if column.numeric else None not in cells
+    return placed and len(set(cells)) > 1
 
 
 def _surface(comparison: Comparison, keys: Sequence[Column], importance: dict[str, float]) -> dict[str, Any]:

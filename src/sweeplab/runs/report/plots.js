@@ -30,12 +30,14 @@ function threads(lines, line, more = {}) {
   return trace;
 }
 
+const clipped = (text, length) => (String(text).length > length ? `…${String(text).slice(1 - length)}` : String(text)); // names differ at their end
 const axisOf = (key) => ({
   title: { text: plain(key.label) }, type: key.choices ? "category" : key.log ? "log" : "linear",
   ...(key.log ? { tickvals: ticks(key), ticktext: ticks(key).map((value) => short(value, 2)) } : {}),
-  ...(key.choices ? { categoryorder: "array", categoryarray: key.choices.map(plain) } : {}),
+  ...(key.choices ? { categoryorder: "array", categoryarray: key.choices.map(plain), tickvals: key.choices.map(plain), ticktext: key.choices.map((choice) => plain(clipped(choice, 14))) } : {}),
 });
-const along = (key) => (run) => (key.choices ? plain(cell(run, key) ?? "none") : cell(run, key));
+const along = (key) => (run) => (key.choices ? plain(cell(run, key)) : cell(run, key));
+const isPlaced = (key) => (run) => (cell(run, key) ?? null) !== null && (key.choices || typeof cell(run, key) === "number");
 const ring = (run, x, y) => dots([run], x, y, { size: 14, symbol: "circle-open", color: style("ink"), line: { width: 2.5 } }, { showlegend: false });
 
 function withRing(traces, runs, x, y) {
@@ -129,6 +131,7 @@ function curvesPlot(runs) {
 function unit(column, value) {
   if (value === null || value === undefined) return null;
   if (column.choices) return column.choices.length > 1 ? column.choices.indexOf(String(value)) / (column.choices.length - 1) : 0.5;
+  if (typeof value !== "number") return null;
   if (column.high === column.low) return 0.5;
   const of = column.log ? Math.log : Number;
   return (of(value) - of(column.low)) / (of(column.high) - of(column.low));
@@ -179,8 +182,8 @@ function parallelPlot(runs) {
   const annotations = axes.flatMap((axis, place) => {
     const marks = ticks(axis), every = Math.ceil(marks.length / 9);
     return [
-      label(place, 1, axis.label.slice(0, 24), { yanchor: "bottom", yshift: 12, font: { color: style("ink"), size: 12.5 } }),
-      ...marks.filter((_, mark) => mark % every === 0).map((mark) => label(place, unit(axis, mark), short(mark, 3).slice(0, 18), { xanchor: "left", xshift: 3, bgcolor: style("veil"), borderpad: 1, font: { size: 11 } })),
+      label(place, 1, clipped(axis.label, 24), { yanchor: "bottom", yshift: 12, font: { color: style("ink"), size: 12.5 } }),
+      ...marks.filter((_, mark) => mark % every === 0).map((mark) => label(place, unit(axis, mark), clipped(short(mark, 3), 16), { xanchor: "left", xshift: 3, bgcolor: style("veil"), borderpad: 1, font: { size: 11 } })),
     ];
   });
   return [{
@@ -215,7 +218,7 @@ function slicesPlot(runs) {
   const { quality } = scale(), { low, high, pad, inside } = room(known);
   const y = (run) => inside(valueOf(run)), colour = (run) => shade(quality(valueOf(run)));
   return keys.slice(0, SLICES).map((key) => {
-    const own = known.filter((run) => cell(run, key) !== null);
+    const own = known.filter(isPlaced(key));
     return { traces: withRing(byStatus(own, along(key), y, colour), own, along(key), y), layout: { xaxis: axisOf(key), yaxis: { range: [low - 1.6 * pad, high + 1.6 * pad], title: { text: plain(objective().label) } }, height: 250, margin: { t: 8, r: 8, b: 44, l: 56 } } };
   });
 }
@@ -282,7 +285,7 @@ function lanes(runs) {
 function timelinePlot(runs) {
   const ends = Math.max(...data.runs.map((run) => run.end)), busy = data.runs.reduce((sum, run) => sum + run.end - run.start, 0);
   if (!(busy > 0)) return "No run took any time.";
-  if (busy < 0.02 * ends) return "These runs lie too far apart in time to be drawn on one line.";
+  if (busy < 0.05 * ends) return "These runs lie too far apart in time to be drawn on one line.";
   const { label, labels } = lanes(data.runs), run = selected();
   const traces = Object.entries(STATUSES).map(([status, look]) => {
     const own = runs.filter((one) => statusOf(one) === status);

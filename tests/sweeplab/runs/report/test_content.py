@@ -97,6 +97,7 @@ def test_numbers_have_six_digits_and_what_is_not_finite_is_nothing(tmp_path: Pat
     json.dumps(shown, allow_nan=False)
     assert column(shown, "val/acc") == [0.666667] * 3
     assert column(shown, "x") == ["nan", "inf", 0.333333]
+    assert (described(shown, "x")["low"], described(shown, "x")["high"]) == (0.333333, 0.333333)
     assert shown["curves"]["metrics"]["val/acc"][2][1] == [0.1, None, 0.333333]
 
 
@@ -105,6 +106,14 @@ def test_a_setting_that_is_null_is_told_from_one_that_is_not_there(tmp_path: Pat
     shown = of_runs(*(make_run(tmp_path / str(n), config, 0.5) for n, config in enumerate(configs)))
     assert column(shown, "width") == ["null", 3, None, "[1, 2]", "true"]
     assert described(shown, "width")["choices"] == ["3", "[1, 2]", "null", "true"]
+
+
+def test_a_mistake_in_a_failed_run_leaves_an_axis_of_numbers(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / str(n), {"lr": 10**-n}, 0.5) for n in range(1, 4)]
+    runs.append(make_run(tmp_path / "0", {"lr": "abc"}, status="failed"))
+    shown = of_runs(*runs)
+    assert "choices" not in described(shown, "lr")
+    assert column(shown, "lr")[-1] == "abc"
 
 
 def test_long_curves_keep_200_points_their_ends_among_them(tmp_path: Path) -> None:
