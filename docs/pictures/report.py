@@ -20,7 +20,7 @@ from sweeplab.runs.study import Study
 
 HERE = Path(__file__).parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-COLOURS = 128  # of a picture: a third of the size, and nobody sees it
+COLOURS = 256  # of a picture: it is a third as large, and nobody sees it
 
 
 def take(

@@ -6,9 +6,9 @@ const style = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const STATUSES = {
   complete: { symbol: "circle", colour: "accent", filled: true },
   pruned: { symbol: "line-ew-open", colour: "pruned" },
-  failed: { symbol: "x", colour: "failed" },
+  failed: { symbol: "x", colour: "failed", filled: true },
   killed: { symbol: "x-thin-open", colour: "failed" },
-  timeout: { symbol: "hourglass", colour: "stopped" },
+  timeout: { symbol: "hourglass", colour: "stopped", filled: true },
   interrupted: { symbol: "square-open", colour: "stopped" },
   running: { symbol: "circle-open", colour: "running" },
 };
@@ -50,7 +50,7 @@ function scale() {
   return { quality, worst, best, beyond };
 }
 
-// Runs in a few groups of like values, the worst first: one trace each, however many runs.
+// Runs in a few groups of like values, the worst first and lightest: one trace each, however many runs.
 function shades(runs) {
   const { quality } = scale();
   const groups = new Map();
@@ -61,7 +61,7 @@ function shades(runs) {
     groups.get(place).push(run);
   }
   const colour = (place) => (place < 0 ? style("faint") : shade(place / (SHADES - 1)));
-  return [...groups].sort(([a], [b]) => a - b).map(([place, members]) => ({ colour: colour(place), runs: members }));
+  return [...groups].sort(([a], [b]) => a - b).map(([place, members]) => ({ colour: colour(place), weight: 0.55 + (0.45 * Math.max(place, 0)) / (SHADES - 1), runs: members }));
 }
 
 function legend() {

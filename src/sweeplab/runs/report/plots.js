@@ -77,7 +77,7 @@ function historyPlot(runs) {
   const y = (run) => (valueOf(run) === null ? edge : inside(valueOf(run)));
   return [{
     traces: withRing([
-      { type: "scatter", mode: "lines", x: steps.map((s) => s.x), y: steps.map((s) => s.y), line: { shape: "hv", color: style("ink"), width: 1.5 }, name: "best so far", hoverinfo: "skip" },
+      { type: "scatter", mode: "lines", x: steps.map((s) => s.x), y: steps.map((s) => inside(s.y)), line: { shape: "hv", color: style("ink"), width: 1.5 }, name: "best so far", hoverinfo: "skip" },
       ...byStatus([...known, ...none], x, y),
     ], runs, x, y),
     layout: { xaxis: { title: { text: numbers ? "trial" : "runs by their start" } }, yaxis: { title: { text: plain(objective().label) }, range: [low - 1.6 * pad, high + 1.6 * pad] }, showlegend: true },
@@ -119,9 +119,9 @@ function curvesPlot(runs) {
   const points = chosen.reduce((sum, run) => sum + logged[run.place][1].length, 0);
   const type = points > MANY ? "scattergl" : "scatter", traces = [];
   const dim = selected() && chosen.includes(selected()) ? 0.35 : 1;
-  for (const { colour, runs: own } of shades(chosen)) {
-    if (weight) traces.push(threads(own.map(cut), { color: colour, width: 1 }, { type, opacity: 0.22 * dim, hoverinfo: "skip" }));
-    traces.push(threads(own.map(line), { color: colour, width: 1.5 }, { type, opacity: dim }));
+  for (const { colour, weight: force, runs: own } of shades(chosen)) {
+    if (weight) traces.push(threads(own.map(cut), { color: colour, width: 1 }, { type, opacity: 0.22 * dim * force, hoverinfo: "skip" }));
+    traces.push(threads(own.map(line), { color: colour, width: 1.5 }, { type, opacity: dim * force }));
   }
   if (dim < 1) traces.push(threads([line(selected())], { color: style("ink"), width: 3 }, { type }));
   return [{ traces, layout: { xaxis: { title: { text: by === data.curves.epochs ? "epoch" : "step" } }, yaxis: { title: { text: plain(metric()) } }, hovermode: "closest" } }];
@@ -174,8 +174,8 @@ function parallelPlot(runs) {
   const passed = new Set(runs), others = data.runs.filter((run) => !passed.has(run) && valueOf(run) !== null);
   const type = drawn.length + others.length > 2500 ? "scattergl" : "scatter", opacity = drawn.length > 300 ? 0.4 : drawn.length > 60 ? 0.7 : 0.9;
   const dim = selected() && drawn.includes(selected()) ? 0.3 : 1;
-  const traces = [threads(others.map(line), { color: style("rule"), width: 0.6 }, { type, opacity: 0.6, hoverinfo: "skip", hovertemplate: null })];
-  for (const { colour, runs: own } of shades(drawn)) traces.push(threads(own.map(line), { color: colour, width: 1.3 }, { type, opacity: opacity * dim, mode: "lines+markers", marker: { size: 3, color: colour } }));
+  const traces = [threads(others.map(line), { color: style("faint"), width: 0.6 }, { type, opacity: 0.3, hoverinfo: "skip", hovertemplate: null })];
+  for (const { colour, weight, runs: own } of shades(drawn)) traces.push(threads(own.map(line), { color: colour, width: 1.3 }, { type, opacity: opacity * dim * weight, mode: "lines+markers", marker: { size: 3, color: colour } }));
   if (dim < 1) traces.push(threads([line(selected())], { color: style("ink"), width: 3 }, { type }));
   const shapes = axes.map((_, place) => ({ type: "line", x0: place, x1: place, y0: 0, y1: 1, line: { color: style("soft"), width: 1 } }));
   const label = (x, y, text, more) => ({ x, y, text: plain(text), showarrow: false, ...more });
@@ -236,7 +236,7 @@ function mapPlot(runs) {
       { type: "contour", x: xs, y: ys, z: zs, zmin: range[0], zmax: range[1], colorscale: colours, contours: { coloring: "heatmap" }, ncontours: 12, line: { width: 0.5, color: style("veil") }, connectgaps: false, hoverinfo: "skip", colorbar: { title: { text: plain(first.label), side: "right" }, thickness: 10, outlinewidth: 0, len: 0.95 } },
       dots(own, along(across), along(up), { color: style("ground"), line: { color: style("ink"), width: 1 }, size: 6 }, { showlegend: false }),
     ], own, along(across), along(up)),
-    layout: { xaxis: axisOf(across), yaxis: axisOf(up) },
+    layout: { xaxis: axisOf({ ...across, low: xs[0], high: xs.at(-1) }), yaxis: axisOf({ ...up, low: ys[0], high: ys.at(-1) }) },
   }];
 }
 

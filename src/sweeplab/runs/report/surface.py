@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sweeplab.runs.report.columns import Column
 from sweeplab.runs.report.plain import number
 
-CELLS = 40  # of the grid, along each key
+CELLS = 60  # of the grid, along each key
 FEWEST = 5  # trials
 
 
