@@ -2,11 +2,13 @@ import inspect
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.synthetic import make_study
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
@@ -14,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from train import train
 
-from bench.synthetic import make_study
+from lab.check import check
 from sweeplab.runs.compare.command import main
 from tests.conftest import ROOT, SMALL, Command
 
@@ -65,34 +67,48 @@ def test_files_that_are_named_exist(page: Path) -> None:
         assert path.exists() or target in written | WRITTEN, target
 
 
+@pytest.fixture
+def hydra() -> Iterator[Hydra]:
+    """What answers in this process as it does behind train.py, for speed."""
+    yield Hydra.create_main_hydra2("train", create_config_search_path(str(ROOT / "conf")))
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
 @pytest.mark.parametrize(("page", "line"), SINGLE, ids=[f"{page}: {line}" for page, line in SINGLE])
-def test_commands_for_training_compose(command: Command, tmp_path: Path, page: str, line: str) -> None:
+def test_commands_for_training_compose(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest, page: str, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     words = shlex.split(line)[2:]
-    np.savez(tmp_path / "my.npz", x=np.zeros(1))
-    if "optimiser.lr=0.1" in words:
-        done = command("train.py", *words, check=False)
-        assert done.stderr.strip() in (ROOT / page).read_text()
-    else:
-        command("train.py", *words, *([] if {"--help", "--cfg"} & set(words) else ["--cfg", "job"]))
+    if not {"--help", "--cfg", "optimiser.lr=0.1"} & set(words):
+        np.savez(tmp_path / "my.npz", x=np.zeros(1))
+        config = request.getfixturevalue("hydra").compose_config("train", words, RunMode.RUN)
+        HydraConfig.instance().set_config(config)
+        check(config)
+        return
+    command: Command = request.getfixturevalue("command")
+    done = command("train.py", *words, check="optimiser.lr=0.1" not in words)
+    assert done.returncode == 0 or done.stderr.strip() in (ROOT / page).read_text()
 
 
 @pytest.mark.parametrize(("page", "line"), SWEEPS, ids=[f"{page}: {line}" for page, line in SWEEPS])
 def test_commands_for_sweeps_make_trials(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], page: str, line: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    hydra: Hydra,
+    page: str,
+    line: str,
 ) -> None:
-    """In this process, for speed: the space is checked, and trials are drawn, but none is run."""
+    """The space is checked, and trials are drawn, but none is run."""
     monkeypatch.chdir(tmp_path)
     words = [word for word in shlex.split(line)[2:] if word != "-m"]
-    hydra = Hydra.create_main_hydra2("train", create_config_search_path(str(ROOT / "conf")))
-    try:
-        if "hydra/sweeper=basic" in words:  # it has no preview
-            hydra.compose_config("train", words, RunMode.MULTIRUN)
-            return
-        words.append("hydra.sweeper.preview=true")
-        hydra.multirun("train", inspect.unwrap(train), words, with_log_configuration=False)
-    finally:
-        GlobalHydra.instance().clear()
-        HydraConfig.instance().cfg = None
+    if "hydra/sweeper=basic" in words:  # it has no preview
+        hydra.compose_config("train", words, RunMode.MULTIRUN)
+        return
+    words.append("hydra.sweeper.preview=true")
+    hydra.multirun("train", inspect.unwrap(train), words, with_log_configuration=False)
     assert [one for one in capsys.readouterr().out.splitlines() if one.startswith("  python ")]
     assert not list(tmp_path.iterdir())
 
