@@ -55,6 +55,16 @@ format: setup  ## mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+PEERS := hos13 hos14 raytune synetune
+
+bench-peers: setup $(PEERS:%=.venv-peers/%/ready)  ## make the environments of those that bench/ compares with: 7 GB
+
+.venv-peers/%/ready: bench/peers/%/requirements.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check "$$(grep '^pip==' constraints.txt)"
+	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 bench: setup  ## measure the cost of a training step, and of starting up
 	$(BIN)/python bench/step.py
 	$(BIN)/python bench/start.py

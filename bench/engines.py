@@ -1,0 +1,253 @@
+"""The engines that bench/ compares, and how each is asked for the same search.
+
+A search is run as its users would: one command in the engine's own environment, in a folder of its own. The trials
+are known from what the task wrote down itself, see peers/task.py, so no engine's own bookkeeping is trusted.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "bench" / "peers"
+PACKAGES = "torch lightning wandb hydra-core hydra-optuna-sweeper hydra-joblib-launcher optuna ray syne-tune".split()
+
+
+@dataclass(frozen=True)
+class Search:
+    """What every engine is asked for; `prune` is successive halving by thirds, from the first epoch on."""
+
+    task: str
+    trials: int
+    slots: int = 2
+    sampler: str = "random"
+    prune: bool = False
+    epochs: int = 1
+    seed: int = 0
+    lengths: str = "uniform"
+    mean: float = 1.0
+
+
+@dataclass
+class Trial:
+    """A trial as its task saw it; `end` is None where it was cut."""
+
+    start: float
+    config: dict[str, Any]
+    values: list[tuple[float, float]] = field(default_factory=list)
+    end: float | None = None
+
+
+@dataclass
+class Found:
+    """What a search came to: its trials in order of their start, and the command's own beginning and end."""
+
+    trials: list[Trial]
+    begin: float
+    finish: float
+    error: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """The command's wall time."""
+        return self.finish - self.begin
+
+    @property
+    def each(self) -> float:
+        """Wall milliseconds from one trial's end to the next one's, when the engine is under way."""
+        ends = sorted(trial.end for trial in self.trials if trial.end is not None)
+        return 1000 * (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else float("nan")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine: its environment's folder, and the arguments behind `python` for a search."""
+
+    name: str
+    environment: str
+    arguments: Callable[[Search], list[str]]
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter."""
+        return ROOT / self.environment / "bin" / "python" if self.environment else Path(sys.executable)
+
+    @property
+    def there(self) -> bool:
+        """Whether the environment has been made."""
+        return not self.environment or (ROOT / self.environment / "ready").exists()
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of what matters in its environment."""
+        return _versions(str(self.python))
+
+    def run(self, search: Search, seconds: float | None = None, look: Callable[[psutil.Process], None] | None = None) -> Found:
+        """Search; after so many seconds all its processes are killed. `look` sees the command's process now and then."""
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            records = Path(folder, "records")
+            records.mkdir()
+            command = [str(self.python), *self.arguments(search)]
+            begin = time.time()
+            with Path(folder, "output").open("w+") as output:
+                process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=_environment(folder, records),
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+                cut = _attend(process, begin, seconds, look)
+                finish = time.time()
+                output.seek(0)
+                said = output.read()[-2000:]
+            trials = sorted((_trial(path) for path in records.glob("*.jsonl")), key=lambda trial: trial.start)
+        error = "" if cut or process.returncode == 0 else said
+        return Found(trials, begin, finish, error or ("" if trials else f"no trial: {said}"))
+
+
+def _hydra(app: str, *further: str) -> Callable[[Search], list[str]]:
+    def arguments(search: Search) -> list[str]:
+        chosen = {
+            "task": search.task,
+            "epochs": search.epochs,
+            "seed": search.seed,
+            "lengths": search.lengths,
+            "mean": search.mean,
+            "hydra/sweeper/sampler": search.sampler,
+            "hydra.sweeper.sampler.seed": search.seed,
+            "hydra.sweeper.n_trials": search.trials,
+            "hydra.sweeper.n_jobs": search.slots,
+            "hydra.sweep.dir": "study",
+        }
+        words = [word.format(slots=search.slots) for word in further]
+        return [str(PEERS / app / "train.py"), "-m", *(f"{key}={value}" for key, value in chosen.items()), *words]
+
+    return arguments
+
+
+def _ours(search: Search) -> list[str]:
+    preload = {"noop": "", "sleep": "", "cnn": "network", "wandb": "lightning_network,wandb"}
+    further = [f"hydra.sweeper.preload=[{preload.get(search.task, 'lightning_network')}]"]
+    if search.prune:
+        further += ["hydra/sweeper/pruner=asha", "hydra.sweeper.pruner.min_resource=1"]
+        further += ["hydra.sweeper.pruner.reduction_factor=3"]
+    return _hydra("ours", *further)(search)
+
+
+def _script(path: str, *known: str) -> Callable[[Search], list[str]]:
+    def arguments(search: Search) -> list[str]:
+        words = [str(PEERS / path)]
+        for name in ("task", "trials", "slots", "epochs", "seed", "mean", *known):
+            words += [f"--{name}", str(getattr(search, name))]
+        return words + ["--asha"] * search.prune
+
+    return arguments
+
+
+OURS = "sweeplab"
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine(OURS, "", _ours),
+        Engine("hos-1.3 basic", ".venv-peers/hos13", _hydra("hos")),
+        Engine(
+            "hos-1.3 joblib",
+            ".venv-peers/hos13",
+            _hydra("hos", "hydra/launcher=joblib", "hydra.launcher.n_jobs={slots}"),
+        ),
+        Engine("hos-1.4 basic", ".venv-peers/hos14", _hydra("hos")),
+        Engine(
+            "hos-1.4 joblib",
+            ".venv-peers/hos14",
+            _hydra("hos", "hydra/launcher=joblib", "hydra.launcher.n_jobs={slots}"),
+        ),
+        Engine("ray tune", ".venv-peers/raytune", _script("raytune/train.py", "sampler")),
+        Engine("syne tune", ".venv-peers/synetune", _script("synetune/search.py")),
+        Engine("optuna loop", "", _script("optuna_loop/search.py", "sampler")),
+        Engine("bare loop", "", _script("bare/search.py")),
+    )
+}
+
+
+def _environment(folder: str, records: Path) -> dict[str, str]:
+    """Return the variables of a search: where the task is and what it needs, and nothing sent anywhere."""
+    return os.environ | {
+        "PYTHONPATH": str(PEERS),
+        "BENCH_RECORDS": str(records),
+        "BENCH_DATA": str(ROOT / "data" / "mnist1d.npz"),
+        "SYNETUNE_FOLDER": folder,
+        "WANDB_MODE": "offline",
+        "WANDB_SILENT": "true",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def _attend(
+    process: "subprocess.Popen[bytes]",
+    begin: float,
+    seconds: float | None,
+    look: Callable[[psutil.Process], None] | None,
+) -> bool:
+    """Wait for a command, and look at it meanwhile; return whether it had to be cut."""
+    watched = psutil.Process(process.pid)
+    while process.poll() is None:
+        left = 1e9 if seconds is None else begin + seconds - time.time()
+        if left <= 0:
+            _kill(watched)
+            process.wait()
+            return True
+        if look:
+            look(watched)
+        try:
+            process.wait(min(left, 0.2 if look else 1e6))
+        except subprocess.TimeoutExpired:
+            continue
+    return False
+
+
+def _kill(process: psutil.Process) -> None:
+    """Kill a process and all that came from it."""
+    family = [process, *process.children(recursive=True)]
+    for one in family:
+        try:
+            one.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(family[1:], timeout=10)
+
+
+def _trial(path: Path) -> Trial:
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    trial = Trial(lines[0]["time"], lines[0]["config"])
+    for line in lines[1:]:
+        if "value" in line:
+            trial.values.append((line["time"], line["value"]))
+        elif "end" in line:
+            trial.end = line["time"]
+    return trial
+
+
+@cache
+def _versions(python: str) -> dict[str, str]:
+    program = (
+        "import importlib.metadata as m, json, platform; found = {'python': platform.python_version()}\n"
+        f"for name in {PACKAGES!r}:\n"
+        "  try: found[name] = m.version(name)\n"
+        "  except m.PackageNotFoundError: pass\n"
+        "print(json.dumps(found))"
+    )
+    answer = subprocess.run([python, "-c", program], check=True, capture_output=True, text=True)
+    found: dict[str, str] = json.loads(answer.stdout)
+    return found
