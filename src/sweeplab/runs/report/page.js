@@ -105,8 +105,13 @@ function redraw(ids = [...frames.keys()]) {
     const frame = frames.get(id);
     frame.stale = true;
     frame.section.setAttribute("aria-busy", "true");
-    if (frame.visible) draw(frame);
+    if (frame.visible) drawSoon(frame);
   }
+}
+
+// One plot a turn, so that the page answers meanwhile; what is out of view again waits.
+function drawSoon(frame) {
+  setTimeout(() => { if (frame.stale && frame.visible) draw(frame); });
 }
 
 function select(run) {

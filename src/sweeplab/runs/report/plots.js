@@ -4,6 +4,11 @@ const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;"
 const MANY = 20000; // points, from which on WebGL draws them
 
 function told(run) {
+  run.told ??= {};
+  return (run.told[state.objective] ??= hover(run));
+}
+
+function hover(run) {
   const facts = [`<b>${plain(nameOf(run))}</b>  ${statusOf(run)}`];
   if (valueOf(run) !== null) facts.push(`${plain(objective().label)} ${short(valueOf(run))}`);
   for (const key of keys.slice(0, 10)) {
@@ -175,7 +180,7 @@ function parallelPlot(runs) {
   const type = drawn.length + others.length > 2500 ? "scattergl" : "scatter", opacity = drawn.length > 300 ? 0.4 : drawn.length > 60 ? 0.7 : 0.9;
   const dim = selected() && drawn.includes(selected()) ? 0.3 : 1;
   const traces = [threads(others.map(line), { color: style("faint"), width: 0.6 }, { type, opacity: 0.3, hoverinfo: "skip", hovertemplate: null })];
-  for (const { colour, weight, runs: own } of shades(drawn)) traces.push(threads(own.map(line), { color: colour, width: 1.3 }, { type, opacity: opacity * dim * weight, mode: "lines+markers", marker: { size: 3, color: colour } }));
+  for (const { colour, weight, runs: own } of shades(drawn)) traces.push(threads(own.map(line), { color: colour, width: 1.3 }, { type, opacity: opacity * dim * weight }));
   if (dim < 1) traces.push(threads([line(selected())], { color: style("ink"), width: 3 }, { type }));
   const shapes = axes.map((_, place) => ({ type: "line", x0: place, x1: place, y0: 0, y1: 1, line: { color: style("soft"), width: 1 } }));
   const label = (x, y, text, more) => ({ x, y, text: plain(text), showarrow: false, ...more });
