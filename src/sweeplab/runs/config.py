@@ -1,6 +1,7 @@
 """The configuration that a run keeps: resolved, complete, and right wherever its folder is moved."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
+from sweeplab.runs.flat import FILE, interpolations
 
-FILE = "config.yaml"
+_ASKS = re.compile(r"\$\{(hydra|now|oc\.\w+)\W")
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def load(
     """Return the configuration of the run in `folder`, with Hydra overrides on top.
 
     Paths inside the folder follow it when it was moved, or go to `moved_to`. An override may choose from a group of
-    `conf`.
+    `conf`. What was worked out from another key follows an override of that one.
 
     Raises:
         UserError: there is no configuration in the folder, or an override that only a sweep understands.
@@ -45,9 +49,11 @@ def load(
     path = folder / FILE
     if not path.is_file():
         raise UserError(f"{path} does not exist; give the folder of a run.")
-    saved = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(saved, dict)
+    saved = _read(path)
+    if "folder" not in saved:
+        raise UserError(f"{path} is not the configuration of a run: it has no folder.")
     config: DictConfig = OmegaConf.create(_moved(saved, str(saved["folder"]), moved_to or str(folder.resolve())))
+    _interpolate(config, folder)
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     chosen = [override for override in parsed if _is_choice(override, conf)]
@@ -57,6 +63,41 @@ def load(
         if override not in chosen:
             _apply(override, config)
     return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not the configuration of a run.")
+    return {str(key): value for key, value in content.items()}
+
+
+def _interpolate(config: DictConfig, folder: Path) -> None:
+    """Put the interpolations back that Hydra composed, where they still give what was saved.
+
+    Those that ask Hydra, the clock or the environment stay as they were answered.
+    """
+    for key, text in interpolations(folder).items():
+        *above, name = key.split(".")
+        node = OmegaConf.select(config, ".".join(above)) if above else config
+        saved = node._get_node(name) if isinstance(node, DictConfig) and name in node else None
+        if saved is None or _ASKS.search(text):
+            continue
+        node[name] = text
+        if not _gives(node, name, saved):
+            node[name] = saved
+
+
+def _gives(node: DictConfig, name: str, saved: Any) -> bool:
+    """Say whether what an interpolation stands for is what was saved."""
+    try:
+        found = node[name]
+    except OmegaConfBaseException:
+        return False
+    return bool(found == (saved if OmegaConf.is_config(saved) else saved._value()))
 
 
 def choices(overrides: Sequence[str], conf: Path) -> dict[str, str]:

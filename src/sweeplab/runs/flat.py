@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from sweeplab.runs.config import FILE
+from sweeplab.errors import UserError
 
+FILE = "config.yaml"
 FOLDER = "${folder}"  # what stands for the run's own folder, which no two runs share
 _PIECE = re.compile(r"^(?=[^\s#-])", re.MULTILINE)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -28,43 +29,47 @@ def flat(folder: Path) -> dict[str, Any]:
     Lists are values. Paths in the folder read `${folder}/...`.
 
     Raises:
-        ValueError: the file is no configuration.
+        UserError: the file is no configuration.
     """
-    return _flat(folder / FILE)
+    path = folder / FILE
+    text = _text(path)
+    line = re.search(r"^folder: (.+)$", text, re.MULTILINE)
+    keys = _keys(text.replace(line[1], FOLDER) if line else text, path)
+    if line is None or keys["folder"] == FOLDER:
+        return keys
+    keys = _keys(text, path)  # a path that YAML quotes or folds
+    own = str(keys["folder"])
+    return {key: value.replace(own, FOLDER) if isinstance(value, str) else value for key, value in keys.items()}
 
 
-def derived(folder: Path) -> set[str] | None:
-    """Return the keys that were worked out from others, by an interpolation; None where Hydra's record is not there.
-
-    Raises:
-        ValueError: the file is no configuration.
-    """
-    composed = _flat(folder / COMPOSED)
-    return {key for key, value in composed.items() if isinstance(value, str) and "${" in value} if composed else None
-
-
-def _flat(path: Path) -> dict[str, Any]:
+def interpolations(folder: Path) -> dict[str, str]:
+    """Return the keys that were worked out from others, and how; none where Hydra's record is not there, or broken."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        composed = _keys(_text(folder / COMPOSED), folder / COMPOSED)
+    except UserError:
         return {}
-    own = re.search(r"^folder: (.+)$", text, re.MULTILINE)
-    if own:
-        text = text.replace(own[1], FOLDER)
-    values: dict[str, Any] = {}
-    for piece in _PIECE.split(text):
-        values.update(_parsed(piece))
-    return values
+    return {key: value for key, value in composed.items() if isinstance(value, str) and "${" in value}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _keys(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return {key: value for piece in _PIECE.split(text) for key, value in _parsed(piece)}
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path} is no configuration: {' '.join(str(error).split())}.") from error
 
 
 @functools.lru_cache(maxsize=20_000)
 def _parsed(piece: str) -> tuple[tuple[str, Any], ...]:
-    try:
-        content = yaml.load(piece, _Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{FILE} is no YAML: {' '.join(str(error).split())}") from error
+    content = yaml.load(piece, _Loader)
     if content is not None and not isinstance(content, dict):
-        raise ValueError(f"{FILE} holds no keys")
+        raise ValueError("it holds no keys")
     return tuple(_leaves(content or {}, ""))
 
 

@@ -7,7 +7,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from sweeplab.errors import UserError, nearest
-from sweeplab.runs import record
+from sweeplab.runs import flat, record
 from sweeplab.runs.run import Run
 
 # Folders in which no run lies, however deep: W&B's of a study, and what is hidden.
@@ -34,12 +34,13 @@ def find(places: Sequence[str | Path]) -> Found:
     found, seen = Found(), set[Path]()
     for place in places:
         for root in _expanded(str(place)):
-            before = len(found.runs) + len(found.skipped)
-            for folder in _run_folders(root, found.skipped):
+            before, empty = len(found.skipped), True
+            for folder in _run_folders(root, found.skipped, frozenset()):
+                empty = False
                 if folder.resolve() not in seen:
                     seen.add(folder.resolve())
                     _read(folder, found)
-            if len(found.runs) + len(found.skipped) == before and root.resolve() not in seen:
+            if empty and len(found.skipped) == before:
                 found.skipped.append((root, EMPTY))
     if not found.runs:
         raise UserError(_nothing(places, found))
@@ -61,8 +62,8 @@ def _expanded(place: str) -> list[Path]:
     return [match for match in matches if match.is_dir()]
 
 
-def _run_folders(root: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
-    """Walk down to the folders of runs, in the order of their numbers, and no further."""
+def _run_folders(root: Path, skipped: list[tuple[Path, str]], links: frozenset[Path]) -> Iterator[Path]:
+    """Walk down to the folders of runs, in the order of their numbers, and no further; `links` were followed above."""
     if not root.is_dir():
         skipped.append((root, "it is a file, not the folder of a run"))
         return
@@ -70,16 +71,18 @@ def _run_folders(root: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
         yield root
         return
     try:
-        entries = [entry for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+        entries = [entry for entry in os.scandir(root) if entry.is_dir()]
     except OSError as error:
         skipped.append((root, f"it cannot be read: {error.strerror}"))
         return
     inner = [Path(entry) for entry in entries if entry.name not in PASSED_BY and not entry.name.startswith(".")]
     if root.name.isdigit() and not any(folder.name.isdigit() for folder in inner):
-        skipped.append((root, "it has no run.json: its run ended before it began"))
+        skipped.append((root, "it has no run.json: its run never began, or begins now"))
         return
     for folder in sorted(inner, key=_order):
-        yield from _run_folders(folder, skipped)
+        if folder.is_symlink() and (links or root.resolve().is_relative_to(folder.resolve())):
+            continue  # one link is followed, not a chain, nor one that leads back
+        yield from _run_folders(folder, skipped, links | {folder} if folder.is_symlink() else links)
 
 
 def _order(folder: Path) -> tuple[int, str]:
@@ -89,9 +92,11 @@ def _order(folder: Path) -> tuple[int, str]:
 def _read(folder: Path, found: Found) -> None:
     try:
         run = Run.read(folder)
+        if not (folder / flat.FILE).is_file():
+            raise UserError(f"{folder} has no {flat.FILE}: its run began no training.")
         _ = run.settings  # now, where a broken configuration can still be passed by
         found.runs.append(run)
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         found.skipped.append((folder, str(error)))
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from sweeplab.errors import UserError
 from sweeplab.runs.record import is_run
 from sweeplab.runs.run import Run
 from sweeplab.runs.trials import Trials
@@ -14,9 +13,4 @@ def load_folder(folder: Path) -> Run | Trials:
     Raises:
         UserError: neither is there, or `run.json` is broken.
     """
-    if not is_run(folder):
-        return Trials.read(folder)
-    try:
-        return Run.read(folder)
-    except ValueError as error:
-        raise UserError(f"run.json of {folder} is broken: {error}.") from error
+    return Run.read(folder) if is_run(folder) else Trials.read(folder)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -25,7 +25,6 @@ from sweeplab.runs.files import write_bytes, write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
 
 FILE = "run.json"
-NEEDED = {"status", "process", "started"}
 
 
 class Status(StrEnum):
@@ -90,10 +89,48 @@ def _parsed(path: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is broken: {error}.") from error
-    missing = sorted(NEEDED - facts.keys()) if isinstance(facts, dict) else ["status"]
-    if missing:
-        raise UserError(f"{path} is not the record of a run: it has no {missing[0]}.")
+    if wrong := [name for name, fits in _SHAPE.items() if not (isinstance(facts, dict) and fits(facts.get(name)))]:
+        raise UserError(f"{path} is not the record of a run: its {wrong[0]} is not what it should be.")
     return facts  # type: ignore[no-any-return]  # a dict, as was just seen
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _are_numbers(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and all(map(_is_number, value.values())))
+
+
+def _is_objective(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and all(
+            isinstance(one, dict) and isinstance(one.get("metric"), str) and _is_number(one.get("value"))
+            for one in [value, *(value.get("also") or ())]
+        )
+    )
+
+
+# What readers count on; everything else in the file may be missing.
+_SHAPE: dict[str, Callable[[Any], bool]] = {
+    "status": lambda value: value in set(Status),
+    "process": lambda value: isinstance(value, dict) and {"host", "pid", "started"} <= value.keys(),
+    "started": _is_time,
+    "seconds": _is_number,
+    "objective": _is_objective,
+    "best": _are_numbers,
+    "metrics": _are_numbers,
+    "trial": lambda value: value is None or isinstance(value, dict),
+    "choices": lambda value: value is None or isinstance(value, dict),
+}
 
 
 def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any) -> Record:

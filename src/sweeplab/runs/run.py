@@ -67,7 +67,7 @@ class Run:
         """What decides the run's numbers, by dotted keys; a group that a choice was made from has its name.
 
         Raises:
-            ValueError: `config.yaml` is broken.
+            UserError: `config.yaml` is broken.
         """
         keys = flat.flat(self.folder)
         return {key: value for key, value in (keys | self.choices).items() if key.split(".")[0] not in NOT_COMPARED}

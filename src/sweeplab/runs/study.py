@@ -65,11 +65,17 @@ def is_study(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def studies_of(folders: Iterable[Path]) -> dict[Path, Study]:
+def studies_of(folders: Iterable[Path], skipped: list[tuple[Path, str]]) -> dict[Path, Study]:
     """Return the studies that runs in these folders are trials of, by the folders of the studies.
 
-    Raises:
-        UserError: the file of one is broken.
+    One whose file is broken is added to what was `skipped`.
     """
     homes = dict.fromkeys(parent for folder in folders for parent in (folder.parent, folder.parent.parent))
-    return {home: Study.read(home) for home in homes if is_study(home)}
+    found = {}
+    for home in homes:
+        if is_study(home):
+            try:
+                found[home] = Study.read(home)
+            except UserError as error:
+                skipped.append((home / FILE, str(error)))
+    return found

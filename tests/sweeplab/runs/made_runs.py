@@ -16,10 +16,10 @@ def make_run(
     *,
     acc: float | None = None,
     status: str = "complete",
-    derived: Mapping[str, Any] | None = None,
+    derived: Mapping[str, str] | None = None,
     **facts: Any,
 ) -> Run:
-    """Write a run of these nested settings, judged by `val/acc`; `derived` are settings that Hydra worked out."""
+    """Write a run of these nested settings, judged by `val/acc`; `derived` names settings, and those they follow."""
     folder.mkdir(parents=True)
     objective = {"metric": "val/acc", "mode": "max", "value": acc, "epoch": 1}
     process = {"host": "elsewhere", "pid": 1, "started": 0.0}
@@ -28,9 +28,9 @@ def make_run(
     if acc is not None:
         content |= {"objective": objective, "best": {"val/acc": acc}}
     (folder / "run.json").write_text(json.dumps({**content, "seed": given.get("seed"), **facts}))
-    own = {"folder": str(folder), **given, **(derived or {})}
+    own = {"folder": str(folder), **given, **{key: given[source] for key, source in (derived or {}).items()}}
     (folder / "config.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
     (folder / ".hydra").mkdir()
-    composed = {**given, **{key: f"${{{key}}}" for key in derived or {}}}
+    composed = {**given, **{key: f"${{{source}}}" for key, source in (derived or {}).items()}}
     (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(composed, sort_keys=False))
     return Run.read(folder)

@@ -7,6 +7,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeplab.errors import UserError
 from sweeplab.runs.config import load, save
 from tests.conftest import ROOT
+from tests.sweeplab.runs.made_runs import make_run
 
 CONF = ROOT / "conf"
 
@@ -76,3 +77,25 @@ def test_a_changed_configuration_keeps_the_former_one(run: Path) -> None:
     save(load(run, ["data.size=5"]), run)
     assert (run / "config-1.yaml").read_text() == former
     assert load(run).data.size == 5
+
+
+def test_what_follows_from_a_key_follows_its_override(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", {"seed": 0}, derived={"split": "seed"})
+    config = load(tmp_path / "run", ["seed=7"])
+    assert (config.seed, config.split) == (7, 7)
+
+
+def test_what_was_overridden_once_stays(tmp_path: Path) -> None:
+    """An interpolation that gives something else than what was saved does not come back."""
+    run = make_run(tmp_path / "run", {"seed": 0}, derived={"split": "seed"})
+    saved = run.folder / "config.yaml"
+    saved.write_text(saved.read_text().replace("split: 0", "split: 5"))
+    assert load(run.folder, ["seed=7"]).split == 5
+
+
+@pytest.mark.parametrize("text", ["a: [1,", "- 1", "a: 1"])
+def test_a_broken_configuration_is_said_to_be(tmp_path: Path, text: str) -> None:
+    run = make_run(tmp_path / "run", {"seed": 0})
+    (run.folder / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        load(run.folder)

@@ -22,17 +22,34 @@ def test_a_run_that_two_places_hold_counts_once(tmp_path: Path) -> None:
 
 def test_what_is_broken_foreign_or_unfinished_is_named_and_passed_by(tmp_path: Path) -> None:
     good = make_run(tmp_path / "study" / "0", acc=0.5)
-    for name, content in (("1", '{"status": "comp'), ("2", "{}"), ("3", "[]")):
+    process = '"process": {"host": "h", "pid": 1, "started": 0}, "started": "2026-01-31T12:00:00+00:00"'
+    broken = ['{"status": "comp', "{}", "[]", '{"status": "foo"}', '{"status": "complete", "process": null}']
+    broken += [
+        f'{{"status": "complete", {process}, {more}}}' for more in ('"objective": 1', '"metrics": {"a": "high"}')
+    ]
+    for number, content in enumerate(broken, start=10):
+        name = str(number)
         (tmp_path / "study" / name).mkdir()
         (tmp_path / "study" / name / "run.json").write_text(content)
     make_run(tmp_path / "study" / "4", acc=0.5)
     (tmp_path / "study" / "4" / "config.yaml").write_text("a: [1,\nb: 2")
     (tmp_path / "study" / "5").mkdir()
+    make_run(tmp_path / "study" / "6", acc=0.5)
+    (tmp_path / "study" / "6" / "config.yaml").unlink()
     (tmp_path / "holiday").mkdir()
     (tmp_path / "study" / "wandb" / "offline-run").mkdir(parents=True)
     found = find([tmp_path / "study", tmp_path / "holiday"])
     assert found.runs == [good]
-    assert {folder.name for folder, _ in found.skipped} == {"1", "2", "3", "4", "5", "holiday"}
+    assert {folder.name for folder, _ in found.skipped} == {*map(str, range(10, 17)), "4", "5", "6", "holiday"}
+
+
+def test_a_linked_study_is_found_and_a_link_in_a_circle_does_no_harm(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "far" / "0", acc=0.5)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "linked").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "loop").symlink_to(tmp_path / "far")
+    (tmp_path / "here" / "loop").symlink_to(tmp_path / "here")
+    assert [found.folder.resolve() for found in find([tmp_path / "here"]).runs] == [run.folder.resolve()]
 
 
 def test_a_place_without_any_run_is_an_error(tmp_path: Path) -> None:

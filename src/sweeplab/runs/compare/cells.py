@@ -44,6 +44,11 @@ def text(value: Any) -> str:
     return short_value(value)
 
 
+def plural(count: int, noun: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def interval(low: float | None, high: float | None) -> str:
     """Return an interval; nothing where there is none."""
     return "" if low is None or high is None else f"{number(low)} to {number(high)}"

@@ -8,6 +8,7 @@ from sweeplab.runs import flat
 from sweeplab.runs.run import Run
 
 LAST = ("callbacks", "metrics", "objective")  # groups that hardly anybody compares by
+UNTRAINED = {"objective.also"}  # what changes no training
 _ABSENT = "absent"
 
 
@@ -21,7 +22,7 @@ def varying(runs: Sequence[Run]) -> list[str]:
     searched = dict.fromkeys(key for run in runs for key in (run.facts.get("trial") or {}).get("params", ()))
     choices = dict.fromkeys(key for run in runs for key in run.choices)
     others = dict.fromkeys(key for run in runs for key in run.settings)
-    suspects = _suspects(runs)
+    suspects = _suspects(runs) - UNTRAINED
     chosen = {key for key in suspects if key in choices}
     telling = {key for key in suspects if key in chosen or _differs(key, runs, chosen)}
     follow = _derived(telling - chosen - searched.keys(), runs) if telling else set()
@@ -57,7 +58,8 @@ def _suspects(runs: Sequence[Run]) -> set[str]:
 
 def _derived(keys: set[str], runs: Sequence[Run]) -> set[str]:
     """Find the keys that follow from others in all runs of which it is known."""
-    known = [(run, derived) for run in runs if keys and (derived := flat.derived(run.folder)) is not None]
+    told = [run for run in runs if keys and (run.folder / flat.COMPOSED).is_file()]
+    known = [(run, flat.interpolations(run.folder)) for run in told]
     return {key for key in keys if known and all(key in derived for run, derived in known if key in run.settings)}
 
 

@@ -3,15 +3,19 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from sweeplab.errors import UserError, did_you_mean
-from sweeplab.runs.compare import export, views
+from sweeplab.runs.compare import export
+from sweeplab.runs.compare.changes import ablation_base, base_of, changes_table
 from sweeplab.runs.compare.comparison import Comparison, compare
 from sweeplab.runs.compare.configurations import SEED
+from sweeplab.runs.compare.differences import differences_table
 from sweeplab.runs.compare.objective import MODES
+from sweeplab.runs.compare.over_seeds import configurations_table, groups_table
+from sweeplab.runs.compare.runs_table import runs_table
 from sweeplab.runs.compare.verdict import once_each, verdict
 from sweeplab.runs.files import write_text
 from sweeplab.runs.found import Found, find
@@ -20,11 +24,18 @@ from sweeplab.runs.study import Study, studies_of
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sweeplab.runs.compare.configurations import Configuration
     from sweeplab.runs.compare.table import Table
     from sweeplab.runs.run import Run
 
 TOP = 20
 PAPER = 160  # characters a line where there is no terminal
+FILES = ("csv", "json", "markdown", "html")
+# Options that would do nothing beside each other.
+NOT_WITH = {
+    "diff": ("filter", "sort", "reverse", "metric", "mode", "by", "columns", "against", *FILES),
+    "by": ("sort", "reverse", "columns", "against"),
+}
 NAMED = 10  # skipped folders that are named one by one
 
 
@@ -39,15 +50,29 @@ def main(description: str, arguments: Sequence[str]) -> None:
         parser.print_help()
         return
     options = parser.parse_args(arguments)
+    _check(options)
     found = find(options.place)
     if options.diff:
-        tables, said = [views.differences_table(*_pair(found))], ""
-    else:
-        studies = studies_of(run.folder for run in found.runs)
-        comparison = _compare(found, studies, options)
-        tables, said = _tables(comparison, studies, options)
-        _write(comparison, studies, tables, said, options)
+        _show([differences_table(*_pair(found))], "", found)
+        return
+    studies = studies_of((run.folder for run in found.runs), found.skipped)
+    comparison = _compare(found, studies, options)
+    tables, said = _tables(comparison, studies, options)
+    _write(comparison, studies, tables, said, options)
     _show(tables, said, found)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Find options that would be without effect, and places that cannot be written to."""
+    given = [name for name, value in vars(options).items() if name != "place" and value not in (None, False, "", [])]
+    for one, others in NOT_WITH.items():
+        if one in given and (clash := [name for name in given if name in others]):
+            raise UserError(f"--{one} and --{clash[0]} do not go together; leave one of them away.")
+    if options.top < 0:
+        raise UserError(f"--top {options.top} must be a whole number from 0, where 0 shows all.")
+    for name in FILES:
+        if (path := getattr(options, name)) and path.is_dir():
+            raise UserError(f"--{name} {path} is a folder; name a file in it.")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -98,28 +123,38 @@ def _tables(
 ) -> "tuple[list[Table], str]":
     top = options.top or None
     if options.by:
-        return [views.groups_table(comparison, options.by.split(","))], ""
-    if base := _base(comparison, studies, options.against):
-        return [views.changes_table(comparison, views.base_of(comparison, base))], ""
+        return [groups_table(comparison, options.by.split(","), top)], ""
     columns = [word for word in options.columns.split(",") if word]
-    runs = views.runs_table(comparison, top, columns)
-    found = comparison.configurations
-    if not comparison.over_seeds or columns:
-        return [runs], once_each(found[0], found[1], comparison.judge) if len(found) > 1 and not columns else ""
-    return [runs, views.configurations_table(comparison, top)], verdict(found, comparison.judge)
+    runs = runs_table(comparison, top, columns)
+    if (named := options.against) is not None:
+        return [runs, changes_table(comparison, _named_base(comparison, named))], ""
+    found, first = comparison.configurations, ablation_base(comparison, _only(studies))
+    if first is not None:
+        base = base_of(comparison, first)
+        return ([runs, changes_table(comparison, base)], "") if base else ([runs], "No run of the base is complete.")
+    if comparison.over_seeds:
+        return [runs, configurations_table(comparison, top)], verdict(found, comparison.judge)
+    return [runs], once_each(found[0], found[1], comparison.judge) if len(found) > 1 else ""
 
 
-def _base(comparison: Comparison, studies: "dict[Path, Study]", wanted: str | None) -> "Run | None":
-    """Return the run that changes are judged against: the one named, or the first trial of an ablation."""
-    if wanted is None:
-        alone = len(studies) == 1 and next(iter(studies.values())).one_at_a_time
-        first = [run for run in comparison.runs if run.number == 0]
-        return first[0] if alone and first else None
+def _only(studies: "dict[Path, Study]") -> "Study | None":
+    return next(iter(studies.values())) if len(studies) == 1 else None
+
+
+def _named_base(comparison: Comparison, wanted: str) -> "Configuration":
+    """Return the one configuration that a user names by the folder of a run, or of a trial with its repeats."""
     place = Path(wanted).resolve()
     inside = [run for run in comparison.runs if place in (run.folder.resolve(), *run.folder.resolve().parents)]
     if not inside:
         raise UserError(f"--against {wanted} is none of the runs compared; name the folder of one of them.")
-    return inside[0]
+    bases = [base_of(comparison, run) for run in inside]
+    if any(base is not bases[0] for base in bases):
+        raise UserError(f"--against {wanted} holds several configurations; name the folder of one run.")
+    if bases[0] is None:
+        raise UserError(
+            f"{wanted} is {inside[0].status} and has no {comparison.judge.metric}; name a complete run as the base."
+        )
+    return bases[0]
 
 
 def _pair(found: Found) -> "tuple[Run, Run]":
@@ -135,20 +170,34 @@ def _write(
     said: str,
     options: argparse.Namespace,
 ) -> None:
-    if options.csv:
-        write_text(options.csv, export.as_csv(comparison))
-    if options.json:
-        write_text(options.json, export.as_json(comparison, said))
-    if options.markdown:
-        write_text(options.markdown, export.as_markdown(tables, said))
-    if options.html:
-        from sweeplab.runs.report import write_report
+    makers: dict[str, Callable[[], str]] = {
+        "csv": lambda: export.as_csv(comparison),
+        "json": lambda: export.as_json(comparison, tables, said),
+        "markdown": lambda: export.as_markdown(tables, said),
+        "html": lambda: _page(comparison, studies, options),
+    }
+    for name, make in makers.items():
+        if path := getattr(options, name):
+            _put(path, make())
 
-        study = next(iter(studies.values())) if len(studies) == 1 else None
-        write_report(options.html, comparison.runs, study)
-    for path in (options.csv, options.json, options.markdown, options.html):
-        if path:
-            sys.stderr.write(f"Written to {path}\n")
+
+def _page(comparison: Comparison, studies: "dict[Path, Study]", options: argparse.Namespace) -> str:
+    from sweeplab.runs.report.page import page
+
+    by = comparison.judge if options.metric or options.mode else None
+    return page(comparison.runs, _only(studies), options.html.parent, by=by)
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file whole; what is no regular file, such as a pipe, is written to as it is."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            write_text(path, text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}.") from error
+    sys.stderr.write(f"Written to {path}\n")
 
 
 def _show(tables: "Sequence[Table]", said: str, found: Found) -> None:

@@ -78,9 +78,9 @@ class Comparison:
 
     @property
     def by_others(self) -> dict[str, int]:
-        """How many runs have another objective than the one that all are compared by."""
-        found = Counter(run.metric for run in self.runs if run.metric)
-        return {metric: count for metric, count in found.items() if metric != self.judge.metric}
+        """How many runs have another objective, or want it to go the other way, than all are compared by."""
+        found = Counter(Judge(run.metric, str(run.mode)) for run in self.runs if run.metric)
+        return {f"{own.metric} ({own.mode})": count for own, count in found.items() if own != self.judge}
 
 
 def compare(
@@ -101,7 +101,9 @@ def compare(
     """
     kept = list(runs)
     fields = Fields(kept, varying(kept))
-    for condition in [Condition.parse(text, fields) for text in conditions]:
+    parsed = [Condition.parse(text, fields) for text in conditions]
+    for condition in parsed:
+        condition.check(runs)
         kept = [run for run in kept if condition.holds(run)]
     if not kept:
         raise UserError(f"none of {len(runs)} runs meets --filter {' --filter '.join(conditions)}.")

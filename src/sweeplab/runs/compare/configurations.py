@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 from sweeplab.runs.compare.columns import token
@@ -15,7 +16,10 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class Configuration:
-    """Complete runs of the same `settings` with their values of one metric; `runs` and `values` go together."""
+    """Complete runs of the same `settings` with their values of one metric; `runs` and `values` go together.
+
+    Each seed counts once, however often it was run: with the mean of its runs.
+    """
 
     settings: Mapping[str, Any]
     runs: Sequence[Run]
@@ -24,23 +28,33 @@ class Configuration:
 
     @cached_property
     def spread(self) -> Spread:
-        """Mean, deviation and interval over its runs."""
-        return spread(self.values)
+        """Mean, deviation and interval over its seeds."""
+        return spread(list(self.by_seed.values()))
 
     def against(self, other: "Configuration") -> Difference:
         """Judge how much higher its values are: seed by seed where both have two seeds in common, else as samples."""
-        own, others = self._by_seed(), other._by_seed()
-        common = [seed for seed in own if seed in others]
-        if len(common) > 1:
-            return paired([own[seed] - others[seed] for seed in common])
-        return welch(self.values, other.values)
+        own, others = self.compared_with(other), other.compared_with(self)
+        if self._shares_seeds(other):
+            return paired(own, others)
+        return welch(own, others)
 
-    def _by_seed(self) -> dict[Hashable, float]:
-        """Return one value a seed: the mean of runs that were repeated under the same one."""
+    def compared_with(self, other: "Configuration") -> list[float]:
+        """Return the values that are set against another configuration: those of common seeds, if there are several."""
+        if not self._shares_seeds(other):
+            return list(self.by_seed.values())
+        return [value for seed, value in sorted(self.by_seed.items(), key=str) if seed in other.by_seed]
+
+    @cached_property
+    def by_seed(self) -> Mapping[Hashable, float]:
+        """One value a seed; a run that knows of no seed stands for one of its own."""
         values: dict[Hashable, list[float]] = {}
         for run, value in zip(self.runs, self.values, strict=True):
-            values.setdefault(tuple(token(run.settings.get(key)) for key in self.seed_keys), []).append(value)
-        return {seed: sum(same) / len(same) for seed, same in values.items()}
+            seeds = tuple(token(run.settings[key]) for key in self.seed_keys if key in run.settings)
+            values.setdefault(seeds or run.folder, []).append(value)
+        return {seed: fmean(same) for seed, same in values.items()}
+
+    def _shares_seeds(self, other: "Configuration") -> bool:
+        return len(self.by_seed.keys() & other.by_seed.keys()) > 1
 
 
 def configurations(
@@ -60,5 +74,5 @@ def configurations(
 
 
 def repeated(found: Sequence[Configuration]) -> bool:
-    """Say whether any configuration was run more than once."""
-    return any(len(configuration.runs) > 1 for configuration in found)
+    """Say whether any configuration was run under more than one seed."""
+    return any(len(configuration.by_seed) > 1 for configuration in found)

@@ -24,12 +24,13 @@ def as_csv(comparison: Comparison) -> str:
     return out.getvalue()
 
 
-def as_json(comparison: Comparison, verdict: str) -> str:
-    """Return runs and configurations as data, with the verdict on the two best."""
+def as_json(comparison: Comparison, tables: Sequence[Table], verdict: str) -> str:
+    """Return runs and configurations as data, with the verdict on the two best, and the tables as they are shown."""
     content = {
         "objective": asdict(comparison.judge),
         "varied": list(comparison.varied),
         "verdict": verdict or None,
+        "tables": [{"title": t.title, "columns": list(t.columns), "rows": t.rows, "notes": t.notes} for t in tables],
         "configurations": [_configuration(found) for found in comparison.configurations],
         "runs": [_run(run, comparison) for run in comparison.runs],
     }

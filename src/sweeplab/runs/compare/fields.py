@@ -85,6 +85,18 @@ class Condition:
             raise UserError(f"--filter '{text}': {relation} needs one number behind it.")
         return cls(fields.name(parts["field"]), relation, wanted)
 
+    def check(self, runs: Sequence[Run]) -> None:
+        """Make sure that a word which is asked for is there at all.
+
+        Raises:
+            UserError: no run has it; the message has the nearest.
+        """
+        values = [Fields.value(run, self.field) for run in runs]
+        for wanted in self.wanted:
+            words = sorted({value for value in values if isinstance(value, str)})
+            if self.relation == "=" and isinstance(wanted, str) and words and wanted not in words:
+                raise UserError(f"no run has {self.field}={wanted}{did_you_mean(wanted, words)}")
+
     def holds(self, run: Run) -> bool:
         """Say whether a run meets it; one that has nothing in this field meets only `!=` and `=null`."""
         value = Fields.value(run, self.field)

@@ -58,6 +58,11 @@ class Table:
         return Group(Text(fitted.title, style="bold"), table, *(Text(note, style="dim") for note in fitted.notes))
 
 
+def rest(count: int) -> list[str]:
+    """Return a note that so many rows are not shown."""
+    return [f"{count} more: --top 0 shows all."] if count > 0 else []
+
+
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(map(_escaped, cells))} |"
 

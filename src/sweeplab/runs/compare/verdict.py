@@ -11,7 +11,7 @@ from sweeplab.runs.names import short_keys, short_value
 from sweeplab.runs.run import Run
 
 WORDS = 4  # settings that a name is made of
-SEEDS = "0,1,2,3,4"  # what we tell users to try
+SEEDS = 5  # what we tell users to try
 MANY = 1000  # seeds that nobody will run
 
 
@@ -22,34 +22,42 @@ def verdict(found: Sequence[Configuration], judge: Judge) -> str:
     first, second = found[:2]
     names = called(first.settings, second.settings)
     difference = first.against(second)
-    if judge.rank(difference.mean) > 0:  # under the seeds that both have it is the other way round
+    against_means = judge.rank(difference.mean) > 0
+    if against_means:
         names = names[1], names[0]
     if difference.p is None:
-        return _too_few(difference, names, judge)
+        return _no_evidence(difference, names, judge)
     if difference.p < 1 - LEVEL:
-        return f"{names[0]} is better than {names[1]}: {evidence(difference, judge)}."
+        though = f" Under all their seeds the mean of {names[1]} is better." if against_means else ""
+        return f"{names[0]} is better than {names[1]}: {evidence(difference, judge)}.{though}"
     return f"Not distinguishable with {seeds(difference)}: {names[0]} and {names[1]}. {_hint(difference, judge)}"
 
 
 def once_each(best: Configuration, second: Configuration, judge: Judge) -> str:
     """Say that configurations were trained once each, and how to see what chance does to the best."""
     gap = abs(best.spread.mean - second.spread.mean)
-    text = f"One seed each: the two best differ in {judge.metric} by {gap:.4g}, which may be chance."
-    command = _under_seeds(best.runs[0])
-    return f"{text} The best under five seeds: {command}" if command else text
+    differ = f"differ in {judge.metric} by {gap:.4g}, which may be chance" if gap else f"are equal in {judge.metric}"
+    command = _under_new_seeds(best.runs[0])
+    text = f"One seed each: the two best {differ}."
+    return f"{text} The best under {SEEDS} new seeds: {command}" if command else text
 
 
-def _under_seeds(run: Run) -> str:
-    words = shlex.split(str(run.facts.get("command", "")))
+def _under_new_seeds(run: Run) -> str:
+    """Return the command of a sweep over seeds other than the one that the run was chosen by."""
+    try:
+        words = shlex.split(str(run.facts.get("command", "")))
+    except ValueError:  # no command of ours
+        return ""
     if not words or any(word.startswith(("resume=", "rerun=", "-")) for word in words):
         return ""
     kept = [word for word in words[2:] if not word.startswith(("seed=", "study=", "hydra.run.dir="))]
-    return shlex.join([*words[:2], "-m", *kept, f"seed={SEEDS}"])
+    new = [seed for seed in range(SEEDS + 1) if seed != run.seed][:SEEDS]
+    return shlex.join([*words[:2], "-m", *kept, f"seed={','.join(map(str, new))}"])
 
 
 def evidence(difference: Difference, judge: Judge) -> str:
     """Say how much two configurations differ, how sure that is, and by what test."""
-    how = f"paired over {seeds(difference)}" if difference.paired else "no common seeds, Welch's test"
+    how = f"paired over {seeds(difference)}" if difference.paired else "hardly a common seed, Welch's test"
     return (
         f"{judge.metric} by {abs(difference.mean):.4g} ({LEVEL:.0%} interval {_interval(difference)}, "
         f"p = {difference.p:.2g}, {how})"
@@ -86,10 +94,17 @@ def _interval(difference: Difference) -> str:
     return f"{low:.4g} to {high:.4g}"
 
 
-def _too_few(difference: Difference, names: tuple[str, str], judge: Judge) -> str:
+def _no_evidence(difference: Difference, names: tuple[str, str], judge: Judge) -> str:
+    if difference.sd == 0.0 and not difference.mean:
+        return f"{names[0]} and {names[1]} have the same {judge.metric} under each of {seeds(difference)}."
+    if difference.sd == 0.0:
+        return (
+            f"{names[0]} and {names[1]} differ in {judge.metric} by {abs(difference.mean):.4g} under each of "
+            f"{seeds(difference)}: without any spread there is nothing to judge by; train more seeds."
+        )
     return (
         f"{names[0]} and {names[1]} differ in {judge.metric} by {abs(difference.mean):.4g}, but not both were trained "
-        f"with several seeds: whether that is chance cannot be said; train both with seed={SEEDS}."
+        "with several seeds: whether that is chance cannot be said; train both under the same five."
     )
 
 

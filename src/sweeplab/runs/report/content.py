@@ -1,6 +1,7 @@
 """All that the page knows, as one plain structure."""
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,13 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sweeplab.runs.compare.changes import ablation_base, base_of, changes_table
 from sweeplab.runs.compare.columns import varying
 from sweeplab.runs.compare.comparison import Comparison
 from sweeplab.runs.compare.configurations import SEED
 from sweeplab.runs.compare.fields import when
 from sweeplab.runs.compare.objective import Judge, judge
+from sweeplab.runs.compare.over_seeds import configurations_table
+from sweeplab.runs.compare.table import Table
 from sweeplab.runs.compare.verdict import verdict
-from sweeplab.runs.compare.views import base_of, changes_table, configurations_table
 from sweeplab.runs.importance import TENTH, shares
 from sweeplab.runs.record import Status
 from sweeplab.runs.report.columns import Column, columns
@@ -27,13 +30,18 @@ from sweeplab.runs.study import Study
 ERROR = 500  # characters of an error's last line
 
 
-def content(runs: Sequence[Run], study: Study | None, folder: Path, now: datetime) -> dict[str, Any]:
-    """Return what the page shows; links to runs are relative to `folder`, where it will lie."""
+def content(
+    runs: Sequence[Run], study: Study | None, folder: Path, now: datetime, by: Judge | None = None
+) -> dict[str, Any]:
+    """Return what the page shows; links to runs are relative to `folder`, where it will lie.
+
+    The runs are judged `by` a metric, or by their objective.
+    """
     if study and any(run.study != study.name for run in runs):
         study = None  # its runs are not alone here
     seeds = (study.seed_key,) if study else (SEED,)
-    comparison = Comparison(list(runs), _judge(runs, study), varying(runs), seeds)
-    objectives = _objectives(runs, study, comparison.judge)
+    comparison = Comparison(list(runs), by or _judge(runs, study), varying(runs), seeds)
+    objectives = [(one.metric, one.mode) for one in (comparison.judge, *comparison.further)]
     shown = columns(comparison, objectives, study)
     keys = [column for column in shown if column.role == "key"]
     importance = _importance(comparison, keys)
@@ -43,6 +51,8 @@ def content(runs: Sequence[Run], study: Study | None, folder: Path, now: datetim
         "places": _places(runs),
         "written": now.isoformat(timespec="seconds"),
         "study": {"command": study.command, "total": study.n_trials} if study else None,
+        "trials": len({run.number for run in runs}) if study else None,
+        "mean": _best_mean(comparison),
         "objectives": [{"metric": metric, "mode": mode} for metric, mode in objectives],
         "others": comparison.by_others,
         "columns": [column.described() for column in shown],
@@ -52,7 +62,6 @@ def content(runs: Sequence[Run], study: Study | None, folder: Path, now: datetim
         "importance": importance,
         "surface": _surface(comparison, keys, importance["shares"]),
         "tables": _tables(comparison, study),
-        "verdict": verdict(comparison.configurations, comparison.judge) if comparison.over_seeds else "",
     }
 
 
@@ -60,18 +69,6 @@ def _judge(runs: Sequence[Run], study: Study | None) -> Judge:
     if study and study.objectives:
         return Judge(study.objectives[0]["metric"], study.objectives[0]["mode"])
     return judge(runs)
-
-
-def _objectives(runs: Sequence[Run], study: Study | None, first: Judge) -> list[tuple[str, str]]:
-    """Return the metrics that the runs are judged by, and where each should go."""
-    if study and study.objectives:
-        return [(objective["metric"], objective["mode"]) for objective in study.objectives]
-    found = {first.metric: first.mode}
-    for run in runs:
-        if run.metric == first.metric:
-            for further in (run.facts.get("objective") or {}).get("also", ()):
-                found.setdefault(further["metric"], further["mode"])
-    return list(found.items())
 
 
 def _title(runs: Sequence[Run]) -> str:
@@ -107,12 +104,12 @@ def _runs(
             "cells": [column.cells[place] for column in shown],
             "values": [number(values.get(name)) for name in measured],
             "folder": _link(run.folder, folder),
-            "command": run.facts.get("command"),
+            "command": _command(run),
             "number": run.number,
             "start": number((starts[place] - zero).total_seconds()),
             "end": number((_end(run, now) - zero).total_seconds()),
             "host": run.facts["process"].get("host"),
-            "broken": _breaks(run) or None,
+            "broken": not run.keeps_constraints or None,
             "error": _last_line(run.facts.get("error")),
         }
         found.append({name: value for name, value in told.items() if value is not None})
@@ -130,10 +127,31 @@ def _end(run: Run, now: datetime) -> datetime:
     return now if run.status is Status.RUNNING else when(run)
 
 
-def _breaks(run: Run) -> bool:
-    """Say whether a run breaks a constraint: it is never the best then."""
-    constraints = (run.facts.get("trial") or {}).get("constraints") or {}
-    return any(value is None or value > 0 for value in constraints.values())
+def _command(run: Run) -> str | None:
+    """Return the command that trains the run again, from the folder where it was started."""
+    program = str(run.facts.get("command") or "").split()[:2]
+    if len(program) < 2:
+        return None
+    folder, start = run.folder.absolute(), Path(str(run.facts.get("directory") or "/"))
+    place = folder.relative_to(start) if start != Path("/") and folder.is_relative_to(start) else folder
+    return " ".join([*program, shlex.quote(f"rerun={place}")])
+
+
+def _best_mean(comparison: Comparison) -> dict[str, Any] | None:
+    """Return what the best configuration came to over its seeds, and its best run; None where each has one seed."""
+    if not comparison.over_seeds:
+        return None
+    best = comparison.configurations[0]
+    run = min(best.runs, key=comparison.judge.order)
+    place = next(place for place, other in enumerate(comparison.runs) if other is run)
+    found = best.spread
+    return {
+        "value": number(found.mean),
+        "sd": number(found.sd),
+        "seeds": found.count,
+        "of": len(comparison.configurations),
+        "run": place,
+    }
 
 
 def _last_line(error: Any) -> str | None:
@@ -187,9 +205,8 @@ def _shares(comparison: Comparison, keys: Sequence[Column], places: Sequence[int
 
 
 def _complete(comparison: Comparison) -> list[int]:
-    """Return the places of the complete runs with a value."""
-    runs, judged = comparison.runs, comparison.judge
-    return [n for n, run in enumerate(runs) if run.status is Status.COMPLETE and judged.value(run) is not None]
+    """Return the places of the runs that count."""
+    return [place for place, run in enumerate(comparison.runs) if comparison.judge.counts(run)]
 
 
 def _varies(column: Column, places: Sequence[int]) -> bool:
@@ -215,9 +232,15 @@ def _surface(comparison: Comparison, keys: Sequence[Column], importance: dict[st
 
 
 def _tables(comparison: Comparison, study: Study | None) -> list[dict[str, Any]]:
-    """Return what can be said over seeds, and of a study that changes one key at a time."""
-    tables = [configurations_table(comparison, None)] if comparison.over_seeds else []
-    if study and study.one_at_a_time:
-        first = [run for run in comparison.runs if run.number == 0 and run.status is Status.COMPLETE]
-        tables += [changes_table(comparison, base_of(comparison, first[0]))] if first else []
-    return [{"title": t.title, "columns": t.columns, "rows": t.rows, "notes": t.notes} for t in tables]
+    """Return what can be said over seeds, or of a study that changes one key at a time."""
+    first = ablation_base(comparison, study)
+    base = base_of(comparison, first) if first else None
+    if base is not None:
+        return [_described(changes_table(comparison, base), "")]
+    if not comparison.over_seeds:
+        return []
+    return [_described(configurations_table(comparison, None), verdict(comparison.configurations, comparison.judge))]
+
+
+def _described(table: Table, said: str) -> dict[str, Any]:
+    return {"title": table.title, "columns": table.columns, "rows": table.rows, "notes": table.notes, "verdict": said}

@@ -143,18 +143,18 @@ function applyFilter() {
 function drawTop() {
   document.querySelector("h1").textContent = data.title;
   const endings = Object.keys(STATUSES).map((status) => [status, data.runs.filter((run) => statusOf(run) === status).length]).filter(([, count]) => count);
-  const total = data.study?.total ? ` of ${data.study.total}` : "";
+  const total = data.study?.total ? [`${data.trials} of ${plural(data.study.total, "trial")}`] : [];
   const running = data.runs.filter((run) => statusOf(run) === "running").length;
   const others = Object.entries(data.others).map(([name, count]) => `${plural(count, "run")} with the objective ${name} ${count === 1 ? "has" : "have"} no place in the plots of ${objectives[0].label}`);
   const facts = [
     ...objectives.map((one) => `${one.label}, ${one.mode === "max" ? "higher" : "lower"} is better`).slice(0, 3),
-    `${plural(data.runs.length, "run")}${total}: ${endings.map(([status, count]) => `${count} ${status}`).join(", ")}`,
+    ...total, `${plural(data.runs.length, "run")}: ${endings.map(([status, count]) => `${count} ${status}`).join(", ")}`,
     ...(data.places.length ? [data.places.join(", ")] : []), ...others,
     `written ${data.written.slice(0, 16).replace("T", " ")}`,
     ...(running ? [`${running} running now${data.every ? `; this page loads itself again every ${data.every} s` : ""}`] : []),
   ];
   document.getElementById("facts").replaceChildren(...facts.map((fact) => el("span", {}, fact)));
-  const best = inOrder(data.runs).filter(counts)[0];
+  const best = data.mean ? data.runs[data.mean.run] : inOrder(data.runs).filter(counts)[0];
   document.getElementById("best").replaceChildren(...(best ? bestRun(best) : [el("p", {}, "No run is complete with a value, so none is the best.")]));
 }
 
@@ -163,15 +163,26 @@ function bestRun(run) {
   const measured = others.filter((column) => (cell(run, column) ?? null) !== null).map((column) => `${column.label} ${short(cell(run, column))}`);
   const settings = keys.filter((key) => (cell(run, key) ?? null) !== null).slice(0, 14).map((key) => [key.label, short(cell(run, key))]);
   return [
-    el("div", { class: "figure" }, el("strong", {}, short(valueOf(run))), el("span", {}, `${objective().label}, the best of ${data.runs.filter(counts).length}`), el("span", {}, measured.join(" · "))),
+    el("div", { class: "figure" }, ...figure(run), el("span", {}, measured.join(" · "))),
     el("div", {}, el("p", {}, el("button", { type: "button", class: "link", onclick: () => select(run) }, `Run ${nameOf(run)}`), " · ", el("a", { href: run.folder }, "its folder")), pairs(settings),
-      run.command ? el("div", {}, el("p", { class: "caption" }, "This command trains it again:"), command(run.command)) : null),
+      run.command ? el("div", {}, el("p", { class: "caption" }, "This trains it again:"), command(run.command)) : null),
+  ];
+}
+
+function figure(run) {
+  const { label } = objective();
+  if (!data.mean) return [el("strong", {}, short(valueOf(run))), el("span", {}, `${label}, the best of ${data.runs.filter(counts).length}`)];
+  const { value, sd, seeds, of } = data.mean;
+  return [
+    el("strong", {}, short(value)),
+    el("span", {}, `${label}, the mean of ${plural(seeds, "seed")}${sd ? ` (sd ${short(sd)})` : ""}, the best of ${plural(of, "configuration")}`),
+    el("span", {}, `its best run: ${short(valueOf(run))}`),
   ];
 }
 
 function statistics() {
-  for (const { title, columns: heads, rows: lines, notes } of data.tables) {
-    const section = el("section", {}, el("h2", {}, title), data.verdict ? el("p", { class: "verdict" }, data.verdict) : null,
+  for (const { title, columns: heads, rows: lines, notes, verdict } of data.tables) {
+    const section = el("section", {}, el("h2", {}, title), verdict ? el("p", { class: "verdict" }, verdict) : null,
       el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, ...lines.slice(0, 200).map((line) => el("tr", {}, ...line.map((text) => el("td", {}, text))))))),
       ...[...notes, ...(lines.length > 200 ? [`${lines.length - 200} more are left out here.`] : [])].map((note) => el("p", { class: "caption" }, note)));
     document.getElementById("tables").append(section);

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.errors import UserError
+from sweeplab.runs.compare.objective import Judge
 from sweeplab.runs.files import write_text
 from sweeplab.runs.found import find
 from sweeplab.runs.record import Status
@@ -22,17 +23,32 @@ HERE = Path(__file__).parent
 SCRIPTS = ("state.js", "filter.js", "colours.js", "plots.js", "table.js", "page.js")
 
 
-def write_report(path: Path, runs: Sequence[Run], study: Study | None, every: float | None = None) -> None:
+def write_report(
+    path: Path, runs: Sequence[Run], study: Study | None, every: float | None = None, by: Judge | None = None
+) -> None:
     """Write a page to `path` that shows the runs, with links to their folders from there.
+
+    The runs are judged `by` a metric, or by their objective.
 
     With `every` the page loads itself again after so many seconds, as long as one of the runs is running.
 
     Raises:
         UserError: there is no run, or Plotly is not installed.
     """
+    write_text(path, page(runs, study, path.parent, every, by))
+
+
+def page(
+    runs: Sequence[Run], study: Study | None, folder: Path, every: float | None = None, by: Judge | None = None
+) -> str:
+    """Return the page that `write_report` writes, for a file in `folder`.
+
+    Raises:
+        UserError: there is no run, or Plotly is not installed.
+    """
     if not runs:
         raise UserError("a report takes at least one run.")
-    shown = content(runs, study, path.parent, datetime.now().astimezone())
+    shown = content(runs, study, folder, datetime.now().astimezone(), by)
     alive = any(run.status is Status.RUNNING for run in runs)
     parts = {
         "title": html.escape(shown["title"]).encode(errors="replace").decode(),
@@ -42,7 +58,7 @@ def write_report(path: Path, runs: Sequence[Run], study: Study | None, every: fl
         "script": "\n".join(_read(name) for name in SCRIPTS),
         "plotly": _plotly(),
     }
-    write_text(path, re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html")))
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
 
 
 def write_study_report(folder: Path, every: float | None = None) -> None:

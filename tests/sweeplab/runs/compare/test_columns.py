@@ -35,7 +35,7 @@ def test_a_key_that_some_runs_lack_tells_them_apart(tmp_path: Path) -> None:
 
 
 def test_what_follows_from_another_key_is_left_out(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path / str(seed), {"seed": seed}, derived={"split": seed}) for seed in range(2)]
+    runs = [make_run(tmp_path / str(seed), {"seed": seed}, derived={"split": "seed"}) for seed in range(2)]
     assert varying(runs) == ["seed"]
     runs.append(make_run(tmp_path / "own", {"seed": 1, "split": 7}))
     assert varying(runs) == ["seed", "split"]

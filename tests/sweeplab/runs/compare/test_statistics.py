@@ -1,4 +1,5 @@
 import math
+from statistics import stdev
 
 import pytest
 from hypothesis import assume, given
@@ -22,9 +23,9 @@ def test_the_interval_of_a_mean_is_students(values: list[float]) -> None:
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=12))
 def test_paired_differences_are_judged_by_the_paired_t_test(pairs: list[tuple[float, float]]) -> None:
-    differences = [a - b for a, b in pairs]
-    assume(spread(differences).sd > 1e-6 * max(map(abs, differences)))  # type: ignore[operator]
-    found, expected = paired(differences), stats.ttest_rel(*zip(*pairs, strict=True))
+    one, other = zip(*pairs, strict=True)
+    assume(stdev([a - b for a, b in pairs]) > 1e-6)
+    found, expected = paired(one, other), stats.ttest_rel(one, other)
     interval = expected.confidence_interval(0.95)
     assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
@@ -42,13 +43,19 @@ def test_samples_without_common_seeds_are_judged_by_welchs_test(one: list[float]
 
 def test_one_value_says_nothing_of_chance() -> None:
     assert spread([0.5]).sd is None
-    assert paired([0.1]).p is None
+    assert paired([0.2], [0.1]).p is None
     assert welch([0.5], [0.1, 0.2]).p is None
 
 
-def test_equal_values_have_an_interval_of_no_width() -> None:
-    assert (spread([2.0, 2.0, 2.0]).low, spread([2.0, 2.0, 2.0]).high) == (2.0, 2.0)
-    assert paired([0.0, 0.0]).p == 1.0
+@pytest.mark.parametrize("gap", [0.0, 3 / 359])
+def test_without_any_spread_there_is_no_certainty(gap: float) -> None:
+    """Accuracies are multiples of one over the samples, so that equal differences are common."""
+    own = [0.8467966318130493, 0.8662952780723572, 0.883008360862732]
+    found = paired([value + gap for value in own], own)
+    assert found.mean == pytest.approx(gap)
+    assert (found.p, found.low, found.high) == (None, None, None)
+    assert welch([0.5, 0.5], [0.5 + gap, 0.5 + gap]).p is None
+    assert spread([0.9, 0.9, 0.9]).low is None
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
@@ -63,7 +70,7 @@ def test_holm_rejects_what_the_step_down_procedure_rejects(p_values: list[float]
 
 def test_the_estimate_of_seeds_has_the_power_that_it_promises() -> None:
     """Against the exact power of the paired t-test, by the noncentral t distribution."""
-    found = paired([0.01, 0.03, -0.01, 0.02, 0.0, 0.04])
+    found = paired([0.01, 0.03, -0.01, 0.02, 0.0, 0.04], [0.0] * 6)
     needed = seeds_needed(found)
     assert needed is not None
     assert found.sd is not None

@@ -187,7 +187,7 @@ def test_the_objective_of_most_runs_is_shown_and_the_others_are_told(tmp_path: P
     runs.append(make_run(tmp_path / "other", {"x": 9}, 1.0, metric="val/loss", mode="min"))
     shown = of_runs(*runs)
     assert shown["objectives"] == [{"metric": "val/acc", "mode": "max"}]
-    assert shown["others"] == {"val/loss": 1}
+    assert shown["others"] == {"val/loss (min)": 1}
     assert column(shown, "val/acc") == [0, 0.1, 0.2, None]
 
 
@@ -202,7 +202,7 @@ def test_several_objectives_are_all_columns(tmp_path: Path) -> None:
 
 def test_seeds_are_no_axis_but_have_their_table_and_verdict(tmp_path: Path) -> None:
     runs = [
-        make_run(tmp_path / f"{model}-{seed}", {"model": model, "seed": seed}, value + seed / 100)
+        make_run(tmp_path / f"{model}-{seed}", {"model": model, "seed": seed}, value + seed / 100 * value)
         for model, value in (("cnn", 0.9), ("mlp", 0.5))
         for seed in range(3)
     ]
@@ -210,12 +210,12 @@ def test_seeds_are_no_axis_but_have_their_table_and_verdict(tmp_path: Path) -> N
     assert described(shown, "seed")["role"] == "seed"
     (table,) = shown["tables"]
     assert len(table["rows"]) == 2
-    assert "cnn is better than" in shown["verdict"].replace("model=", "")
+    assert "cnn is better than" in shown["tables"][0]["verdict"].replace("model=", "")
 
 
 def test_runs_without_seeds_have_neither(folder: Path) -> None:
     shown = of_study(folder)
-    assert (shown["tables"], shown["verdict"]) == ([], "")
+    assert (shown["tables"], shown["mean"]) == ([], None)
 
 
 def test_a_running_run_lasts_until_now(tmp_path: Path) -> None:
