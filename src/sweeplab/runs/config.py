@@ -83,21 +83,20 @@ def _interpolate(config: DictConfig, folder: Path) -> None:
     for key, text in interpolations(folder).items():
         *above, name = key.split(".")
         node = OmegaConf.select(config, ".".join(above)) if above else config
-        saved = node._get_node(name) if isinstance(node, DictConfig) and name in node else None
-        if saved is None or _ASKS.search(text):
+        if _ASKS.search(text) or not isinstance(node, DictConfig) or name not in node:
             continue
+        saved = OmegaConf.to_container(node)[name]  # type: ignore[index,call-overload]  # a dict, as its node is one
         node[name] = text
         if not _gives(node, name, saved):
             node[name] = saved
 
 
 def _gives(node: DictConfig, name: str, saved: Any) -> bool:
-    """Say whether what an interpolation stands for is what was saved."""
+    """Say whether what an interpolation stands for is what was saved; a path that is not known yet is never."""
     try:
-        found = node[name]
+        return bool(node[name] == OmegaConf.create({name: saved})[name])
     except OmegaConfBaseException:
         return False
-    return bool(found == (saved if OmegaConf.is_config(saved) else saved._value()))
 
 
 def choices(overrides: Sequence[str], conf: Path) -> dict[str, str]:
