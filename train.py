@@ -73,6 +73,8 @@ def main(arguments: list[str]) -> None:
         overrides = [word for word in arguments if word != words[0]]
         if wrong := [word for word in overrides if word.startswith("-") or word in words]:
             raise UserError(f"{verb} takes keys and values only, not {wrong[0]}.")
+        if not folder:
+            raise UserError(f"say which run: python train.py {verb}=outputs/<date>/<time>")
         OF_A_FOLDER[verb](folder, overrides)
     else:
         train()

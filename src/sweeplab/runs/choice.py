@@ -6,7 +6,7 @@ from pathlib import Path
 from sweeplab.errors import UserError
 from sweeplab.runs.record import is_run
 from sweeplab.runs.run import Run
-from sweeplab.runs.trials import Trials, is_study
+from sweeplab.runs.trials import Trials, holds_trials
 
 
 def chosen(folder: Path, trial: str | None = None, top: str | None = None) -> list[Path]:
@@ -24,7 +24,7 @@ def chosen(folder: Path, trial: str | None = None, top: str | None = None) -> li
         if word:
             raise UserError(f"{word} chooses from a study, but {folder} is the folder of a run; leave it away.")
         return [folder]
-    if not word and not is_study(folder):
+    if not word and not holds_trials(folder):
         return [folder]  # whoever reads it says what is wrong
     trials = Trials.read(folder)
     if trial == "best":

@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.runs.compare.columns import varying
+from sweeplab.runs.compare.objective import Judge
 from sweeplab.runs.found import find
 from sweeplab.runs.record import FILE, Status, is_run
 from sweeplab.runs.run import Run
@@ -119,7 +120,7 @@ class Trials:
         return list(dict.fromkeys(key for run in self.runs for key in _point(run))) or varying(self.runs)
 
 
-def is_study(folder: Path) -> bool:
+def holds_trials(folder: Path) -> bool:
     """Say whether folders of trials lie in `folder`, and it is itself the folder of no run."""
     records = (path for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{FILE}"))
     return not is_run(folder) and any(_is_trial(path.parent, folder) for path in records)
@@ -149,9 +150,7 @@ def _counts(run: Run) -> bool:
 
 def _rank(run: Run) -> float:
     """The lower, the better; a run without an objective comes last."""
-    if run.objective is None:
-        return float("inf")
-    return -run.objective if run.mode == "max" else run.objective
+    return float("inf") if run.objective is None else Judge(str(run.metric), str(run.mode)).rank(run.objective)
 
 
 def _mean_rank(runs: Sequence[Run]) -> float:

@@ -6,7 +6,7 @@ import pytest
 
 from sweeplab.errors import UserError
 from sweeplab.runs.run import Run
-from sweeplab.runs.trials import Trials, is_study
+from sweeplab.runs.trials import Trials, holds_trials
 from tests.sweeplab.runs.made_runs import make_run
 
 
@@ -91,10 +91,10 @@ def test_what_cannot_be_ranked_or_found_is_said(tmp_path: Path) -> None:
 def test_a_folder_of_studies_or_of_single_runs_is_no_study(tmp_path: Path) -> None:
     trial(tmp_path / "cnn" / "0", 0.5)
     trial(tmp_path / "day" / "12-00-00-000000", 0.5)
-    assert is_study(tmp_path / "cnn")
-    assert not is_study(tmp_path / "cnn" / "0")
+    assert holds_trials(tmp_path / "cnn")
+    assert not holds_trials(tmp_path / "cnn" / "0")
     for folder in (tmp_path, tmp_path / "day"):
-        assert not is_study(folder)
+        assert not holds_trials(folder)
         with pytest.raises(UserError, match="neither the folder of a run nor that of a study"):
             Trials.read(folder)
 
