@@ -44,7 +44,7 @@ def content(
     objectives = [(one.metric, one.mode) for one in (comparison.judge, *comparison.further)]
     shown = columns(comparison, objectives, study)
     keys = [column for column in shown if column.role == "key"]
-    importance = _importance(comparison, keys)
+    importance = _importance(comparison, keys, study is not None and study.one_at_a_time)
     measured = _measured(runs)
     return {
         "title": study.name if study else _title(runs),
@@ -159,12 +159,14 @@ def _last_line(error: Any) -> str | None:
     return found[-1].strip()[:ERROR] if found else None
 
 
-def _importance(comparison: Comparison, keys: Sequence[Column]) -> dict[str, Any]:
+def _importance(comparison: Comparison, keys: Sequence[Column], one_at_a_time: bool) -> dict[str, Any]:
     """Return the shares of the keys that all complete runs have, or why there are none."""
     places = _complete(comparison)
     usable = [column for column in keys if _varies(column, places)]
     told: dict[str, Any] = {"shares": {}, "count": len(places), "note": ""}
-    if len(usable) < 2:
+    if one_at_a_time:
+        told["note"] = "Where one key is changed at a time, the table above says what each change is worth."
+    elif len(usable) < 2:
         told["note"] = "Importance takes two keys or more that all complete runs have, and that differ."
     elif len(places) < TENTH:
         told["note"] = f"Importance takes {TENTH} complete runs; there are {len(places)}."
