@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast test-thorough test-hydra14 sweep dashboard check format bench clean
+.PHONY: help setup train test test-fast test-thorough test-hydra14 sweep dashboard check format bench bench-quick bench-peers clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -65,9 +65,21 @@ bench-peers: setup $(PEERS:%=.venv-peers/%/ready)  ## make the environments of t
 	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-bench: setup  ## measure the cost of a training step, and of starting up
+bench: setup  ## measure everything against the peers of `make bench-peers`: an hour, on a machine with nothing else to do
 	$(BIN)/python bench/step.py
 	$(BIN)/python bench/start.py
+	$(BIN)/python bench/trial.py --rounds 1
+	$(BIN)/python bench/slots.py --mean 2 --batches 4
+	$(BIN)/python bench/scale.py --further 32
+	$(BIN)/python bench/quality.py --seeds 10 --seconds 20 --epochs 9
+
+bench-quick: setup  ## the same at its smallest, to see that it runs: five minutes
+	$(BIN)/python bench/step.py --epochs 5
+	$(BIN)/python bench/start.py --repeats 1
+	$(BIN)/python bench/trial.py --tasks noop --rounds 1 --trials 8
+	$(BIN)/python bench/slots.py --lengths uniform asha --slots 2 4 --mean 1 --batches 3
+	$(BIN)/python bench/scale.py --trials 100 1000 --storages journal --further 12 --slots 2
+	$(BIN)/python bench/quality.py --seeds 1 --seconds 20 --epochs 9 --engines sweeplab "hos-1.4 joblib"
 
 clean:  ## remove the environment and the caches; runs and data stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -4,15 +4,16 @@ A search is run as its users would: one command in the engine's own environment,
 are known from what the task wrote down itself, see peers/task.py, so no engine's own bookkeeping is trusted.
 """
 
+import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
-PACKAGES = "torch lightning wandb hydra-core hydra-optuna-sweeper hydra-joblib-launcher optuna ray syne-tune".split()
+PACKAGES = ["torch", "lightning", "wandb", "hydra-core", "hydra-optuna-sweeper", "hydra-joblib-launcher", "optuna"]
+PACKAGES += ["ray", "syne-tune"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Engine:
     name: str
     environment: str
     arguments: Callable[[Search], list[str]]
+    read: Callable[[Path], list[Trial]] = lambda folder: [_recorded(path) for path in folder.glob("records/*.jsonl")]
 
     @property
     def python(self) -> Path:
@@ -92,18 +95,30 @@ class Engine:
         """Return the versions of what matters in its environment."""
         return _versions(str(self.python))
 
-    def run(self, search: Search, seconds: float | None = None, look: Callable[[psutil.Process], None] | None = None) -> Found:
-        """Search; after so many seconds all its processes are killed. `look` sees the command's process now and then."""
+    def run(
+        self,
+        search: Search,
+        seconds: float | None = None,
+        look: Callable[[psutil.Process], None] | None = None,
+        prepare: Callable[[Path], None] | None = None,
+    ) -> Found:
+        """Search; after so many seconds all its processes are killed.
+
+        `look` sees the command's process five times a second, `prepare` the empty folder before.
+        """
+        print(f"{self.name}: {search}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             records = Path(folder, "records")
             records.mkdir()
+            if prepare:
+                prepare(Path(folder))
             command = [str(self.python), *self.arguments(search)]
             begin = time.time()
             with Path(folder, "output").open("w+") as output:
                 process = subprocess.Popen(
                     command,
                     cwd=folder,
-                    env=_environment(folder, records),
+                    env=environment(folder),
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
@@ -112,7 +127,7 @@ class Engine:
                 finish = time.time()
                 output.seek(0)
                 said = output.read()[-2000:]
-            trials = sorted((_trial(path) for path in records.glob("*.jsonl")), key=lambda trial: trial.start)
+            trials = sorted(self.read(Path(folder)), key=lambda trial: trial.start)
         error = "" if cut or process.returncode == 0 else said
         return Found(trials, begin, finish, error or ("" if trials else f"no trial: {said}"))
 
@@ -146,6 +161,25 @@ def _ours(search: Search) -> list[str]:
     return _hydra("ours", *further)(search)
 
 
+def _train_py(search: Search) -> list[str]:
+    """Ask this project's own command for its own training: as small as the task's, but recorded as all its runs are."""
+    logger = "wandb" if search.task == "wandb" else "none"
+    words = ["model=cnn", "data=mnist1d", "trainer=cpu", "callbacks=none", "test=false", f"logger={logger}"]
+    words += [f"sweep={search.sampler}", f"seed={search.seed}", f"trainer.max_epochs={search.epochs}"]
+    words += [f"hydra.sweeper.n_trials={search.trials}", f"hydra.sweeper.n_jobs={search.slots}"]
+    return [str(ROOT / "train.py"), "-m", *words, "hydra.sweep.dir=study"]
+
+
+def _own_records(folder: Path) -> list[Trial]:
+    trials = []
+    for path in folder.glob("study/*/run.json"):
+        facts = json.loads(path.read_text())
+        start = datetime.fromisoformat(facts["started"]).timestamp()
+        end = datetime.fromisoformat(facts["ended"]).timestamp() if facts["status"] == "complete" else None
+        trials.append(Trial(start, dict(facts["trial"]["params"]), end=end))
+    return trials
+
+
 def _script(path: str, *known: str) -> Callable[[Search], list[str]]:
     def arguments(search: Search) -> list[str]:
         words = [str(PEERS / path)]
@@ -156,11 +190,12 @@ def _script(path: str, *known: str) -> Callable[[Search], list[str]]:
     return arguments
 
 
-OURS = "sweeplab"
+OURS, TRAIN = "sweeplab", "sweeplab train.py"
 ENGINES = {
     engine.name: engine
     for engine in (
         Engine(OURS, "", _ours),
+        Engine(TRAIN, "", _train_py, _own_records),
         Engine("hos-1.3 basic", ".venv-peers/hos13", _hydra("hos")),
         Engine(
             "hos-1.3 joblib",
@@ -181,13 +216,14 @@ ENGINES = {
 }
 
 
-def _environment(folder: str, records: Path) -> dict[str, str]:
+def environment(folder: str) -> dict[str, str]:
     """Return the variables of a search: where the task is and what it needs, and nothing sent anywhere."""
     return os.environ | {
         "PYTHONPATH": str(PEERS),
-        "BENCH_RECORDS": str(records),
+        "BENCH_RECORDS": f"{folder}/records",
         "BENCH_DATA": str(ROOT / "data" / "mnist1d.npz"),
         "SYNETUNE_FOLDER": folder,
+        "RAY_TMPDIR": folder,
         "WANDB_MODE": "offline",
         "WANDB_SILENT": "true",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -202,33 +238,32 @@ def _attend(
 ) -> bool:
     """Wait for a command, and look at it meanwhile; return whether it had to be cut."""
     watched = psutil.Process(process.pid)
-    while process.poll() is None:
-        left = 1e9 if seconds is None else begin + seconds - time.time()
-        if left <= 0:
+    try:
+        while process.poll() is None:
+            left = 1e9 if seconds is None else begin + seconds - time.time()
+            if left <= 0:
+                return True
+            if look:
+                look(watched)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(min(left, 0.2) if look else left)
+        return False
+    finally:
+        if process.poll() is None:
             _kill(watched)
             process.wait()
-            return True
-        if look:
-            look(watched)
-        try:
-            process.wait(min(left, 0.2 if look else 1e6))
-        except subprocess.TimeoutExpired:
-            continue
-    return False
 
 
 def _kill(process: psutil.Process) -> None:
     """Kill a process and all that came from it."""
     family = [process, *process.children(recursive=True)]
     for one in family:
-        try:
-            one.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
     psutil.wait_procs(family[1:], timeout=10)
 
 
-def _trial(path: Path) -> Trial:
+def _recorded(path: Path) -> Trial:
     lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
     trial = Trial(lines[0]["time"], lines[0]["config"])
     for line in lines[1:]:

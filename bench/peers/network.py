@@ -60,7 +60,7 @@ def generate(path: Path) -> None:
 def accuracy(network: nn.Module, part: Part) -> float:
     """Return the share that the network gets right."""
     network.eval()
-    right = (network(part[0]).argmax(1) == part[1]).float().mean().item()
+    right: float = (network(part[0]).argmax(1) == part[1]).float().mean().item()
     network.train()
     return right
 
@@ -81,9 +81,9 @@ def curve(config: Mapping[str, Any], test: bool) -> Iterator[tuple[float, float]
     x, y = data["train"]
     best, tested = -1.0, 0.0
     for _ in range(int(config["epochs"])):
-        for index in torch.randperm(len(x)).split(BATCH):
+        for index in torch.randperm(len(x)).split(BATCH):  # type: ignore[no-untyped-call]  # torch
             optimizer.zero_grad()
-            cross_entropy(network(x[index]), y[index]).backward()
+            cross_entropy(network(x[index]), y[index]).backward()  # type: ignore[no-untyped-call]  # torch
             optimizer.step()
         found = accuracy(network, data["val"])
         if found > best:

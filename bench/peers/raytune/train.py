@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 
 import optuna
 import ray
@@ -22,7 +23,7 @@ parser.add_argument("--mean", type=float, default=1.0)
 parser.add_argument("--folder", default="ray_results")
 
 
-def train(config: dict) -> None:
+def train(config: dict[str, object]) -> None:
     """Report the value after each epoch."""
     for value in task.values(config):
         tune.report({"value": value})
@@ -53,7 +54,7 @@ def main() -> None:
             num_samples=options.trials,
             max_concurrent_trials=options.slots,
         ),
-        run_config=tune.RunConfig(storage_path=os.path.abspath(options.folder), verbose=0),
+        run_config=tune.RunConfig(storage_path=str(Path(options.folder).resolve()), verbose=0),
     )
     tuner.fit()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from syne_tune import StoppingCriterion, Tuner
 from syne_tune.backend import LocalBackend
-from syne_tune.config_space import loguniform, lograndint, randint, uniform
+from syne_tune.config_space import lograndint, loguniform, randint, uniform
 from syne_tune.optimizer.baselines import ASHA, RandomSearch
 
 parser = argparse.ArgumentParser()
