@@ -97,7 +97,8 @@ def main() -> None:
     engines, missing = chosen(options.engines)
     for task in options.tasks:
         if task == "memory":
-            found: list[Row] = [memory(engine, options.hold) for engine in engines if engine.name != TRAIN]
+            fit = [engine for engine in engines if engine.name != TRAIN and not engine.name.endswith("basic")]
+            found: list[Row] = [memory(engine, options.hold) for engine in fit]
             columns = ["engine", "2 slots, MB", "4 slots, MB", "a worker, MB", "note"]
         else:
             fit = [engine for engine in engines if engine.name != TRAIN or task != "noop"]
