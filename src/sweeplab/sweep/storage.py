@@ -40,7 +40,8 @@ class _JournalLock(BaseJournalFileLock):
     """A lock that the system takes from a killed process; Optuna's own is left behind for half a minute."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = FileLock(f"{path}.lock")
+        # Not `<path>.lock`: the file stays, and Optuna's own lock would take it for one that is held.
+        self._lock = FileLock(f"{path}.write")
 
     def acquire(self) -> bool:
         """Wait for the lock, and take it."""

@@ -3,8 +3,10 @@ import shlex
 import shutil
 from pathlib import Path
 
+import optuna
 import pytest
 from omegaconf import OmegaConf
+from optuna.storages.journal import JournalFileBackend
 
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import APP, Sweep, trials
@@ -75,6 +77,15 @@ def test_each_trial_is_a_line_of_the_log_and_failures_say_where_to_look(sweep: S
 def test_the_exit_code_says_whether_the_budget_was_met(sweep: Sweep) -> None:
     assert sweep("x=1,2", "how=raises", "only=1") == 0
     assert sweep("study=none", "x=1,2", "how=raises") == 1
+
+
+def test_optunas_own_tools_can_write_to_the_study_afterwards(sweep: Sweep) -> None:
+    """Where they take a file of ours for their lock, they wait half a minute, and warn."""
+    assert sweep("x=1,2") == 0
+    storage = optuna.storages.JournalStorage(JournalFileBackend("multirun/study/study.journal"))
+    optuna.load_study(study_name="study", storage=storage).set_user_attr("note", "seen")
+    assert sweep("x=1,2") == 0
+    assert optuna.load_study(study_name="study", storage=storage).user_attrs["note"] == "seen"
 
 
 def test_a_preview_shows_the_space_and_runs_nothing(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
