@@ -74,17 +74,19 @@ def test_completion_knows_the_models(command: Command) -> None:
 def test_a_mistake_is_one_sentence_before_torch_is_imported(
     command: Command, tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
+    process = {"host": "elsewhere", "pid": 1, "started": 0.0}
+    record = json.dumps({"status": "complete", "process": process, "started": "2026-01-31T12:00:00+00:00"})
     (tmp_path / "mine.npz").touch()
     (tmp_path / "sweep" / "0").mkdir(parents=True)
     (tmp_path / "sweep" / "0" / "run.json").touch()
     (tmp_path / "complete" / "checkpoints").mkdir(parents=True)
     (tmp_path / "complete" / "checkpoints" / "last.ckpt").touch()
-    (tmp_path / "complete" / "run.json").write_text('{"status": "complete"}')
+    (tmp_path / "complete" / "run.json").write_text(record)
     (tmp_path / "complete" / "config.yaml").write_text(
         "folder: complete\ntest: true\ncompile: false\ntrainer: {max_epochs: 1}\n"
     )
     (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "run.json").write_text('{"status": "complete"}')
+    (tmp_path / "taken" / "run.json").write_text(record)
     (tmp_path / "taken" / "config.yaml").write_text("folder: taken\ntrainer: {max_epochs: 1}\nmodel: {width: 1}\n")
     done = command("train.py", *arguments, check=False, PYTHONPROFILEIMPORTTIME="1")
     said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]

@@ -232,7 +232,7 @@ def test_tensorboard_has_the_matrix_and_a_curve_a_class(configured: Compose) -> 
     assert hits == pytest.approx((hits + alarms) * precision, abs=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_find_together_what_one_finds_alone(command: Command, tmp_path: Path) -> None:
     devices = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
     choices = small("model=linear", "hydra.run.dir=run")

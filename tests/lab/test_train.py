@@ -134,7 +134,7 @@ def test_overfit_sees_the_same_batches_each_epoch(configured: Compose) -> None:
     assert read(folder)["metrics"]["train/acc"] == 1.0
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("workers", [0, 1])
 def test_two_processes_train_test_resume_and_evaluate_one_model(tmp_path: Path, command: Command, workers: int) -> None:
     choices = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", f"data.num_workers={workers}"]

@@ -169,7 +169,7 @@ def test_it_needs_neither_torch_nor_lightning() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_search_of_train_py_keeps_the_best_and_says_what_became_of_the_others(
     command: Command, tmp_path: Path
 ) -> None:
@@ -184,6 +184,6 @@ def test_a_search_of_train_py_keeps_the_best_and_says_what_became_of_the_others(
     for words in (("eval.py", "run="), ("train.py", "resume="), ("train.py", "trainer.max_epochs=4", "resume=")):
         done = command(*words[:-1], f"{words[-1]}multirun/study/{by_value[-1]}", check=False)
         assert done.returncode == 1
-        assert "removed its checkpoints, since other trials were better" in done.stderr
+        assert "removed its checkpoints, since others were better" in done.stderr
         assert "checkpoints.keep=null keeps all" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
