@@ -28,6 +28,8 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         group, _, choice = missing.partition("/")
         files = sorted((conf / group).rglob("*.yaml"))
         choices = [file.relative_to(conf / group).with_suffix("").as_posix() for file in files]
+        if group == "experiment" and "/" in choice:  # perhaps a file anywhere
+            choices += sorted(path.as_posix() for path in Path(choice).parent.glob("*.yaml"))
         return f"{group}={choice} is not a choice{did_you_mean(choice, choices)}"
     cause = error.__cause__ if isinstance(error, HydraException) else error
     if isinstance(cause, MissingMandatoryValue):

@@ -6,6 +6,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
+from sweeplab.hydra_errors import sentence
+
 
 @pytest.fixture(autouse=True)
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -45,6 +47,12 @@ def test_the_experiments_of_the_configuration_go_first(conf: Path) -> None:
 def test_a_file_is_named_with_its_ending_or_is_no_choice(conf: Path, choice: str) -> None:
     with pytest.raises(MissingConfigException, match="experiment/"):
         composed(conf, f"experiment={choice}")
+
+
+def test_a_misspelt_file_is_told_the_nearest(conf: Path) -> None:
+    with pytest.raises(MissingConfigException) as error:
+        composed(conf, "experiment=multirun/cnn/bset.yaml")
+    assert "did you mean 'multirun/cnn/best.yaml'?" in str(sentence(error.value, conf))
 
 
 def test_no_other_group_takes_files_from_anywhere(conf: Path) -> None:
