@@ -35,7 +35,7 @@ def find(places: Sequence[str | Path]) -> Found:
     for place in places:
         for root in _expanded(str(place)):
             before, empty = len(found.skipped), True
-            for folder in _run_folders(root, found.skipped, frozenset()):
+            for folder in _run_folders(root, found.skipped):
                 empty = False
                 if folder.resolve() not in seen:
                     seen.add(folder.resolve())
@@ -62,8 +62,8 @@ def _expanded(place: str) -> list[Path]:
     return [match for match in matches if match.is_dir()]
 
 
-def _run_folders(root: Path, skipped: list[tuple[Path, str]], links: frozenset[Path]) -> Iterator[Path]:
-    """Walk down to the folders of runs, in the order of their numbers, and no further; `links` were followed above."""
+def _run_folders(root: Path, skipped: list[tuple[Path, str]], linked: bool = False) -> Iterator[Path]:
+    """Walk down to the folders of runs, in the order of their numbers, and no further; `linked` if through a link."""
     if not root.is_dir():
         skipped.append((root, "it is a file, not the folder of a run"))
         return
@@ -80,9 +80,9 @@ def _run_folders(root: Path, skipped: list[tuple[Path, str]], links: frozenset[P
         skipped.append((root, "it has no run.json: its run never began, or begins now"))
         return
     for folder in sorted(inner, key=_order):
-        if folder.is_symlink() and (links or root.resolve().is_relative_to(folder.resolve())):
+        if folder.is_symlink() and (linked or root.resolve().is_relative_to(folder.resolve())):
             continue  # one link is followed, not a chain, nor one that leads back
-        yield from _run_folders(folder, skipped, links | {folder} if folder.is_symlink() else links)
+        yield from _run_folders(folder, skipped, linked or folder.is_symlink())
 
 
 def _order(folder: Path) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Short words for keys and values, for where there is little room: tables, names of runs, axes of plots."""
+"""Short words for keys, values and times, for where there is little room: tables, names of runs, axes of plots."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -34,3 +34,10 @@ def short_value(value: Any) -> str:
         return text
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as clocks show it: `0:19`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sweeplab.runs.names import clock
 from sweeplab.runs.record import Status, is_run
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.loop import Active
@@ -130,7 +131,7 @@ class Board:
             parts.append(f"{self._slots} slots {self._use:.0%} in use")
         if self._total is not None and self._ended:
             left = self._busy / self._ended * max(0, self._total - ended) / self._slots
-            parts.append(f"{_clock(left)} left")
+            parts.append(f"{clock(left)} left")
         return ", ".join(parts)
 
 
@@ -138,7 +139,7 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
     """Return the last message: what came out, what is best, and what to do with it."""
     counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.endings.items()))
     use = "" if summary.use is None else f"; the slots were {summary.use:.0%} in use"
-    lines = [f"{plan.name}: {counts or 'no trial ended'}, in {_clock(seconds)}{use}."]
+    lines = [f"{plan.name}: {counts or 'no trial ended'}, in {clock(seconds)}{use}."]
     if summary.running:
         lines.append(f"{summary.running} trials still run elsewhere.")
     if summary.stopped:
@@ -174,12 +175,6 @@ def _again(plan: Plan, summary: Summary, trial: FrozenTrial) -> str:
 
 def _brief(values: Mapping[str, Any]) -> list[str]:
     return [f"{key.rpartition('.')[2]}={f'{v:.4g}' if isinstance(v, float) else v}" for key, v in values.items()]
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def short(path: Path) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sweeplab.runs.compare.fields import FACTS, Fields, when
-from sweeplab.runs.names import short_value
+from sweeplab.runs.names import clock, short_value
 from sweeplab.runs.run import Run
 
 
@@ -30,11 +30,7 @@ def cell(field: str, run: Run) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time as people say it: `4.2 s`, `3:20`, `1:02:03`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
 
 
 def text(value: Any) -> str:

@@ -43,11 +43,7 @@ def changes_table(comparison: Comparison, base: Configuration) -> Table:
     rows = [["(base)", *_over(list(base.by_seed.values())), "", "", "", ""]]
     for configuration, difference in zip(others, differences, strict=True):
         p = None if difference.p is None else next(corrected)
-        changed = {
-            key: value
-            for key, value in configuration.settings.items()
-            if not _alike(base.settings, configuration.settings, key)
-        }
+        changed = _changed(configuration.settings, base.settings)
         over = _over(configuration.compared_with(base))
         shown = interval(difference.low, difference.high)
         verdict = _word(comparison, difference, p)
@@ -90,6 +86,12 @@ def _p(value: float | None) -> str:
 
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any], key: str) -> bool:
     return same(one[key], other[key]) if key in one and key in other else (key in one) == (key in other)
+
+
+def _changed(settings: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is set otherwise than in the base, or if nothing is, what is not set any more."""
+    other = {key: value for key, value in settings.items() if not _alike(base, settings, key)}
+    return other or {key: "absent" for key in base if key not in settings}
 
 
 def _said(comparison: Comparison, settings: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from sweeplab.runs.compare.cells import cell, interval, number, plural, text
 from sweeplab.runs.compare.columns import token, varying
 from sweeplab.runs.compare.comparison import Comparison
+from sweeplab.runs.compare.configurations import Configuration
 from sweeplab.runs.compare.fields import Fields
 from sweeplab.runs.compare.statistics import LEVEL, Spread, spread
 from sweeplab.runs.compare.table import Table, rest
@@ -39,7 +40,8 @@ def groups_table(comparison: Comparison, by: Sequence[str], top: int | None) -> 
     rows = []
     for runs in groups[:top]:
         values = [value for run in runs if (value := comparison.judge.value(run)) is not None]
-        cells = _spread_cells(spread(values))
+        alike = Configuration({}, runs, values, comparison.seed_keys)
+        cells = _spread_cells(spread(values) if differ else alike.spread)
         cells[2] = "" if differ else cells[2]
         rows.append([*(cell(field, runs[0]) for field in fields), number(_best(comparison, runs)), *cells])
     short = comparison.fields.short

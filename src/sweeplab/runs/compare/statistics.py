@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 LEVEL = 0.95  # of every interval
-ROUNDING = 1e-9  # of the values: a deviation below this is that of floating point, not of chance
+ROUNDING = 1e-6  # of the values: a smaller deviation is that of numbers in single precision, not of chance
 
 
 @dataclass(frozen=True)
