@@ -3,16 +3,17 @@
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engines import OURS
+from result import Row, machine, save, spread, table
 from synthetic import make_study
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-HEADS = ("runs", "table", "memory", "page", "memory", "size", "rows seen", "plot seen")
 
 
 def cost(arguments: list[str]) -> tuple[float, float]:
@@ -60,28 +60,27 @@ def opening(browser: "Browser", page: Path) -> tuple[float, float]:
     return rows, plot
 
 
-def measure(count: int, repeats: int, browser: "Browser | None") -> list[str]:
-    """Return a row of the table: the medians for a study of `count` runs."""
+def measure(count: int, repeats: int, browser: "Browser | None") -> Row:
+    """Return the medians for a study of `count` runs."""
     with tempfile.TemporaryDirectory() as place:
         study, page = Path(place, "made-up"), Path(place, "report.html")
         make_study(study, count)
-        table = [cost([str(study)]) for _ in range(repeats)]
-        html = [cost([str(study), "--html", str(page)]) for _ in range(repeats)]
-        opened = [opening(browser, page) for _ in range(repeats)] if browser else [(0.0, 0.0)]
+        shown = [cost([str(study)]) for _ in range(repeats)]
+        written = [cost([str(study), "--html", str(page)]) for _ in range(repeats)]
+        opened = [opening(browser, page) for _ in range(repeats)] if browser else []
         size = page.stat().st_size / 1e6
-    (seconds, memory), (writing, peak), (rows, plot) = (
-        [statistics.median(part) for part in zip(*parts, strict=True)] for parts in (table, html, opened)
-    )
-    seen = [f"{rows:.1f} s", f"{plot:.1f} s"] if browser else []
-    return [
-        str(count),
-        f"{seconds:.1f} s",
-        f"{memory:.0f} MB",
-        f"{writing:.1f} s",
-        f"{peak:.0f} MB",
-        f"{size:.1f} MB",
-        *seen,
-    ]
+    row = {
+        "runs": count,
+        "table, s": spread([seconds for seconds, _ in shown], 1),
+        "table, MB": spread([memory for _, memory in shown], 0),
+        "page, s": spread([seconds for seconds, _ in written], 1),
+        "page, MB": spread([memory for _, memory in written], 0),
+        "size, MB": f"{size:.1f}",
+    }
+    if opened:
+        row["rows seen, s"] = spread([rows for rows, _ in opened], 1)
+        row["plot seen, s"] = spread([plot for _, plot in opened], 1)
+    return row
 
 
 def main() -> None:
@@ -91,14 +90,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--browser", action="store_true", help="open the page in Chromium too")
     options = parser.parse_args()
-    print("".join(f"{head:>11}" for head in HEADS[: 8 if options.browser else 6]))
+    begun, rows = machine(), []
     for count in options.runs:
-        if options.browser:
-            with chromium() as browser:
-                cells = measure(count, options.repeats, browser)
-        else:
-            cells = measure(count, options.repeats, None)
-        print("".join(f"{cell:>11}" for cell in cells), flush=True)
+        with chromium() if options.browser else nullcontext() as browser:
+            rows.append(measure(count, options.repeats, browser))
+    print(table(rows, list(rows[0])))
+    save("compare", rows, begun, [OURS])
 
 
 if __name__ == "__main__":

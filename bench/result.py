@@ -1,8 +1,12 @@
-"""What a measurement leaves: a table to read, and bench/results/<name>.json with the versions and the machine."""
+"""What a measurement leaves: a table to read, and bench/results/<name>.json with the versions and the machine.
+
+The results in bench/results are those that docs/benchmarks.md tells; $BENCH_RESULTS is the folder for others.
+"""
 
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,7 +17,7 @@ from typing import Any
 import psutil
 from engines import ENGINES
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(os.environ.get("BENCH_RESULTS", Path(__file__).resolve().parent / "results"))
 Row = Mapping[str, Any]
 
 
@@ -32,13 +36,13 @@ def machine() -> dict[str, Any]:
 def save(name: str, rows: Sequence[Row], begun: Mapping[str, Any], engines: Sequence[str] = ()) -> None:
     """Write the rows with the command, the date, the machine as it was before, and each engine's versions."""
     facts = {
-        "command": f"python bench/{name}.py {' '.join(sys.argv[1:])}".strip(),
+        "command": shlex.join(["python", f"bench/{name}.py", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": begun,
         "versions": {engine: ENGINES[engine].versions() for engine in engines if ENGINES[engine].there},
         "rows": list(rows),
     }
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     print(f"-> {os.path.relpath(path)}")
