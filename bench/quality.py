@@ -93,6 +93,7 @@ def rows_of(searches: dict[Way, list[Found]], moments: Sequence[float]) -> list[
                 "final, median": middle[-1],
                 "lowest": min(values[-1] for values in curves),
                 "highest": max(values[-1] for values in curves),
+                "seconds": moments[-1],
                 "median curve": middle,
                 "curves": curves,
             }
