@@ -1,25 +1,38 @@
-"""What one training step costs through the Trainer, against the bare PyTorch loop: `python bench/step.py`.
+"""What a training step costs through the Trainer, against the bare PyTorch loop: `python bench/step.py`.
 
-The CNN on MNIST-1D at batch 128, one thread, metrics and the CSV logger on. Each epoch of the Trainer is followed by
-one of the bare loop in the same process, so that a machine whose speed changes changes both; the median of the ratios
-of neighbours is what counts. `usual` is the same training written as most templates write it: a DataLoader that
-collates samples, metrics logged from every step.
+On MNIST-1D, on one thread of the CPU, as `python train.py model=... data=mnist1d` trains, metrics and callbacks on but
+for early stopping and the console. Each epoch of the Trainer is followed by one of the bare loop in the same process,
+with the same network, optimizer, batches and tensors, so that a machine whose speed changes changes both; `ratio` is
+the median of the ratios of neighbours, behind three epochs to warm up. `between` is what lies between the last step of
+an epoch and the first one of the next: validation, logging, checkpoints.
+
+Measured are all batch sizes and models with the CSV logger, and, at batch 128 with the first model, all loggers and two
+others: `usual` is the same training as most templates write it, with a DataLoader that collates samples and metrics
+logged from every step; `alone` is Lightning with our batches and nothing else, no metric, logger, callback or
+validation. W&B is offline. Each training is a process of its own, forked from one that has imported everything.
 """
 
 import argparse
+import logging
+import os
 import statistics
+import sys
 import tempfile
 import time
 import warnings
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import torch
+from engines import OURS, ROOT
 from hydra import compose, initialize_config_dir
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
-from torch import Tensor
+from result import Row, machine, save, table
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
@@ -27,28 +40,56 @@ from torchmetrics.classification import MulticlassAccuracy
 from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
 from lab.data.mnist1d import Mnist1D
 from lab.models.cnn import CNN
+from lab.models.mlp import MLP
 from lab.train import train
+from sweeplab.tracking.ending import OwnsRun, ended
+from sweeplab.training.batches import Batches
 from sweeplab.training.objective import Objective
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
-BATCH = 128
+NETWORKS = {"cnn": CNN, "mlp": MLP}
+BATCHES = [32, 128, 512, 1024]
+LOGGERS = ["none", "csv", "tensorboard", "wandb"]
 WARM_UP = 3
+COLUMNS = ["model", "batch", "logger", "ms", "bare ms", "ratio", "quartiles", "between, ms"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training to measure; `way` is ours, usual or alone."""
+
+    way: str
+    model: str
+    batch: int
+    logger: str
+
+
+def fresh(model: str) -> nn.Module:
+    """Return a network for MNIST-1D."""
+    return NETWORKS[model]([1, 40], 10)
+
+
+def adam(network: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer that conf/ has."""
+    return torch.optim.Adam(network.parameters(), lr=1e-3)
 
 
 class AgainstBareLoop(Callback):
-    """Times the steps of each epoch, then as many of the bare loop."""
+    """Times the steps of each epoch, then as many of the bare loop, then what comes before the next epoch."""
 
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.x, self.y = x, y
-        self.network = CNN([1, 40], 10)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3)
+    def __init__(self, model: str, batches: Batches) -> None:
+        self.network = fresh(model)
+        self.optimizer = adam(self.network)
+        (self.x, self.y), self.batch = batches.tensors, batches.batch_size
         self.trainer_seconds: list[float] = []
         self.bare_seconds: list[float] = []
-        self._start = 0.0
+        self.between: list[float] = []
+        self._start = self._end = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         self._start = time.perf_counter()
+        if self._end:
+            self.between.append(self._start - self._end)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Stop it behind the last step, before validation."""
@@ -56,13 +97,14 @@ class AgainstBareLoop(Callback):
             steps = int(trainer.num_training_batches)
             self.trainer_seconds.append((time.perf_counter() - self._start) / steps)
             self.bare_seconds.append(self.bare_epoch() / steps)
+            self._end = time.perf_counter()
 
     def bare_epoch(self) -> float:
         """Return the seconds that an epoch of the bare loop takes."""
         with torch.enable_grad():
             start = time.perf_counter()
             order = torch.randperm(len(self.x))
-            for index in order.split(BATCH):  # type: ignore[no-untyped-call]  # torch
+            for index in order.split(self.batch):  # type: ignore[no-untyped-call]  # torch
                 self.optimizer.zero_grad()
                 loss = cross_entropy(self.network(self.x[index]), self.y[index])
                 loss.backward()  # type: ignore[no-untyped-call]  # torch
@@ -70,12 +112,27 @@ class AgainstBareLoop(Callback):
             return time.perf_counter() - start
 
 
-class UsualModule(LightningModule):
+class LoneModule(LightningModule):
+    """The least that Lightning trains."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self.network = fresh(model)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss."""
+        return cross_entropy(self.network(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return Adam."""
+        return adam(self)
+
+
+class UsualModule(LoneModule):
     """The module that most templates have: every metric is an object, logged from every step."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = CNN([1, 40], 10)
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
         self.train_acc, self.val_acc = MulticlassAccuracy(10), MulticlassAccuracy(10)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -92,64 +149,127 @@ class UsualModule(LightningModule):
         self.val_acc(self.network(batch[0]), batch[1])
         self.log("val/acc", self.val_acc, on_step=False, on_epoch=True, prog_bar=True)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return Adam."""
-        return torch.optim.Adam(self.parameters(), lr=1e-3)
+
+def ours(case: Case, data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
+    """Train as train.py does, callbacks and all."""
+    choices = [f"model={case.model}", "data=mnist1d", "trainer=cpu", f"logger={case.logger}", f"folder={folder}"]
+    choices += [f"data.batch_size={case.batch}", f"trainer.max_epochs={epochs}", "root=."]
+    choices += [f"callbacks.{name}=null" for name in ("early_stopping", "progress", "summary")]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", choices)
+    loggers, model = assemble_loggers(config), assemble_model(config, data)
+    with ended(loggers, lambda facts: None):
+        for logger in loggers:
+            if isinstance(logger, OwnsRun):
+                logger.begin({}, model, "")
+        trainer = assemble_trainer(config, loggers)
+        trainer.callbacks.append(clock)  # type: ignore[attr-defined]  # set by one of its connectors
+        train(model, data, trainer, Objective("val/acc", "max"), test=False)
 
 
-def ours(data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
-    """Train as `python train.py model=cnn data=mnist1d` does, callbacks and all."""
-    choices = ["model=cnn", "data=mnist1d", "trainer=cpu", "callbacks.early_stopping=null", "callbacks.progress=null"]
-    choices += ["callbacks.summary=null"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", [*choices, f"trainer.max_epochs={epochs}", f"folder={folder}", "root=."])
-    trainer = assemble_trainer(config, assemble_loggers(config))
-    trainer.callbacks.append(clock)  # type: ignore[attr-defined]  # set by one of its connectors
-    train(assemble_model(config, data), data, trainer, Objective("val/acc", "max"), test=False)
-
-
-def usual(data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
+def usual(case: Case, data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
     """Train as the usual template does."""
+    callbacks = [
+        clock,
+        ModelCheckpoint(dirpath=folder, monitor="val/acc", mode="max"),
+        LearningRateMonitor(logging_interval="epoch"),
+    ]
+    train, val = (
+        DataLoader(TensorDataset(*served(data, part).tensors), batch_size=case.batch, shuffle=part == "train")
+        for part in ("train", "val")
+    )
     trainer = Trainer(
         max_epochs=epochs,
         accelerator="cpu",
-        callbacks=[
-            clock,
-            ModelCheckpoint(dirpath=folder, monitor="val/acc", mode="max"),
-            LearningRateMonitor(logging_interval="epoch"),
-        ],
+        callbacks=callbacks,
         logger=CSVLogger(folder),
         enable_model_summary=False,
         enable_progress_bar=False,
     )
-    train, val = (
-        DataLoader(TensorDataset(*data.parts[part]), batch_size=BATCH, shuffle=part == "train")
-        for part in ("train", "val")
+    trainer.fit(UsualModule(case.model), train, val)
+
+
+def alone(case: Case, data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
+    """Train with nothing but the Trainer."""
+    trainer = Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        callbacks=[clock],
+        logger=False,
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
     )
-    trainer.fit(UsualModule(), train, val)
+    trainer.fit(LoneModule(case.model), served(data, "train"))
+
+
+WAYS = {"ours": ours, "usual": usual, "alone": alone}
+
+
+def served(data: Mnist1D, part: str) -> Batches:
+    """Return our batches of a part, as training gets them."""
+    batches = data.train_dataloader() if part == "train" else data.val_dataloader()
+    assert isinstance(batches, Batches)
+    return batches
+
+
+def measure(case: Case, epochs: int) -> Row:
+    """Train, in a process that does nothing else; return the row of the table."""
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    data = Mnist1D(cache=str(ROOT / "data"), batch_size=case.batch, val_fraction=0.2)
+    data.setup()
+    clock = AgainstBareLoop(case.model, served(data, "train"))
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        os.environ |= {"WANDB_MODE": "offline"} | {f"WANDB_{name}_DIR": folder for name in ("CACHE", "CONFIG")}
+        WAYS[case.way](case, data, clock, epochs + WARM_UP, folder)
+    pairs = list(zip(clock.trainer_seconds, clock.bare_seconds, strict=True))[WARM_UP:]
+    ratios = [through / bare for through, bare in pairs]
+    through, bare = (1000 * statistics.median(side) for side in zip(*pairs, strict=True))
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return {
+        "model": case.model if case.way == "ours" else f"{case.model}, {case.way}",
+        "batch": case.batch,
+        "logger": case.logger,
+        "ms": f"{through:.2f}",
+        "bare ms": f"{bare:.2f}",
+        "ratio": f"{middle:.2f}",
+        "quartiles": f"{low:.2f} to {high:.2f}",
+        "between, ms": f"{1000 * statistics.median(clock.between[WARM_UP:]):.0f}",
+        "pairs": [[1000 * seconds for seconds in pair] for pair in pairs],
+    }
+
+
+def apart(case: Case, epochs: int) -> Row:
+    """Measure in a process of its own."""
+    print(case, file=sys.stderr, flush=True)
+    with ProcessPoolExecutor(1, get_context("fork")) as executor:
+        return executor.submit(measure, case, epochs).result()
+
+
+def star(models: list[str], batches: list[int], loggers: list[str]) -> list[Case]:
+    """Return what is measured: one thing changes at a time, but for models and batch sizes."""
+    model, batch = models[0], 128 if 128 in batches else batches[0]
+    cases = [Case("ours", model, size, "csv") for model in models for size in batches]
+    cases += [Case("ours", model, batch, logger) for logger in loggers]
+    cases += [Case("usual", model, batch, "csv"), Case("alone", model, batch, "none")]
+    return list(dict.fromkeys(cases))
 
 
 def main() -> None:
-    """Print milliseconds a step, and ratios."""
+    """Print the table, and keep it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=30)
-    epochs = parser.parse_args().epochs
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
-    data = Mnist1D(cache=str(CONF.parent / "data"), batch_size=BATCH, val_fraction=0.2)
-    data.setup()
-    for name, train_as in (("ours", ours), ("usual", usual)):
-        clock = AgainstBareLoop(*data.parts["train"])
-        with tempfile.TemporaryDirectory() as folder:
-            train_as(data, clock, epochs + WARM_UP, folder)
-        pairs = list(zip(clock.trainer_seconds, clock.bare_seconds, strict=True))[WARM_UP:]
-        ratios = sorted(through / bare for through, bare in pairs)
-        through, bare = (1000 * statistics.median(side) for side in zip(*pairs, strict=True))
-        quartiles = statistics.quantiles(ratios, n=4)
-        print(
-            f"{name:6} {through:.2f} ms a step through the Trainer, {bare:.2f} ms bare: ratio {quartiles[1]:.2f} "
-            f"(quartiles {quartiles[0]:.2f} to {quartiles[2]:.2f}, {len(ratios)} pairs of epochs)"
-        )
+    parser.add_argument("--epochs", type=int, default=30, help="pairs of epochs, two at least")
+    parser.add_argument("--models", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
+    parser.add_argument("--loggers", nargs="*", choices=LOGGERS, default=LOGGERS)
+    options = parser.parse_args()
+    begun = machine()
+    torch.set_num_threads(1)  # before the processes are forked: torch's threads would not come along
+    rows = [apart(case, options.epochs) for case in star(options.models, options.batches, options.loggers)]
+    print(table(rows, COLUMNS))
+    save("step", rows, begun, [OURS])
 
 
 if __name__ == "__main__":
