@@ -88,6 +88,7 @@ def alarm(*arguments):
     calls.append(arguments)
     return 0
 torch.cuda._lazy_init = torch.cuda.is_available = torch.cuda.device_count = alarm
+os.environ.pop("SWEEPLAB_REHEARSAL", None)  # of a sweep that a test ran in this process before
 os.environ["SWEEPLAB_MODULES"] = "lab.train lab.samples sweeplab.tracking.wandb_run {" ".join(LATE)}"
 import sweeplab.sweep.warm
 import sys

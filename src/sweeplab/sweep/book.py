@@ -78,6 +78,14 @@ class Book:
                 raise
             return trial
 
+    def put_off(self, trial: optuna.Trial) -> None:
+        """Let a trial that was asked for wait with its parameters; whoever asks next may take it, as any that waits."""
+        self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+    def take_up(self, trial: optuna.Trial) -> bool:
+        """Begin a trial that was put off; False if another controller has taken it meanwhile."""
+        return self.study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
         """Write an ending; say whether it counts. A killed or interrupted trial is queued again."""
         number, id_ = trial.number, trial._trial_id

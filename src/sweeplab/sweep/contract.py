@@ -5,6 +5,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, check_distribution_compatibility
+from optuna.trial import TrialState
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.plan import Plan
@@ -29,15 +30,18 @@ def hold(study: Study, plan: Plan) -> list[str]:
     if not before or changes:
         for part, entries in now.items():
             study.set_user_attr(part, entries)
-        era = {"from": len(study.get_trials(deepcopy=False)), "overrides": list(plan.fixed)}
+        trials = study.get_trials(deepcopy=False)
+        waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
+        era = {"from": len(trials), "waiting": waiting, "overrides": list(plan.fixed)}
         study.set_user_attr(ERAS, [*study.user_attrs.get(ERAS, ()), era])
     return changes
 
 
 def fixed_of(study: Study, number: int, plan: Plan) -> list[str]:
     """Return the overrides that a trial shared with all others of its time: an extended study has had several."""
-    eras = [era["overrides"] for era in study.user_attrs.get(ERAS, ()) if era["from"] <= number]
-    return eras[-1] if eras else list(plan.fixed)
+    eras = study.user_attrs.get(ERAS, ())
+    known = [era["overrides"] for era in eras if era["from"] <= number or number in era.get("waiting", ())]
+    return known[-1] if known else list(plan.fixed)
 
 
 def contract(plan: Plan) -> dict[str, dict[str, str]]:

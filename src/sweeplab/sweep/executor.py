@@ -16,6 +16,12 @@ class Executor(Protocol):
     def free(self) -> int:
         """Return how many jobs could start now."""
 
+    def prepare(self, job: Job) -> None:
+        """Do for a job what can be done before it has a slot; it is submitted next, or never."""
+
+    def forget(self) -> None:
+        """Give up the job that was prepared, if there is one."""
+
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Start a job in a free slot; `report` is called with each value and step that it reports."""
 

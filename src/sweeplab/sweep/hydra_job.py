@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,31 @@ def hydra_context(context: HydraContext) -> dict[str, Any]:
     return {**more, "version_base": VersionBase.instance().getbase()}
 
 
-def run_hydra_job(
-    task: Callable[[DictConfig], Any], config: DictConfig, for_task: DictConfig, name: str, context: Mapping[str, Any]
-) -> Any:
-    """Run a task in its folder, logging and recording as a launcher does; return what it returns.
+@dataclass(frozen=True)
+class HydraJob:
+    """A job that could start: its configuration, the part of it that is the task's, and the files to leave."""
+
+    config: DictConfig
+    for_task: DictConfig
+    context: Mapping[str, Any]
+    folder: Path
+    files: Mapping[str, str]
+
+    def run(self, task: Callable[[DictConfig], Any]) -> Any:
+        """Run a task in its folder, logging and recording as a launcher does; return what it returns."""
+        hydra = self.config.hydra
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _whitelisted(self.context), _working_in(self.folder, hydra.job.chdir):
+            _log(hydra, self.context)
+            for name, text in self.files.items():
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (self.folder / name).write_text(text, encoding="utf-8")
+            with env_override({name: str(value) for name, value in hydra.job.env_set.items()}):
+                return _call(task, self.config, self.for_task)
+
+
+def make_hydra_job(config: DictConfig, for_task: DictConfig, name: str, context: Mapping[str, Any]) -> HydraJob:
+    """Make this process ready for a job; nothing is written yet.
 
     `config` and `for_task` are two copies of the job's configuration; `name` is the program's, `context` what
     `hydra_context` found in the process that composed it.
@@ -47,13 +69,7 @@ def run_hydra_job(
     OmegaConf.set_readonly(hydra, True)
     with read_write(for_task), open_dict(for_task):
         del for_task["hydra"]
-    folder.mkdir(parents=True, exist_ok=True)
-    with _whitelisted(context), _working_in(folder, hydra.job.chdir):
-        _log(hydra, context)
-        if hydra.output_subdir is not None:
-            _save(folder / str(hydra.output_subdir), config, for_task)
-        with env_override({name: str(value) for name, value in hydra.job.env_set.items()}):
-            return _call(task, config, for_task)
+    return HydraJob(config, for_task, context, folder, dict(_files(config, for_task)))
 
 
 def _call(task: Callable[[DictConfig], Any], config: DictConfig, for_task: DictConfig) -> Any:
@@ -103,13 +119,15 @@ def _whitelisted(context: Mapping[str, Any]) -> AbstractContextManager[Any]:
     return allowed
 
 
-def _save(folder: Path, config: DictConfig, for_task: DictConfig) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _files(config: DictConfig, for_task: DictConfig) -> Iterator[tuple[str, str]]:
+    """Return the name in the job's folder and the content of each file that describes its configuration."""
+    if config.hydra.output_subdir is None:
+        return
     alone = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
     task = OmegaConf.to_container(for_task, resolve=False, enum_to_str=True)
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
     for name, content in (("config", task), ("hydra", {"hydra": alone}), ("overrides", overrides)):
-        (folder / f"{name}.yaml").write_text(_yaml(content), encoding="utf-8")
+        yield f"{config.hydra.output_subdir}/{name}.yaml", _yaml(content)
 
 
 class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]  # the one in C, where it was built

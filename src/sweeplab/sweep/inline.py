@@ -1,5 +1,6 @@
 """Trials in the controller's own process, one after the other: for debuggers."""
 
+import os
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -21,10 +22,17 @@ class Inline:
         """Return 1, but between a job and the call that collects it."""
         return self._free
 
+    def prepare(self, job: Job) -> None:
+        """Do nothing: there is no other process."""
+
+    def forget(self) -> None:
+        """Do nothing: nothing is prepared."""
+
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Run a job to its end; Ctrl-C passes through."""
         self._free = 0
         future: Future[Outcome] = Future()
+        os.environ |= job.environment
         future.set_result(perform(replace(job, interactive=True), report))
         return future
 

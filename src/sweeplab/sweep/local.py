@@ -26,13 +26,26 @@ GRACE = 10.0  # seconds between asking a process to end and killing it
 
 
 @dataclass
-class _Running:
+class _Ready:
+    """A process that waits for a slot to run its job in."""
+
     job: Job
-    report: Report
-    slot: Slot
     process: BaseProcess
     channel: Connection
     alive: Connection
+
+    def leave(self) -> None:
+        """Wait for the process's end, and close what led to it."""
+        self.process.join()
+        self.process.close()
+        self.channel.close()
+        self.alive.close()
+
+
+@dataclass
+class _Running(_Ready):
+    report: Report
+    slot: Slot
     future: "Future[Outcome]"
     started: float
     deadline: float
@@ -50,6 +63,7 @@ class Local:
         self.slots = len(slots)
         self._free = list(slots)
         self._running: list[_Running] = []
+        self._ready: _Ready | None = None
         self._timeout = trial_timeout
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             # torch counts its threads when it is imported, in the server already; a user's own setting stays.
@@ -64,25 +78,44 @@ class Local:
         """Return how many slots are free."""
         return len(self._free)
 
+    def prepare(self, job: Job) -> None:
+        """Start a process for a job that will have a slot; there is one such process at most."""
+        self.forget()
+        self._ready = self._launch(job)
+
+    def forget(self) -> None:
+        """Kill the process that waits, if there is one."""
+        if self._ready is not None:
+            _signal_group(self._ready.process, signal.SIGKILL)
+            self._ready.leave()
+            self._ready = None
+
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
-        """Start a process for a job."""
+        """Run a job in a free slot, in the process that waits for it or in a new one."""
+        ready, self._ready = self._ready, None
+        if ready is None or ready.process.exitcode is not None:
+            ready = self._launch(job)
+        assert (ready.job.number, ready.job.repeat) == (job.number, job.repeat)
         slot = self._free.pop(0)
+        with contextlib.suppress(OSError):  # it may have died just now, as is found out below
+            ready.channel.send({**slot.environment, **job.environment})
+        now = time.monotonic()
+        deadline = now + (self._timeout or float("inf"))
+        running = _Running(**vars(ready), report=report, slot=slot, future=Future(), started=now, deadline=deadline)
+        self._running.append(running)
+        return running.future
+
+    def _launch(self, job: Job) -> _Ready:
         channel, far = self._context.Pipe()
         watched, alive = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=work, args=(job, far, watched, slot.environment), name=f"trial-{job.number}"
-        )
+        process = self._context.Process(target=work, args=(job, far, watched), name=f"trial-{job.number}")
         try:
             process.start()
         except (EOFError, ConnectionError) as error:
             raise RuntimeError("the fork server is gone; what it said is above") from error
         far.close()
         watched.close()
-        now = time.monotonic()
-        deadline = now + (self._timeout or float("inf"))
-        running = _Running(job, report, slot, process, channel, alive, Future(), now, deadline)
-        self._running.append(running)
-        return running.future
+        return _Ready(job, process, channel, alive)
 
     def wait(self, seconds: float) -> None:
         """Serve reports until a job has ended, or the time is over."""
@@ -107,11 +140,13 @@ class Local:
 
     def stop(self, status: Status, reason: str) -> None:
         """Ask all processes to end; those that do not are killed after a while."""
+        self.forget()
         for running in self._running:
             self._stop(running, Outcome(status, reason))
 
     def close(self) -> None:
         """Kill what still runs."""
+        self.forget()
         for running in list(self._running):
             _signal_group(running.process, signal.SIGKILL)
             running.process.join()
@@ -158,10 +193,7 @@ class Local:
         if running.stopped and outcome.status not in (Status.COMPLETE, Status.PRUNED):
             outcome = running.stopped
         outcome.seconds = outcome.seconds or time.monotonic() - running.started
-        running.process.join()
-        running.process.close()
-        running.channel.close()
-        running.alive.close()
+        running.leave()
         self._running.remove(running)
         self._free.append(running.slot)
         running.future.set_result(outcome)

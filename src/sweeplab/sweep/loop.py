@@ -31,16 +31,23 @@ from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.search import Search
 
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
+# Seconds. Trials that take less on average are drawn and made ready while others still run, without the result of the
+# one whose slot they get; longer ones lose nothing by waiting for it.
+SHORT = 10.0
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
 
 
 @dataclass
 class Active:
-    """A trial under way: its runs that wait, those that run, and what the others came to."""
+    """A trial under way: its runs that wait, those that run, and what the others came to.
+
+    One that is `ahead` was drawn before there was a slot for it; for the study it has not begun.
+    """
 
     trial: optuna.Trial
     values: Mapping[str, Any]
     waiting: int
+    ahead: bool = False
     started: float = field(default_factory=time.monotonic)
     running: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
@@ -86,7 +93,8 @@ class Loop:
     ) -> None:
         self.plan, self.search, self.book, self.executor, self.limits = plan, search, book, executor, limits
         self.listener, self.watcher = listener, watcher
-        self._busy = 0.0
+        self._busy, self._runs = 0.0, 0
+        self._prepared: Job | None = None
         self._since: float | None = None
         self._futures: dict[Future[Outcome], tuple[Active, Job]] = {}
         self._queue: deque[tuple[Active, int]] = deque()
@@ -125,8 +133,37 @@ class Loop:
         while self.executor.free() > 0:
             if not self._queue and not self._next_trial():
                 return
-            active, repeat = self._queue.popleft()
+            active, repeat = self._queue[0]
+            if active.ahead and not self._take_up(active):
+                continue
+            self._queue.popleft()
             self._start(active, repeat)
+        self._go_ahead()
+
+    def _go_ahead(self) -> None:
+        """Between short trials, draw the next one and get a process ready for it while all slots are taken."""
+        short = self._runs > 0 and self._busy / self._runs < SHORT
+        if short and self.executor.slots > 1 and not self._queue and self._next_trial():
+            active, repeat = self._queue[0]
+            active.ahead = True
+            self.book.put_off(active.trial)
+            self._prepared = self._job(active, repeat)
+            self.executor.prepare(self._prepared)
+
+    def _take_up(self, active: Active) -> bool:
+        """Begin a trial that was drawn ahead; if none may start now it waits in the study, where others may take it."""
+        active.ahead = False
+        if self.limits.may_start() and self.book.take_up(active.trial):
+            active.started = time.monotonic()
+            return True
+        self._queue = deque(entry for entry in self._queue if entry[0] is not active)
+        self._forget()
+        return False
+
+    def _forget(self) -> None:
+        """Give up what is prepared."""
+        self._prepared = None
+        self.executor.forget()
 
     def _next_trial(self) -> bool:
         """Take a trial from the study, if one may start."""
@@ -143,9 +180,11 @@ class Loop:
             self._queue.extend((active, repeat) for repeat in range(1, active.waiting))
         return True
 
+    def _job(self, active: Active, repeat: int) -> Job:
+        return self.plan.job(active.number, active.values, repeat, self.search.prunes and repeat == 0)
+
     def _start(self, active: Active, repeat: int) -> None:
-        prunes = self.search.prunes and repeat == 0
-        job = self.plan.job(active.number, active.values, repeat, prunes)
+        job, self._prepared = self._prepared or self._job(active, repeat), None
         try:
             job.folder.mkdir(parents=True)
         except FileExistsError:
@@ -195,6 +234,7 @@ class Loop:
         if self._signals > 1 and outcome.status is Status.KILLED:  # by what ended the sweep
             outcome.status, outcome.reason = Status.INTERRUPTED, "the sweep was interrupted"
         self._busy += outcome.seconds
+        self._runs += 1
         self.listener.trial_ended(job, outcome)
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason)
@@ -240,8 +280,9 @@ class Loop:
 
     def _drop_queue(self) -> None:
         """Start none of the runs that wait; trials of which nothing runs are interrupted at once."""
-        waiting = {id(active): active for active, _ in self._queue}
+        waiting = {id(active): active for active, _ in self._queue if not active.ahead}
         self._queue.clear()
+        self._forget()
         for active in waiting.values():
             if not active.running:
                 active.outcomes.append(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))

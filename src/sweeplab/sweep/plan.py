@@ -4,11 +4,13 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -114,7 +116,7 @@ class Plan:
 
     def alone(self, values: Mapping[str, Any], repeat: int = 0, fixed: Sequence[str] | None = None) -> list[str]:
         """Return the overrides of the single run that does what a trial did; `fixed` are what all shared then."""
-        parsed = OverridesParser.create().parse_overrides(list(self.fixed if fixed is None else fixed))
+        parsed = _parsed(tuple(self.fixed if fixed is None else fixed))
         own = self.settings.sweep_keys
         shared = [o.input_line for o in parsed if o.key_or_group not in own and o.input_line is not None]
         return [*shared, *self.overrides(values, repeat)]
@@ -130,6 +132,11 @@ class Plan:
         named = any(self.name in word for word in sys.argv)
         name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
         return shlex.join(["python", *sys.argv, *([] if named else [name])])
+
+
+@cache
+def _parsed(overrides: tuple[str, ...]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))
 
 
 def single_run(overrides: Sequence[str]) -> str:

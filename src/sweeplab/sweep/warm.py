@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeplab.runs import provenance
 from sweeplab.sweep.frozen import Recipe
-from sweeplab.sweep.hydra_job import run_hydra_job
+from sweeplab.sweep.hydra_job import make_hydra_job
 from sweeplab.sweep.local import MODULES, REHEARSAL
 
 
@@ -30,7 +30,7 @@ def rehearse(recipe: Recipe, name: str, context: Mapping[str, Any], folder: str)
     with open_dict(config):
         config.hydra.callbacks = {}
         config.hydra.sweep.dir = folder
-    run_hydra_job(_look, config, for_task, name, context)
+    make_hydra_job(config, for_task, name, context).run(_look)
 
 
 def _look(config: DictConfig) -> None:

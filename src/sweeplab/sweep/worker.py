@@ -23,7 +23,7 @@ from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Killed, Status, is_pruned, is_run, note_constraints
 from sweeplab.sweep import signals
 from sweeplab.sweep import trial as current_trial
-from sweeplab.sweep.hydra_job import run_hydra_job
+from sweeplab.sweep.hydra_job import HydraJob, make_hydra_job
 from sweeplab.sweep.job import Job, Outcome, Task
 from sweeplab.sweep.trial import Report, Trial
 
@@ -32,15 +32,23 @@ LONGEST = 500  # characters of a reason
 OUTCOME = ".outcome.json"  # for the case that the controller dies before it could write it into the study
 
 
-def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[str, str]) -> None:
+def work(job: Job, channel: Connection, alive: Connection) -> None:
     """Run a job in this fresh process, send reports and the outcome through `channel`, and end with the controller.
 
-    `alive` ends when the controller does, however it died.
+    The job starts when `channel` has brought the environment of its slot. `alive` ends when the controller does,
+    however it died.
     """
     signals.obey()
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C on the terminal is the controller's alone; and the whole group can be killed
     threading.Thread(target=_die_with, args=(alive,), daemon=True).start()
+    ready = None
+    with contextlib.suppress(Exception):  # it is raised again where it is recorded
+        ready = compose(job)
+    try:
+        environment: Mapping[str, str] = channel.recv()
+    except EOFError:  # nobody wants it any more
+        return
     os.environ |= environment
     _capture(job.folder / OUTPUT)
     sys.argv = [job.task.script, *job.arguments]
@@ -49,16 +57,24 @@ def work(job: Job, channel: Connection, alive: Connection, environment: Mapping[
         channel.send((value, step))
         return bool(channel.recv()) if job.prunes else False
 
-    outcome = perform(job, report)
+    outcome = perform(job, report, ready)
     with contextlib.suppress(OSError):  # the disk may be full; the controller is told all the same
         write_text(job.folder / OUTCOME, json.dumps(vars(outcome)))
     channel.send(outcome)
 
 
-def perform(job: Job, report: Report) -> Outcome:
+def compose(job: Job) -> HydraJob:
+    """Make this process ready for a job."""
+    config, for_task = job.recipe.config(job.number), job.recipe.config(job.number)
+    if job.repeats > 1:
+        with open_dict(config):
+            config.hydra.sweep.subdir = f"{job.number}/{job.repeat}"
+    return make_hydra_job(config, for_task, job.name, job.context)
+
+
+def perform(job: Job, report: Report, ready: HydraJob | None = None) -> Outcome:
     """Run a job in this process as a Hydra launcher would, and say how it ended."""
     start = time.monotonic()
-    os.environ |= job.environment
     trial = Trial(
         study=job.study,
         number=job.number,
@@ -74,7 +90,7 @@ def perform(job: Job, report: Report) -> Outcome:
     )
     current_trial.enter(trial)
     try:
-        outcome = Outcome(Status.COMPLETE, values=_values(_run(job), job.objectives))
+        outcome = Outcome(Status.COMPLETE, values=_values(_run(job, ready), job.objectives))
     except KeyboardInterrupt:
         if job.interactive:
             raise
@@ -90,12 +106,8 @@ def perform(job: Job, report: Report) -> Outcome:
     return outcome
 
 
-def _run(job: Job) -> Any:
-    config, for_task = job.recipe.config(job.number), job.recipe.config(job.number)
-    if job.repeats > 1:
-        with open_dict(config):
-            config.hydra.sweep.subdir = f"{job.number}/{job.repeat}"
-    return run_hydra_job(job.task.function(), config, for_task, job.name, job.context)
+def _run(job: Job, ready: HydraJob | None) -> Any:
+    return (ready or compose(job)).run(job.task.function())
 
 
 def _values(returned: Any, objectives: int) -> tuple[float, ...]:

@@ -1,6 +1,9 @@
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
@@ -92,3 +95,12 @@ def test_a_torn_last_line_of_the_journal_does_not_end_a_study(sweep: Sweep) -> N
     for _ in range(2):
         assert sweep("x=1,2") == 0
     assert states() == ["COMPLETE", "COMPLETE"]
+
+
+def test_a_trial_that_waited_runs_with_what_its_study_was_extended_to(sweep: Sweep) -> None:
+    assert sweep("x=interval(0,1)", "y=5", "hydra.sweeper.n_trials=1") == 0
+    path = Path("multirun/study/study.journal")
+    study = optuna.load_study(study_name="study", storage=JournalStorage(JournalFileBackend(str(path))))
+    study.enqueue_trial({"x": -1.0})
+    assert sweep("x=interval(-1,1)", "y=7", "hydra.sweeper.n_trials=2", "hydra.sweeper.on_change=extend") == 0
+    assert "y: 7" in Path("multirun/study/best.yaml").read_text().replace("'", "")

@@ -18,7 +18,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.sweep.frozen import Frozen
-from sweeplab.sweep.hydra_job import hydra_context, run_hydra_job
+from sweeplab.sweep.hydra_job import hydra_context, make_hydra_job
 from tests.sweeplab.sweep.conftest import APP
 
 told: list[str] = []
@@ -103,7 +103,7 @@ def test_a_job_leaves_and_sees_what_it_would_in_hydra(overrides: list[str], fold
             done = run_job(tell, recipe.config(3), "hydra.sweep.dir", "hydra.sweep.subdir", context)
             value: dict[str, Any] = done.return_value
         else:
-            value = run_hydra_job(tell, recipe.config(3), recipe.config(3), "app", hydra_context(context))
+            value = make_hydra_job(recipe.config(3), recipe.config(3), "app", hydra_context(context)).run(tell)
         assert str(Path.cwd()) == str(folder / kind)
         seen.append((str(value).replace(str(folder / kind), "FOLDER"), files(folder / kind), list(told)))
         os.chdir(folder)
@@ -122,5 +122,5 @@ def test_the_error_of_a_task_comes_through_and_callbacks_hear_of_it(folder: Path
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     told.clear()
     with pytest.raises(KeyError, match="lost"):
-        run_hydra_job(fails, recipe.config(0), recipe.config(0), "app", hydra_context(context))
+        make_hydra_job(recipe.config(0), recipe.config(0), "app", hydra_context(context)).run(fails)
     assert [line.split()[:3] for line in told] == [["start", "1.0"], ["end", "1.0", "FAILED"]]

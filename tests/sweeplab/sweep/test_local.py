@@ -1,6 +1,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sweeplab.runs.record import Status
 from sweeplab.sweep.frozen import Recipe
 from sweeplab.sweep.job import Job, Task
@@ -8,15 +10,47 @@ from sweeplab.sweep.local import Local
 from sweeplab.sweep.slots import Slot
 
 
-def job(number: int, folder: Path) -> Job:
+def job(number: int, folder: Path, made: bool = False) -> Job:
     """A job whose configuration cannot be read: it fails in its own process, which takes a moment."""
     task = Task(str(folder / "app.py"), "tests.sweeplab.sweep.app.app", "app")
-    (folder / str(number)).mkdir()
+    (folder / str(number)).mkdir(exist_ok=made)
     return Job("study", number, {}, folder / str(number), Recipe(b"", (), ()), task, (), "", "app", {})
 
 
 def nothing(value: float, step: int) -> bool:
     return False
+
+
+def test_a_process_that_waits_runs_the_job_when_it_is_submitted(folder: Path) -> None:
+    executor = Local([Slot()], [], folder / "none", True, None)
+    executor.prepare(job(0, folder))
+    assert executor._ready is not None
+    waiting = executor._ready.process.pid
+    assert not list((folder / "0").iterdir())
+    future = executor.submit(job(0, folder, made=True), nothing)
+    assert executor._running[0].process.pid == waiting
+    while not future.done():
+        executor.wait(1.0)
+    assert future.result().status is Status.FAILED
+    executor.close()
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_process_that_died_waiting_costs_no_trial(folder: Path, dies: bool) -> None:
+    executor = Local([Slot()], [], folder / "none", True, None)
+    executor.prepare(job(0, folder))
+    assert executor._ready is not None
+    process = executor._ready.process
+    if dies:
+        process.kill()
+        process.join()
+    else:
+        executor.forget()
+    future = executor.submit(job(0, folder, made=True), nothing)
+    while not future.done():
+        executor.wait(1.0)
+    assert future.result().status is Status.FAILED
+    executor.close()
 
 
 def test_closing_leaves_no_job_behind(folder: Path) -> None:

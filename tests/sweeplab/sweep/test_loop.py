@@ -3,14 +3,16 @@ import re
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
+from sweeplab.sweep import loop
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
 
 def test_no_slot_waits_while_budget_is_left(sweep: Sweep) -> None:
-    """One long trial, five short ones, two slots: all short ones go through the second slot meanwhile."""
-    assert sweep("x=5,0,0.1,0.2,0.3,0.4", "steps=1", "sleep='${x}'") == 0
+    """One trial waits for the five others, which go through the second slot meanwhile."""
+    assert sweep("x=5,0,1,2,3,4", task=app.is_last) == 0
     ended = sorted(trials(), key=lambda trial: str(trial.datetime_complete))
     assert [trial.number for trial in ended] == [1, 2, 3, 4, 5, 0]
 
@@ -29,8 +31,36 @@ def test_the_budget_is_the_studys_total(sweep: Sweep) -> None:
 
 def test_no_trial_starts_when_the_time_is_over(sweep: Sweep) -> None:
     assert sweep("x=interval(0,1)", "steps=1", "sleep=0.3", "hydra.sweeper.timeout=1") == 0
-    assert set(states()) == {"COMPLETE"}
-    assert 2 <= len(states()) < 20
+    assert set(states()) - {"WAITING"} == {"COMPLETE"}
+    assert 2 <= states().count("COMPLETE") < 20
+
+
+def test_what_was_drawn_ahead_waits_for_the_next_run_of_the_command(sweep: Sweep) -> None:
+    search = ("x=0,1,2,3,4,5", "how=raises", "only=2", "hydra.sweeper.fail_fast=true")
+    assert sweep(*search) == 1
+    (ahead,) = (trial for trial in trials() if trial.state is TrialState.WAITING)
+    assert not Path(f"multirun/study/{ahead.number}").exists()
+    assert sweep(*search) == 0
+    assert trials()[ahead.number].params == ahead.params
+    assert states() == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+
+
+@pytest.mark.parametrize(("slots", "short"), [(1, loop.SHORT), (2, 0.0)])
+def test_one_slot_and_long_trials_draw_with_the_last_result(
+    sweep: Sweep, slots: int, short: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is drawn ahead would be left in the study."""
+    monkeypatch.setattr(loop, "SHORT", short)
+    failing = ("how=raises", "only=2", "hydra.sweeper.fail_fast=true")
+    assert sweep("x=0,1,2,3,4,5", f"hydra.sweeper.n_jobs={slots}", *failing) == 1
+    assert "WAITING" not in states()
+
+
+def test_what_is_drawn_ahead_begins_when_it_has_a_slot(sweep: Sweep) -> None:
+    assert sweep("x=interval(0,1)", "steps=1", "sleep=0.5", "hydra.sweeper.n_trials=8") == 0
+    spans = [(trial.datetime_start, trial.datetime_complete) for trial in trials()]
+    at_once = [sum(start < other < end for start, end in spans if start and end) for other, _ in spans if other]
+    assert max(at_once) <= 1
 
 
 @pytest.mark.parametrize(

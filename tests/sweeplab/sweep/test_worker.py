@@ -10,7 +10,7 @@ from sweeplab.sweep.trial import current
 
 
 def test_a_runs_record_says_how_its_constraints_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def task(job: Job) -> float:
+    def task(job: Job, ready: None) -> float:
         trial = current()
         assert trial is not None
         with record.recorded(record.begin(job.folder, [], seed=0, trial={"number": trial.number})):

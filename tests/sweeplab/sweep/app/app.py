@@ -35,6 +35,15 @@ def app(config: DictConfig) -> Any:
     return float(config.x) + config.opt.lr + config.seed
 
 
+def is_last(config: DictConfig) -> float:
+    """End at once, but for x=5: when the five others have ended."""
+    Path(f"multirun/study/ended-{config.x}").touch()
+    until = time.monotonic() + 60
+    while config.x == 5 and len(list(Path("multirun/study").glob("ended-*"))) < 6 and time.monotonic() < until:
+        time.sleep(0.05)
+    return float(config.x)
+
+
 class MuteError(Exception):
     """An exception whose message raises."""
 
