@@ -72,7 +72,10 @@ bench: setup  ## measure everything against the peers of `make bench-peers`: an 
 	$(BIN)/python bench/slots.py --mean 2 --batches 4
 	$(BIN)/python bench/scale.py --further 32
 	$(BIN)/python bench/quality.py --seeds 10 --seconds 20 --epochs 9
+	$(BIN)/python bench/compare.py
+	$(BIN)/python bench/page.py
 
+bench-quick: export BENCH_RESULTS = outputs/bench
 bench-quick: setup  ## the same at its smallest, to see that it runs: five minutes
 	$(BIN)/python bench/step.py --epochs 5
 	$(BIN)/python bench/start.py --repeats 1
@@ -80,6 +83,7 @@ bench-quick: setup  ## the same at its smallest, to see that it runs: five minut
 	$(BIN)/python bench/slots.py --lengths uniform asha --slots 2 4 --mean 1 --batches 3
 	$(BIN)/python bench/scale.py --trials 100 1000 --storages journal --further 12 --slots 2
 	$(BIN)/python bench/quality.py --seeds 1 --seconds 20 --epochs 9 --engines sweeplab "hos-1.4 joblib"
+	$(BIN)/python bench/compare.py --runs 100 --repeats 1
 
 clean:  ## remove the environment and the caches; runs and data stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

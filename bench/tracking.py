@@ -1,4 +1,4 @@
-"""What W&B costs, offline; `python bench/sweep.py lightning` says what it costs the smallest trial.
+"""What W&B costs, offline; `python bench/trial.py --tasks lightning wandb` says what it costs the smallest trial.
 
 python bench/tracking.py            # all: some five minutes
 python bench/tracking.py steps      # trainings of 1,000 steps, without a logger and with one, by turns
