@@ -5,7 +5,7 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,18 @@ NOT_COUNTED = "queued again"
 
 
 class Book:
-    """Keeps the book of a sweep: which trials there are, which count, and who runs them."""
+    """Keeps the book of a sweep: which trials there are, which count, and who runs them.
 
-    def __init__(self, study: Study, lock: Lock, retries: int, folder: Path) -> None:
+    `lease` is what its trials say of their controller; a process that draws for one has that of the controller.
+    """
+
+    def __init__(
+        self, study: Study, lock: Lock, retries: int, folder: Path, lease: Mapping[str, Any] | None = None
+    ) -> None:
         self.study, self.retries = study, retries
         self._lock = lock
-        self.controller = secrets.token_hex(4)
-        self._lease = {**this_process(), "controller": self.controller, "folder": str(folder)}
+        self.lease = lease or {**this_process(), "controller": secrets.token_hex(4), "folder": str(folder)}
+        self.controller: str = self.lease["controller"]
         self._beaten = -math.inf
 
     def sign_in(self) -> bool:
@@ -67,7 +72,7 @@ class Book:
                         return None
                     self.study.enqueue_trial(dict(following))
                 trial = self.study.ask()
-                trial.set_user_attr("lease", self._lease)
+                trial.set_user_attr("lease", self.lease)
             if not self._is_locked() and self._somebody_was_faster(trial.number, total, point is not None):
                 self._drop(trial, "another controller was faster")
                 continue
@@ -78,9 +83,16 @@ class Book:
                 raise
             return trial
 
-    def put_off(self, trial: optuna.Trial) -> None:
+    def put_off(self, trial: FrozenTrial | optuna.Trial) -> None:
         """Let a trial that was asked for wait with its parameters; whoever asks next may take it, as any that waits."""
         self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+    def put_off_all_but(self, numbers: Container[int]) -> None:
+        """Let all other trials of this controller wait that have begun for the study: nobody runs them."""
+        for trial in self.trials():
+            own = trial.user_attrs.get("lease", {}).get("controller") == self.controller
+            if own and trial.state is TrialState.RUNNING and trial.number not in numbers:
+                self.put_off(trial)
 
     def take_up(self, trial: optuna.Trial) -> bool:
         """Begin a trial that was put off; False if another controller has taken it meanwhile."""
@@ -131,7 +143,7 @@ class Book:
         if time.monotonic() - self._beaten < BEAT:
             return False
         self._beaten = time.monotonic()
-        self.study.set_user_attr(f"controller {self.controller}", {**self._lease, "beat": time.time()})
+        self.study.set_user_attr(f"controller {self.controller}", {**self.lease, "beat": time.time()})
         return True
 
     def _lives(self, controller: Mapping[str, Any]) -> bool:
@@ -152,7 +164,7 @@ class Book:
         known = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
         if lease["controller"] == self.controller or self._lives({**lease, **known}):
             return None
-        if lease["host"] == self._lease["host"]:
+        if lease["host"] == self.lease["host"]:
             return Outcome(Status.INTERRUPTED, "its controller was killed")
         return Outcome(Status.KILLED, f"machine {lease['host']} was lost")
 

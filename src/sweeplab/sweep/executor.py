@@ -1,6 +1,8 @@
 """The face of what runs jobs: submit one and get a future, as in `concurrent.futures`."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
+from multiprocessing.connection import Connection
 from typing import Protocol
 
 from sweeplab.runs.record import Status
@@ -25,8 +27,8 @@ class Executor(Protocol):
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Start a job in a free slot; `report` is called with each value and step that it reports."""
 
-    def wait(self, seconds: float) -> None:
-        """Serve reports until a job has ended, or the time is over."""
+    def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
+        """Serve reports until a job has ended, one of `also` can be read, or the time is over."""
 
     def stop(self, status: Status, reason: str) -> None:
         """End all jobs and their children, first gently; they come to an outcome of this status."""

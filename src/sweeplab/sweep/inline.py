@@ -1,8 +1,10 @@
 """Trials in the controller's own process, one after the other: for debuggers."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from multiprocessing.connection import Connection
 
 from sweeplab.runs.record import Status
 from sweeplab.sweep.job import Job, Outcome
@@ -36,7 +38,7 @@ class Inline:
         future.set_result(perform(replace(job, interactive=True), report))
         return future
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
         """Return at once: what was submitted has ended."""
         self._free = 1
 

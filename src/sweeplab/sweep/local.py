@@ -117,15 +117,16 @@ class Local:
         watched.close()
         return _Ready(job, process, channel, alive)
 
-    def wait(self, seconds: float) -> None:
-        """Serve reports until a job has ended, or the time is over."""
+    def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
+        """Serve reports until a job has ended, one of `also` can be read, or the time is over."""
         until = time.monotonic() + seconds
         while self._running:
             now = time.monotonic()
             for running in self._running:
                 self._hurry(running, now)
             timers = [until, *(min(running.deadline, running.kill_at) for running in self._running)]
-            sources = [source for running in self._running for source in (running.channel, running.process.sentinel)]
+            sources: list[Any] = [*also]
+            sources += [source for running in self._running for source in (running.channel, running.process.sentinel)]
             ready = wait(sources, max(0.0, min(timers) - now))
             for running in self._running:
                 if running.channel in ready:
@@ -134,9 +135,9 @@ class Local:
             ended = [running for running in self._running if running.process.exitcode is not None]
             for running in ended:
                 self._end(running)
-            if ended or time.monotonic() >= until:
+            if ended or time.monotonic() >= until or any(source in ready for source in also):
                 return
-        time.sleep(max(0.0, min(seconds, until - time.monotonic())))
+        wait(also, max(0.0, until - time.monotonic()))
 
     def stop(self, status: Status, reason: str) -> None:
         """Ask all processes to end; those that do not are killed after a while."""

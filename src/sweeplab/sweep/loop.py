@@ -21,6 +21,7 @@ from sweeplab.runs import record
 from sweeplab.runs.record import Status
 from sweeplab.sweep import signals
 from sweeplab.sweep.book import Book
+from sweeplab.sweep.draws import Draws
 from sweeplab.sweep.executor import Executor
 from sweeplab.sweep.inline import Inline
 from sweeplab.sweep.job import Job, Outcome
@@ -95,6 +96,7 @@ class Loop:
         self.listener, self.watcher = listener, watcher
         self._busy, self._runs = 0.0, 0
         self._prepared: Job | None = None
+        self._draws = Draws(plan, search, book, limits.n_trials)
         self._since: float | None = None
         self._futures: dict[Future[Outcome], tuple[Active, Job]] = {}
         self._queue: deque[tuple[Active, int]] = deque()
@@ -108,18 +110,28 @@ class Loop:
             except BaseException:
                 self._break_off()
                 raise
+            finally:
+                self._draws.close()
         return self.limits.stopped
 
     def _turn(self) -> None:
         while True:
             self._obey()
             self._fill()
-            if not self._futures:
+            if not self._futures and not (self._draws.under_way and self.limits.may_start()):
                 return
-            self.executor.wait(TICK)
+            self._wait()
             self._collect()
             self._look_after_others()
             self.watcher.tick(self.use)
+
+    def _wait(self) -> None:
+        self.executor.wait(TICK, self._draws.channels)
+        if self._draws.look():
+            return
+        self.book.put_off_all_but({active.number for active, _ in [*self._futures.values(), *self._queue]})
+        if not self._signals:  # which may have reached that process too
+            self.watcher.say("The process that drew trials is gone; the sweep draws them itself again.")
 
     def _break_off(self) -> None:
         """End all trials, so that none stays running in the study."""
@@ -143,12 +155,15 @@ class Loop:
     def _go_ahead(self) -> None:
         """Between short trials, draw the next one and get a process ready for it while all slots are taken."""
         short = self._runs > 0 and self._busy / self._runs < SHORT
-        if short and self.executor.slots > 1 and not self._queue and self._next_trial():
-            active, repeat = self._queue[0]
+        if not short or self.executor.slots == 1 or self._queue or not self._next_trial():
+            return
+        active, repeat = self._queue[0]
+        if not active.ahead:
             active.ahead = True
             self.book.put_off(active.trial)
-            self._prepared = self._job(active, repeat)
-            self.executor.prepare(self._prepared)
+            self._draws.keep_pace(self.executor.slots * self._runs / max(self._busy, 0.001))
+        self._prepared = self._job(active, repeat)
+        self.executor.prepare(self._prepared)
 
     def _take_up(self, active: Active) -> bool:
         """Begin a trial that was drawn ahead; if none may start now it waits in the study, where others may take it."""
@@ -169,12 +184,11 @@ class Loop:
         """Take a trial from the study, if one may start."""
         if not self.limits.may_start() or self.book.study.exhausted:
             return False
-        chosen: dict[str, Any] = {}
-        trial = self.book.ask(self.limits.n_trials, lambda t: chosen.update(self.search.suggest(t)), self.search.points)
-        if trial is None:
+        draw = self._draws.next()
+        if draw is None:
             # Not spent for good: a running trial that is killed comes back.
             return False
-        active = Active(trial, chosen, self.plan.settings.repeats)
+        active = Active(draw.trial, draw.values, self.plan.settings.repeats, ahead=draw.waits)
         self._queue.append((active, 0))
         if not self.search.prunes:  # else the first run decides whether the point is worth the others
             self._queue.extend((active, repeat) for repeat in range(1, active.waiting))

@@ -1,0 +1,33 @@
+"""A sampler that takes long, and leaves a file with its process a draw; what else it does only a process apart does."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from optuna.samplers import RandomSampler
+
+ENOUGH = 5
+
+
+class Slow(RandomSampler):
+    """Draws at random; a study is exhausted when a process apart has drawn enough."""
+
+    def __init__(self, controller: int, mode: str = "draws", seed: int | None = None) -> None:
+        super().__init__(seed)
+        self._controller, self._mode = controller, mode
+
+    def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
+        """Draw slowly, or fail."""
+        time.sleep(0.2)
+        if os.getpid() != self._controller:
+            if self._mode == "raises":
+                raise ValueError("no luck")
+            if self._mode == "dies" and not Path("dead").exists():
+                Path("dead").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            Path(f"apart-{trial.number}").touch()
+            if len(list(Path().glob("apart-*"))) >= ENOUGH:
+                study.stop()
+        return super().sample_independent(study, trial, name, distribution)

@@ -1,0 +1,41 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.sweeplab.sweep.app import slow
+from tests.sweeplab.sweep.conftest import Sweep, states, trials
+
+pytestmark = pytest.mark.slow
+# Trials of a tenth of a second, and draws of two.
+SEARCH = ("x=interval(0,1)", "steps=1", "sleep=0.1", "hydra.sweeper.n_trials=300", "hydra.sweeper.seed=0")
+
+
+def sampler(mode: str) -> tuple[str, ...]:
+    own = {"controller": os.getpid(), "mode": mode}
+    target = f"hydra.sweeper.sampler._target_={slow.__name__}.Slow"
+    return (target, *(f"+hydra.sweeper.sampler.{key}={value}" for key, value in own.items()))
+
+
+def test_a_slow_sampler_draws_in_a_process_of_its_own(sweep: Sweep) -> None:
+    sweep(*SEARCH, *sampler("draws"))
+    apart = [int(path.name.removeprefix("apart-")) for path in Path().glob("apart-*")]
+    assert len(apart) >= slow.ENOUGH
+    assert len(states()) < 300
+    assert set(states()) - {"WAITING"} == {"COMPLETE"}
+    assert len({trial.params["x"] for trial in trials()}) == len(states())
+    assert len({trial.user_attrs["lease"]["controller"] for trial in trials()}) == 1
+
+
+@pytest.mark.thorough
+def test_a_drawing_process_that_dies_costs_no_trial(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep(*SEARCH, *sampler("dies"))
+    assert "The process that drew trials is gone" in capsys.readouterr().out
+    assert len(list(Path().glob("apart-*"))) >= slow.ENOUGH
+    assert set(states()) - {"WAITING"} == {"COMPLETE"}
+
+
+def test_what_the_sampler_raises_there_ends_the_sweep(sweep: Sweep) -> None:
+    with pytest.raises(RuntimeError, match="ValueError: no luck"):
+        sweep(*SEARCH, *sampler("raises"))
+    assert "RUNNING" not in states()
