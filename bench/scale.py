@@ -4,7 +4,8 @@ A study is filled with finished trials by Optuna itself, then continued by this 
 that sleep for about a second. `gap` is the time from a trial's end to the start of the next in its slot: the end of
 its process, what is told, what is asked, and the next process. `use` is the share of the slots' time in which trials
 sleep. Controller CPU and memory are those of the one process that asks and tells. `ask` is Optuna alone, in one
-process: asking for a trial and drawing its four parameters. A study in memory is measured so only: the engine always
+process: asking for a trial and drawing its four parameters. `to the first trial` is what taking a study up costs, from
+the command on. A study in memory is measured so only: the engine always
 keeps its study on disk.
 """
 
@@ -14,8 +15,10 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import optuna
 import psutil
@@ -29,7 +32,7 @@ from slots import use
 from sweeplab.sweep.storage import open_storage
 
 STORAGES = ["memory", "journal", "sqlite"]
-SAMPLERS = ["random", "tpe"]
+SAMPLERS: dict[str, Any] = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
 ASKS = 20
 
 
@@ -109,8 +112,8 @@ def gaps(found: Found, slots: int) -> list[float]:
     return [1000 * (start - end) for start, end in zip(starts[slots:], ends, strict=False)]
 
 
-def measure(storage: str, count: int, options: argparse.Namespace) -> list[Row]:
-    """Return a row a sampler for a study of a size."""
+def measure(storage: str, options: argparse.Namespace) -> Iterator[Row]:
+    """Return a row a size and sampler; one study grows from size to size."""
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder = Path(place)
         begin(storage, folder)
@@ -120,32 +123,31 @@ def measure(storage: str, count: int, options: argparse.Namespace) -> list[Row]:
             kept = InMemoryStorage()
             optuna.create_study(study_name="study", storage=kept, direction="maximize")
         study = optuna.load_study(study_name="study", storage=kept)
-        start = time.perf_counter()
-        fill(study, first, count)
-        print(f"{storage}: {count} trials added in {time.perf_counter() - start:.0f} s", flush=True)
-        rows = [_row(storage, sampler, count, folder, options) for sampler in options.samplers]
-        # Last: these trials stay in the study.
-        for row, sampler in zip(rows, options.samplers, strict=True):
-            kinds = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
-            study.sampler = kinds[sampler](seed=0)
-            row["ask, ms"] = f"{ask(study, first.distributions):.1f}"
-        return rows
+        for count in sorted(options.trials):
+            fill(study, first, count - len(study.get_trials(deepcopy=False)))
+            for sampler in options.samplers:
+                there = len(study.get_trials(deepcopy=False))
+                row: dict[str, Any] = {"storage": storage, "sampler": sampler, "trials": count}
+                row |= run(storage, sampler, there + options.further, folder, options.slots)
+                study.sampler = SAMPLERS[sampler](seed=0)
+                # These trials stay in the study; the next size has so many less to add.
+                yield row | {"ask, ms": f"{ask(study, first.distributions):.1f}"}
 
 
-def _row(storage: str, sampler: str, count: int, folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    row: dict[str, object] = {"storage": storage, "sampler": sampler, "trials": count}
+def run(storage: str, sampler: str, total: int, folder: Path, slots: int) -> dict[str, Any]:
+    """Go on with a copy of the study in a folder to so many trials; return what was seen."""
     if storage == "memory":
-        return row | {"note": "the engine has no such storage"}
+        return {"note": "the engine has no such storage"}
     watch = Watch()
-    search = Search("sleep", count + 1 + options.further, options.slots, sampler, mean=1.0)
+    search = Search("sleep", total, slots, sampler, mean=1.0)
     found = engine(storage).run(
         search, look=watch.look, prepare=lambda new: shutil.copytree(folder, new, dirs_exist_ok=True) and None
     )
     if found.error:
-        return row | {"note": "did not run: " + found.error.strip().splitlines()[-1]}
-    return row | {
-        "gap, ms": spread(sorted(gaps(found, options.slots))[1:-1], 0),
-        "use": f"{use(found, options.slots)[0]:.3f}",
+        return {"note": "did not run: " + found.error.strip().splitlines()[-1]}
+    return {
+        "gap, ms": spread(sorted(gaps(found, slots))[1:-1], 0),
+        "use": f"{use(found, slots)[0]:.3f}",
         "controller, CPU ms a trial": f"{watch.cpu(found):.0f}",
         "MB": f"{watch.memory:.0f}",
         "to the first trial, s": f"{found.trials[0].start - found.begin:.1f}",
@@ -157,15 +159,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 5000, 10_000])
     parser.add_argument("--storages", nargs="+", choices=STORAGES, default=STORAGES)
-    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS)
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
     parser.add_argument("--slots", type=int, default=8)
     parser.add_argument("--further", type=int, default=64, help="trials run on top")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    begun, rows = machine(), []
-    for count in options.trials:
-        for storage in options.storages:
-            rows += measure(storage, count, options)
+    begun = machine()
+    rows: list[Row] = []
+    for storage in options.storages:
+        rows += measure(storage, options)
     columns = ["storage", "sampler", "trials", "gap, ms", "use", "controller, CPU ms a trial", "MB"]
     print(table(rows, [*columns, "to the first trial, s", "ask, ms", "note"]))
     save("scale", rows, begun, [OURS])
