@@ -19,6 +19,7 @@ COLOURS = {"hos-1.4 joblib": "#D55E00", "ray tune": "#009E73", "optuna loop": "#
 DASHES = {"random": ":", "tpe": "--", "tpe + asha": "-"}
 TASKS = {"noop": ("no-op", 0.45), "lightning": ("Lightning", 1.0)}
 GREY = "#767676"
+SHORTEST = 1  # millisecond that is drawn
 
 
 def mark(quality: Mapping[str, Any], trial: Mapping[str, Any]) -> str:
@@ -91,11 +92,16 @@ def bars(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
         for place, (task, (label, strength)) in zip((-0.2, 0.2), TASKS.items(), strict=True):
             for row in rows:
                 if (row["engine"], row["task"]) == (engine, task):
-                    value = max(median(run["each"] for run in row["runs"]), 1.0)
-                    axes.barh(number + place, value, 0.38, color=BLUE if engine == OURS else GREY, alpha=strength)
-                    told = f"{value:,.0f}" + (f" ms, {label}" if number == 0 else "")
-                    axes.text(value * 1.08, number + place, told, va="center", fontsize=8.5)
+                    value = median(run["each"] for run in row["runs"])
+                    length = max(value, SHORTEST)
+                    axes.barh(number + place, length, 0.38, color=BLUE if engine == OURS else GREY, alpha=strength)
+                    told = f"{value:,.0f}" if value >= SHORTEST else f"under {SHORTEST}"
+                    told += f" ms, {label}" if number == 0 else ""
+                    axes.text(length * 1.08, number + place, told, va="center", fontsize=8.5)
     axes.set(xscale="log", yticks=range(len(engines)), yticklabels=engines)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.minorticks_off()
+    axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.margins(x=0.2)
     axes.set_title("wall milliseconds a trial, 2 slots", loc="left", fontsize=10)
