@@ -8,7 +8,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tables import TABLES
 
 from sweeplab.runs.files import write_text
 
-MARKER = re.compile(r"^(<!-- (?:table: .*|end) -->)\n", re.MULTILINE)
+MARKER = re.compile(r"^(<!-- (?:table: .*|end) -->)$", re.MULTILINE)
 END = "<!-- end -->"
 PICTURE = "pictures/benchmarks.svg"
 
@@ -49,14 +49,17 @@ def written(name: str) -> str:
     if not text:
         print(f"table {name} stays as it is: no figures in {RESULTS}", file=sys.stderr)
         return ""
-    return "\n" + text + "\n\n" + "<br>\n".join(map(source, results)) + "\n\n"
+    return f"\n\n{text}\n\n{source(results)}\n\n"
 
 
-def source(result: Mapping[str, Any]) -> str:
-    """Return the line that says what figures are from."""
-    machine = result["machine"]
-    facts = [f"`{result['command']}`", result["date"][:10], f"{machine['cpu']}, {machine['cores']} cores"]
-    return "; ".join([", ".join(facts), *versions(result["versions"])]) + "."
+def source(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return the line that says what figures are from; what holds for several results is said once."""
+    facts: list[str] = []
+    for result in results:
+        machine = result["machine"]
+        facts += [f"`{result['command']}`, {result['date'][:10]}", f"{machine['cpu']}, {machine['cores']} cores"]
+        facts += versions(result["versions"])
+    return f"<sub>{'; '.join(dict.fromkeys(facts))}.</sub>"
 
 
 def versions(found: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -75,7 +75,7 @@ def test_a_table_survives_being_written_twice(results: Path, page: Path) -> None
 def test_a_table_says_what_it_is_from(results: Path, page: Path) -> None:
     facts = json.loads((results / "compare.json").read_text())
     fill(results, "--page", page)
-    line = next(line for line in page.read_text().splitlines() if line.startswith("`python "))
+    line = next(line for line in page.read_text().splitlines() if line.startswith("<sub>`python "))
     for fact in (facts["command"], facts["date"][:10], facts["machine"]["cpu"], f"{facts['machine']['cores']} cores"):
         assert fact in line
     for package, version in facts["versions"]["sweeplab"].items():
@@ -98,6 +98,7 @@ def test_a_missing_result_leaves_its_table_and_says_so(results: Path, page: Path
         (PAGE.replace("old\n", "<!-- table: scale -->\n"), "is followed by <!-- table: scale -->"),
         (PAGE.replace("compare", "comapre"), "there is no table comapre"),
     ],
+    ids=["not closed", "not opened", "opened twice", "unknown"],
 )
 def test_markers_that_do_not_close_or_are_unknown_are_errors(page: Path, wrong: str, told: str) -> None:
     page.write_text(wrong)
