@@ -6,6 +6,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sweeplab.sweep.study import Study
 BEAT = 20.0  # seconds between two signs of life
 LEASE = 120.0  # seconds without one, after which a controller on another machine counts as lost
 NOT_COUNTED = "queued again"
+BEGAN = "began"
 
 
 class Book:
@@ -83,20 +85,36 @@ class Book:
                 raise
             return trial
 
-    def put_off(self, trial: FrozenTrial | optuna.Trial) -> None:
-        """Let a trial that was asked for wait with its parameters; whoever asks next may take it, as any that waits."""
-        self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+    def put_off(self, trial: int) -> None:
+        """Let a trial that was asked for, by its id, wait with its parameters; whoever asks next may take it."""
+        self.study._storage.set_trial_state_values(trial, TrialState.WAITING)
 
     def put_off_all_but(self, numbers: Container[int]) -> None:
         """Let all other trials of this controller wait that have begun for the study: nobody runs them."""
         for trial in self.trials():
             own = trial.user_attrs.get("lease", {}).get("controller") == self.controller
             if own and trial.state is TrialState.RUNNING and trial.number not in numbers:
-                self.put_off(trial)
+                self.put_off(trial._trial_id)
 
     def take_up(self, trial: optuna.Trial) -> bool:
         """Begin a trial that was put off; False if another controller has taken it meanwhile."""
-        return self.study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        with self._lock:  # who takes a trial signs it under this lock
+            stored = self.study._storage.get_trial(trial._trial_id)
+            if stored.state is not TrialState.WAITING or stored.user_attrs["lease"]["controller"] != self.controller:
+                return False
+            return self.study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+
+    def is_held_elsewhere(self, trial: FrozenTrial) -> bool:
+        """Say whether another controller has put a trial off until it has a slot for it."""
+        lease = trial.user_attrs.get("lease")
+        if trial.state is not TrialState.WAITING or lease is None or lease["controller"] == self.controller:
+            return False
+        known = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
+        return self._lives({**lease, **known})
+
+    def note_beginning(self, trial: optuna.Trial) -> None:
+        """Note that a trial begins now, which was asked for before."""
+        trial.set_user_attr(BEGAN, datetime.now().isoformat())
 
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
         """Write an ending; say whether it counts. A killed or interrupted trial is queued again."""
@@ -222,6 +240,18 @@ def _key(point: Mapping[str, Any]) -> str:
 
 
 _STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
+
+
+def beginning(trial: FrozenTrial) -> datetime | None:
+    """Return when a trial began to run, in local time as Optuna's own; None if it has not."""
+    noted = trial.user_attrs.get(BEGAN)
+    return datetime.fromisoformat(noted) if noted else trial.datetime_start
+
+
+def took(trial: FrozenTrial) -> float | None:
+    """Return the seconds from a trial's beginning to its end, None before that."""
+    began, over = beginning(trial), trial.datetime_complete
+    return round((over - began).total_seconds(), 3) if over and began else None
 
 
 def counts(trial: FrozenTrial) -> bool:

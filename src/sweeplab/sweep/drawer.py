@@ -21,7 +21,7 @@ GRACE = 10.0  # seconds for the draw that is under way at the end
 
 @dataclass(frozen=True)
 class Drawn:
-    """What came of a draw: a trial that waits in the study, by its id there, and its point; or why there is none."""
+    """What came of a draw: a trial of the study, by its id there, and its point; or why there is none."""
 
     trial: int | None = None
     values: Mapping[str, Any] | None = None
@@ -30,7 +30,7 @@ class Drawn:
 
 
 class Drawer:
-    """Draws one trial at a time when asked, and leaves it waiting in the study, under the name of our controller.
+    """Draws one trial at a time when asked, under the name of our controller.
 
     `ready` says whether it has opened the study yet, `busy` whether it was asked and has not answered, `gone` whether
     its process has died.
@@ -72,7 +72,7 @@ class Drawer:
         return drawn
 
     def close(self) -> None:
-        """End the process; what it was drawing waits in the study."""
+        """End the process; what it was drawing, or nobody took, waits in the study."""
         self.channel.close()
         self._process.join(GRACE)
         self._process.kill()
@@ -94,6 +94,8 @@ def _draw(channel: Connection, plan: Plan, lease: Mapping[str, Any]) -> None:
         try:
             channel.send(drawn)
         except OSError:
+            if drawn.trial is not None:
+                book.put_off(drawn.trial)
             return
 
 
@@ -111,5 +113,4 @@ def _one(book: Book, search: Search, total: int | None) -> Drawn:
         return Drawn(error=RuntimeError(f"{type(error).__name__}: {error}"))
     if trial is None:
         return Drawn(exhausted=book.study.exhausted)
-    book.put_off(trial)
     return Drawn(trial._trial_id, values, book.study.exhausted)

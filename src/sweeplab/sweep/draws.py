@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 
 from sweeplab.sweep.book import Book
-from sweeplab.sweep.drawer import Drawer
+from sweeplab.sweep.drawer import Drawer, Drawn
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.search import Search
 
@@ -22,18 +22,23 @@ RECENT = 5  # draws that are looked at
 
 @dataclass(frozen=True)
 class Draw:
-    """A trial that the study has given out, and its point; `waits` says that it has not begun yet."""
+    """A trial that the study has given out, and its point; `early` says that it came from the process apart."""
 
     trial: optuna.Trial
     values: Mapping[str, Any]
-    waits: bool = False
+    early: bool = False
 
 
 class Draws:
-    """Takes trials from a study of `total` trials, None without an end."""
+    """Takes trials from a study of `total` trials, None without an end.
 
-    def __init__(self, plan: Plan, search: Search, book: Book, total: int | None) -> None:
-        self._plan, self._search, self._book, self._total = plan, search, book, total
+    The process apart keeps as many in stock as there are slots: it is for studies of so many trials that the results
+    of the last few tell their sampler nothing, and slots become free in bursts.
+    """
+
+    def __init__(self, plan: Plan, search: Search, book: Book, total: int | None, slots: int) -> None:
+        self._plan, self._search, self._book, self._total, self._slots = plan, search, book, total, slots
+        self._stock: deque[Drawn] = deque()
         self._seconds: deque[float] = deque(maxlen=RECENT)
         self._drawer: Drawer | None = None
 
@@ -52,21 +57,44 @@ class Draws:
         if heavy and self._drawer is None and self._search.points is None:
             self._drawer = Drawer(self._plan, self._book.lease)
 
+    def hold(self, draw: Draw) -> None:
+        """Let a trial wait for a slot. One from the process apart stays as begun: that process takes all that wait."""
+        if not draw.early:
+            self._book.put_off(draw.trial._trial_id)
+
+    def begin(self, draw: Draw) -> bool:
+        """Begin a trial that was held; False if another controller has taken it meanwhile."""
+        if not draw.early:
+            return self._book.take_up(draw.trial)
+        self._book.note_beginning(draw.trial)
+        return True
+
+    def give_back(self, draw: Draw) -> None:
+        """Let a trial that was held wait in the study, where any controller may take it."""
+        self._book.put_off(draw.trial._trial_id)
+
     def look(self) -> bool:
         """Take in what the other process has said, if there is one; False if it has died."""
         if self._drawer is None:
             return True
         self._drawer.look()
+        if (drawn := self._drawer.take()) is not None:
+            self._stock.append(drawn)
+            if drawn.trial is not None and len(self._stock) < self._slots:
+                self._drawer.ask(self._total)
         if not self._drawer.gone:
             return True
         self.close()
         return False
 
     def close(self) -> None:
-        """End the other process, if there is one."""
+        """End the other process, if there is one; what is in stock waits in the study."""
         if self._drawer is not None:
             self._drawer.close()
             self._drawer = None
+        while self._stock:
+            if (trial := self._stock.popleft().trial) is not None:
+                self._book.put_off(trial)
 
     @property
     def channels(self) -> list[Connection]:
@@ -79,9 +107,10 @@ class Draws:
         return self._drawer is not None and self._drawer.busy
 
     def _drawn(self, drawer: Drawer) -> Draw | None:
-        drawn = drawer.take()
-        if drawn is None:
+        drawn = self._stock.popleft() if self._stock else None
+        if drawn is None or drawn.trial is not None:
             drawer.ask(self._total)
+        if drawn is None:
             return None
         if drawn.error is not None:
             raise drawn.error
@@ -89,4 +118,4 @@ class Draws:
         study.exhausted = drawn.exhausted
         if drawn.trial is None or drawn.values is None:
             return None
-        return Draw(optuna.Trial(study, drawn.trial), drawn.values, waits=True)
+        return Draw(optuna.Trial(study, drawn.trial), drawn.values, early=True)

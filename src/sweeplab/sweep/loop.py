@@ -21,7 +21,7 @@ from sweeplab.runs import record
 from sweeplab.runs.record import Status
 from sweeplab.sweep import signals
 from sweeplab.sweep.book import Book
-from sweeplab.sweep.draws import Draws
+from sweeplab.sweep.draws import Draw, Draws
 from sweeplab.sweep.executor import Executor
 from sweeplab.sweep.inline import Inline
 from sweeplab.sweep.job import Job, Outcome
@@ -45,14 +45,23 @@ class Active:
     One that is `ahead` was drawn before there was a slot for it; for the study it has not begun.
     """
 
-    trial: optuna.Trial
-    values: Mapping[str, Any]
+    draw: Draw
     waiting: int
     ahead: bool = False
     started: float = field(default_factory=time.monotonic)
     running: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
     steps: set[int] = field(default_factory=set)
+
+    @property
+    def trial(self) -> optuna.Trial:
+        """The trial in the study."""
+        return self.draw.trial
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Its point."""
+        return self.draw.values
 
     @property
     def number(self) -> int:
@@ -96,7 +105,7 @@ class Loop:
         self.listener, self.watcher = listener, watcher
         self._busy, self._runs = 0.0, 0
         self._prepared: Job | None = None
-        self._draws = Draws(plan, search, book, limits.n_trials)
+        self._draws = Draws(plan, search, book, limits.n_trials, executor.slots)
         self._since: float | None = None
         self._futures: dict[Future[Outcome], tuple[Active, Job]] = {}
         self._queue: deque[tuple[Active, int]] = deque()
@@ -160,15 +169,17 @@ class Loop:
         active, repeat = self._queue[0]
         if not active.ahead:
             active.ahead = True
-            self.book.put_off(active.trial)
+            self._draws.hold(active.draw)
             self._draws.keep_pace(self.executor.slots * self._runs / max(self._busy, 0.001))
         self._prepared = self._job(active, repeat)
         self.executor.prepare(self._prepared)
 
     def _take_up(self, active: Active) -> bool:
-        """Begin a trial that was drawn ahead; if none may start now it waits in the study, where others may take it."""
+        """Begin a trial that was drawn ahead; if none may start now, give it back."""
         active.ahead = False
-        if self.limits.may_start() and self.book.take_up(active.trial):
+        if not self.limits.may_start():
+            self._draws.give_back(active.draw)
+        elif self._draws.begin(active.draw):
             active.started = time.monotonic()
             return True
         self._queue = deque(entry for entry in self._queue if entry[0] is not active)
@@ -188,7 +199,7 @@ class Loop:
         if draw is None:
             # Not spent for good: a running trial that is killed comes back.
             return False
-        active = Active(draw.trial, draw.values, self.plan.settings.repeats, ahead=draw.waits)
+        active = Active(draw, self.plan.settings.repeats, ahead=draw.early)
         self._queue.append((active, 0))
         if not self.search.prunes:  # else the first run decides whether the point is worth the others
             self._queue.extend((active, repeat) for repeat in range(1, active.waiting))
@@ -294,11 +305,13 @@ class Loop:
 
     def _drop_queue(self) -> None:
         """Start none of the runs that wait; trials of which nothing runs are interrupted at once."""
-        waiting = {id(active): active for active, _ in self._queue if not active.ahead}
+        waiting = {id(active): active for active, _ in self._queue}
         self._queue.clear()
         self._forget()
         for active in waiting.values():
-            if not active.running:
+            if active.ahead:
+                self._draws.give_back(active.draw)
+            elif not active.running:
                 active.outcomes.append(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
                 self._tell(active)
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Status
-from sweeplab.sweep.book import Book, counts
+from sweeplab.sweep.book import Book, beginning, counts, took
 from sweeplab.sweep.contract import fixed_of
 from sweeplab.sweep.plan import Plan
 
@@ -59,10 +59,11 @@ def folder_of(plan: Plan, trial: FrozenTrial) -> Path:
 
 def summarize(plan: Plan, book: Book, total: int | None, stopped: str, use: float | None) -> Summary:
     """Return what the study holds now."""
-    trials = [trial for trial in book.trials() if trial.state is not TrialState.WAITING]
+    everything = book.trials()
+    trials = [trial for trial in everything if trial.state is not TrialState.WAITING]
     counted = [trial for trial in trials if counts(trial)]
     endings = Counter(str(ending(trial)) for trial in counted if trial.state.is_finished())
-    running = sum(trial.state is TrialState.RUNNING for trial in trials)
+    running = sum(trial.state is TrialState.RUNNING or book.is_held_elsewhere(trial) for trial in everything)
     best = _best(plan, book)
     alone = {
         trial.number: plan.alone(plan.space.values(trial.params), fixed=fixed_of(book.study, trial.number, plan))
@@ -128,6 +129,7 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
     for trial in trials:
         values = plan.space.values(trial.params)
         given = trial.values or [None] * len(names)
+        began = beginning(trial)
         rows.writerow(
             [
                 trial.number,
@@ -136,8 +138,8 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
                 *given,
                 *(values.get(key) for key in (*keys, *extra)),
                 trial.last_step,
-                None if trial.duration is None else round(trial.duration.total_seconds(), 3),
-                trial.datetime_start and trial.datetime_start.isoformat(timespec="seconds"),
+                took(trial),
+                began and began.isoformat(timespec="seconds"),
                 folder_of(plan, trial),
                 trial.user_attrs.get("reason"),
             ]

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
-from sweeplab.sweep.book import counts
+from sweeplab.sweep.book import counts, took
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending, folder_of
 from sweeplab.tracking.lifeline import Lifeline, first_line
@@ -148,7 +148,6 @@ class SweepRun:
         rows, repeats = [], range(self.plan.settings.repeats)
         for trial in summary.trials[-ROWS:]:
             values = self.plan.space.values(trial.params)
-            seconds = None if trial.duration is None else round(trial.duration.total_seconds(), 3)
             rows.append(
                 [
                     trial.number,
@@ -157,7 +156,7 @@ class SweepRun:
                     *(_cell(values.get(key)) for key in self._short),
                     trial.number in best,
                     trial.last_step,
-                    seconds,
+                    took(trial),
                     trial.user_attrs.get("reason"),
                     " ".join(run_id(self.plan.job(trial.number, values, repeat, False).id) for repeat in repeats),
                 ]

@@ -1,3 +1,4 @@
+import csv
 import os
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def test_a_slow_sampler_draws_in_a_process_of_its_own(sweep: Sweep) -> None:
     assert set(states()) - {"WAITING"} == {"COMPLETE"}
     assert len({trial.params["x"] for trial in trials()}) == len(states())
     assert len({trial.user_attrs["lease"]["controller"] for trial in trials()}) == 1
+    rows = csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines())
+    began = [trial for trial in trials() if trial.user_attrs.get("began")]
+    assert len(began) >= slow.ENOUGH - 2
+    # A row tells when a trial ran, not when it was drawn, which was while its slot was taken.
+    seconds = {int(row["number"]): float(row["seconds"]) for row in rows}
+    for trial in began:
+        assert trial.duration is not None
+        assert seconds[trial.number] < trial.duration.total_seconds()
 
 
 @pytest.mark.thorough
