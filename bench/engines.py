@@ -153,8 +153,10 @@ def _hydra(app: str, *further: str) -> Callable[[Search], list[str]]:
 
 
 def _ours(search: Search) -> list[str]:
-    preload = {"noop": "", "sleep": "", "cnn": "network", "wandb": "lightning_network,wandb"}
+    preload = {"noop": "", "sleep": "", "cnn": "network", "wandb": "lightning_network"}
     further = [f"hydra.sweeper.preload=[{preload.get(search.task, 'lightning_network')}]"]
+    if search.task == "wandb":
+        further += ["+hydra.sweeper.listeners.wandb._target_=sweeplab.tracking.service.SharedService"]
     if search.prune:
         further += ["hydra/sweeper/pruner=asha", "hydra.sweeper.pruner.min_resource=1"]
         further += ["hydra.sweeper.pruner.reduction_factor=3"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sweeplab.tracking.sweep_service import LATE
+from sweeplab.tracking.service import LATE
 from tests import wandb_log
 from tests.conftest import Command, small
 

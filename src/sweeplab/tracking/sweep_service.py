@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
+from sweeplab.tracking.service import LATE, SERVICE, service_lives, service_process, start_service
 
 if TYPE_CHECKING:
     from sweeplab.tracking.mode import Mode
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOGGER = "sweeplab.tracking.wandb_run.WandbRun"
-# W&B imports them while a run starts, which takes longer than everything else that it does then.
-LATE = ("wandb.sdk.launch.inputs.internal", "requests")
-SERVICE, MODE = "WANDB_SERVICE", "WANDB_MODE"
+MODE = "WANDB_MODE"
 
 
 class SweepService(Listener):
@@ -68,7 +66,7 @@ class SweepService(Listener):
         self._mode = pick_mode(entry.get("offline"))
         if self._mode == "disabled":
             return
-        _start_service()
+        start_service()
         if alone and plan.settings.executor != "inline":  # there each trial ends what runs in its process
             self._run = self._sweep_run(plan, entry, before)
             if self._mode == "online":
@@ -78,12 +76,12 @@ class SweepService(Listener):
         """Tell a trial of the mode and the service, which is started again if it has died."""
         if self._mode in (None, "disabled"):
             return {}
-        if not _service_lives():
+        if not service_lives():
             log.warning("W&B: its service has died; the next trials get another one.")
             if self._run is not None:
                 self._run.touch()  # which starts one for itself
-            if not _service_lives():
-                _start_service()
+            if not service_lives():
+                start_service()
         return {MODE: str(self._mode), SERVICE: os.environ[SERVICE]}
 
     def trial_ended(self, job: Job, outcome: Outcome) -> None:
@@ -177,9 +175,9 @@ class SweepService(Listener):
         from sweeplab.tracking.lifeline import leave_service
 
         self._mode = "offline"
-        self._left = _service_process()
+        self._left = service_process()
         leave_service()
-        _start_service()
+        start_service()
         if self._run is not None:
             self._run.go_offline()
 
@@ -237,34 +235,3 @@ def _wandb_facts(job: Job) -> dict[str, Any] | None:
         return None
     facts: dict[str, Any] | None = json.loads((job.folder / record.FILE).read_text(encoding="utf-8")).get("wandb")
     return facts
-
-
-def _start_service() -> None:
-    """Start W&B's service, which trials find through their environment."""
-    import wandb
-
-    if SERVICE in os.environ:
-        from sweeplab.tracking.lifeline import forget_service
-
-        forget_service()
-    wandb.setup(settings=wandb.Settings(silent=True))
-    wandb.setup().ensure_service()
-
-
-def _service_lives() -> bool:
-    """Say whether the service's process lives, as far as it can be known."""
-    return SERVICE in os.environ and (not _service_number() or _service_process() is not None)
-
-
-def _service_process() -> psutil.Process | None:
-    try:
-        process = psutil.Process(_service_number())
-    except psutil.NoSuchProcess:
-        return None
-    return process if process.status() != psutil.STATUS_ZOMBIE else None
-
-
-def _service_number() -> int:
-    """Return the service's process id, which stands in the name of its socket; 0 where it has another form."""
-    found = re.search(r"wandb-\d+-(\d+)-", os.environ.get(SERVICE, ""))
-    return int(found[1]) if found else 0

@@ -1,0 +1,72 @@
+"""W&B's service, the process that writes runs: one for all trials of a sweep, where each would start its own."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+import psutil
+
+from sweeplab.sweep.job import Job
+from sweeplab.sweep.listener import Listener
+from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.results import Summary
+
+# W&B imports them while a run starts, which takes longer than everything else that it does then.
+LATE = ("wandb.sdk.launch.inputs.internal", "requests")
+SERVICE = "WANDB_SERVICE"
+
+
+class SharedService(Listener):
+    """Lends one service to the trials of any Hydra app, however these log to W&B; what they log is their own affair."""
+
+    def preload(self, plan: Plan) -> Sequence[str]:
+        """Spare each trial what W&B imports late."""
+        return ("wandb", *LATE)
+
+    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
+        """Start the service."""
+        start_service()
+
+    def environment(self, job: Job) -> Mapping[str, str]:
+        """Tell a trial of the service, which is started again if it has died."""
+        if not service_lives():
+            start_service()
+        return {SERVICE: os.environ[SERVICE]}
+
+    def sweep_ended(self, plan: Plan, summary: Summary) -> None:
+        """End the service."""
+        import wandb
+
+        wandb.teardown()
+
+
+def start_service() -> None:
+    """Start W&B's service, which trials find through their environment."""
+    import wandb
+
+    if SERVICE in os.environ:
+        from sweeplab.tracking.lifeline import forget_service
+
+        forget_service()
+    wandb.setup(settings=wandb.Settings(silent=True))
+    wandb.setup().ensure_service()
+
+
+def service_lives() -> bool:
+    """Say whether the service's process lives, as far as it can be known."""
+    return SERVICE in os.environ and (not _service_number() or service_process() is not None)
+
+
+def service_process() -> psutil.Process | None:
+    """Return the process of the service, None if it has ended."""
+    try:
+        process = psutil.Process(_service_number())
+    except psutil.NoSuchProcess:
+        return None
+    return process if process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _service_number() -> int:
+    """Return the service's process id, which stands in the name of its socket; 0 where it has another form."""
+    found = re.search(r"wandb-\d+-(\d+)-", os.environ.get(SERVICE, ""))
+    return int(found[1]) if found else 0
