@@ -128,8 +128,8 @@ class Engine:
                 output.seek(0)
                 said = output.read()[-2000:]
             trials = sorted(self.read(Path(folder)), key=lambda trial: trial.start)
-        error = "" if cut or process.returncode == 0 else said
-        return Found(trials, begin, finish, error or ("" if trials else f"no trial: {said}"))
+        failed = not cut and (process.returncode != 0 or not trials)
+        return Found(trials, begin, finish, said or f"exit code {process.returncode}" if failed else "")
 
 
 def _hydra(app: str, *further: str) -> Callable[[Search], list[str]]:
