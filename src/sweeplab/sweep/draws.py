@@ -54,7 +54,7 @@ class Draws:
     def keep_pace(self, rate: float) -> None:
         """Have trials drawn elsewhere from now on, if so many a second take too much of this process's time."""
         heavy = bool(self._seconds) and statistics.median(self._seconds) * rate > HEAVY
-        if heavy and self._drawer is None and self._search.points is None:
+        if heavy and self._drawer is None and not self._search.exhaustive:
             self._drawer = Drawer(self._plan, self._book.lease)
 
     def hold(self, draw: Draw) -> None:
@@ -115,7 +115,7 @@ class Draws:
         if drawn.error is not None:
             raise drawn.error
         study = self._book.study
-        study.exhausted = drawn.exhausted
+        study.exhausted = study.exhausted or drawn.exhausted
         if drawn.trial is None or drawn.values is None:
             return None
         return Draw(optuna.Trial(study, drawn.trial), drawn.values, early=True)

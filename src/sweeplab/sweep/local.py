@@ -93,8 +93,10 @@ class Local:
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Run a job in a free slot, in the process that waits for it or in a new one."""
         ready, self._ready = self._ready, None
-        if ready is None or ready.process.exitcode is not None:
-            ready = self._launch(job)
+        if ready is not None and ready.process.exitcode is not None:
+            ready.leave()
+            ready = None
+        ready = ready or self._launch(job)
         assert (ready.job.number, ready.job.repeat) == (job.number, job.repeat)
         slot = self._free.pop(0)
         with contextlib.suppress(OSError):  # it may have died just now, as is found out below

@@ -17,6 +17,8 @@ from sweeplab.sweep.plan import Plan
 class Search:
     """The way through a plan's space; `total` is how many trials make it complete, None without an end.
 
+    An `exhaustive` one goes through all points.
+
     Raises:
         UserError: there is no end, or no such sampler or pruner.
     """
@@ -26,19 +28,20 @@ class Search:
         hook = settings.custom_search_space
         self._hook = function(hook, "custom_search_space") if hook else None
         target = str((settings.sampler or {}).get("_target_") or "")
-        exhaustive = target.endswith((".GridSampler", ".BruteForceSampler"))
+        listing = target.endswith((".GridSampler", ".BruteForceSampler"))
         size = None if self._hook else plan.size()
         endless = settings.n_trials is None and settings.timeout is None
         covered = size is not None and size <= (settings.n_trials or size)
         self.walks = settings.one_at_a_time or (not target and (endless or covered))
         self.points = self._walk() if self.walks else None
-        if exhaustive and size is None:
+        if listing and size is None:
             plan.points()  # says which parameter has no end
-        if endless and not self.walks and not exhaustive:
+        if endless and not self.walks and not listing:
             name = target.rpartition(".")[2]
             raise UserError(f"{name} never ends by itself; give a budget, as in hydra.sweeper.n_trials=50.")
         self.total = settings.n_trials
-        if size is not None and (exhaustive or self.walks):
+        self.exhaustive = listing or self.walks
+        if size is not None and self.exhaustive:
             self.total = min(size, settings.n_trials or size)
         self._pruner = build_pruner(settings.pruner, len(plan.objectives))
         self.prunes = not isinstance(self._pruner, NopPruner)
