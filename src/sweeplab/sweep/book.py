@@ -5,12 +5,13 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.runs.process import is_alive, this_process
@@ -85,36 +86,34 @@ class Book:
                 raise
             return trial
 
-    def put_off(self, trial: int) -> None:
-        """Let a trial that was asked for, by its id, wait with its parameters; whoever asks next may take it."""
-        self.study._storage.set_trial_state_values(trial, TrialState.WAITING)
-
-    def put_off_all_but(self, numbers: Container[int]) -> None:
-        """Let all other trials of this controller wait that have begun for the study: nobody runs them."""
-        for trial in self.trials():
-            own = trial.user_attrs.get("lease", {}).get("controller") == self.controller
-            if own and trial.state is TrialState.RUNNING and trial.number not in numbers:
-                self.put_off(trial._trial_id)
-
-    def take_up(self, trial: optuna.Trial) -> bool:
-        """Begin a trial that was put off; False if another controller has taken it meanwhile."""
-        with self._lock:  # who takes a trial signs it under this lock
-            stored = self.study._storage.get_trial(trial._trial_id)
-            if stored.state is not TrialState.WAITING or stored.user_attrs["lease"]["controller"] != self.controller:
-                return False
-            return self.study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-
-    def is_held_elsewhere(self, trial: FrozenTrial) -> bool:
-        """Say whether another controller has put a trial off until it has a slot for it."""
-        lease = trial.user_attrs.get("lease")
-        if trial.state is not TrialState.WAITING or lease is None or lease["controller"] == self.controller:
+    def begin(self, trial: optuna.Trial) -> bool:
+        """Note that a trial begins now, which was asked for before; False if somebody took it for lost meanwhile."""
+        try:
+            trial.set_user_attr(BEGAN, datetime.now(UTC).isoformat())
+        except UpdateFinishedTrialError:
             return False
-        known = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
-        return self._lives({**lease, **known})
+        return True
 
-    def note_beginning(self, trial: optuna.Trial) -> None:
-        """Note that a trial begins now, which was asked for before."""
-        trial.set_user_attr(BEGAN, datetime.now().isoformat())
+    def give_back(self, trial_id: int) -> None:
+        """Let a trial that was asked for and never began wait with its parameters; whoever asks next takes it."""
+        with contextlib.suppress(UpdateFinishedTrialError):  # somebody took it for lost meanwhile
+            self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    def give_back_unbegun(self, has_begun: Callable[[int], bool]) -> None:
+        """Give back the trials that were asked for in the name of this controller and, by their number, never began."""
+        with self._lock:
+            for trial in self.trials():
+                own = trial.user_attrs.get("lease", {}).get("controller") == self.controller
+                if own and trial.state is TrialState.RUNNING and not has_begun(trial.number):
+                    self.give_back(trial._trial_id)
+
+    def drop_given_back(self) -> None:
+        """End the trials that were given back: their points are those of another space or configuration."""
+        with self._lock:
+            for trial in self.trials():
+                if trial.state is TrialState.WAITING and trial.params:
+                    self.study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+                    self._drop(optuna.Trial(self.study, trial._trial_id), "the study was extended")
 
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
         """Write an ending; say whether it counts. A killed or interrupted trial is queued again."""
@@ -245,7 +244,7 @@ _STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNE
 def beginning(trial: FrozenTrial) -> datetime | None:
     """Return when a trial began to run, in local time as Optuna's own; None if it has not."""
     noted = trial.user_attrs.get(BEGAN)
-    return datetime.fromisoformat(noted) if noted else trial.datetime_start
+    return datetime.fromisoformat(noted).astimezone().replace(tzinfo=None) if noted else trial.datetime_start
 
 
 def took(trial: FrozenTrial) -> float | None:

@@ -2,12 +2,15 @@
 
 import multiprocessing
 import signal
+import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
 import optuna
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.book import Book
@@ -16,15 +19,15 @@ from sweeplab.sweep.search import Search
 from sweeplab.sweep.storage import open_storage
 from sweeplab.sweep.study import open_study
 
-GRACE = 10.0  # seconds for the draw that is under way at the end
+GRACE = 5.0  # seconds for the draw that is under way at the end
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Answer:
     """What came of a draw: a trial of the study, by its id there, and its point; or why there is none."""
 
     trial: int | None = None
-    values: Mapping[str, Any] | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
     exhausted: bool = False
     error: Exception | None = None
 
@@ -38,68 +41,75 @@ class Drawer:
 
     def __init__(self, plan: Plan, lease: Mapping[str, Any]) -> None:
         self.ready = self.busy = self.gone = False
-        self._drawn: Drawn | None = None
+        self._brief: tuple[Plan, Mapping[str, Any]] | None = (plan, lease)
         context = multiprocessing.get_context("spawn")
         self.channel, far = context.Pipe()
-        self._process = context.Process(target=_draw, args=(far, plan, lease), name="drawer", daemon=True)
-        self._process.start()
-        far.close()
+        self._process = context.Process(target=_draw, args=(far,), name="drawer", daemon=True)
+        # Ctrl-C is for the controller, and must not meet a process that is still importing.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            far.close()
 
     def ask(self, total: int | None) -> None:
         """Ask for a trial of a study that has so many in all, if there is none asked for."""
-        if self.busy or self._drawn is not None:
-            return
-        try:
-            self.channel.send((total,))
-            self.busy = True
-        except OSError:
-            self.gone = True
+        if not self.busy:
+            self.busy = self._send(total)
 
-    def look(self) -> None:
-        """Take in what the process has said."""
+    def look(self) -> Answer | None:
+        """Take in what the process has said; return its answer, if that is what it was."""
         try:
-            if not self.gone and self.channel.poll():
-                said = self.channel.recv()
-                if self.ready:
-                    self._drawn, self.busy = said, False
-                self.ready = True
+            if self.gone or not self.channel.poll():
+                return None
+            said = self.channel.recv()
         except (EOFError, OSError):
             self.gone, self.busy = True, False
-
-    def take(self) -> Drawn | None:
-        """Return the answer, once; None as long as there is none."""
-        drawn, self._drawn = self._drawn, None
-        return drawn
+            return None
+        if isinstance(said, Answer):
+            self.busy = False
+            return said
+        if self._brief is not None:  # it has imported what it needs; to send it before would have been to wait for that
+            self._send(self._brief)
+            self._brief = None
+        else:
+            self.ready = True
+        return None
 
     def close(self) -> None:
-        """End the process; what it was drawing, or nobody took, waits in the study."""
+        """End the process."""
         self.channel.close()
-        self._process.join(GRACE)
+        self._process.join(GRACE if self.busy else 0)
         self._process.kill()
+        self._process.join()
 
-
-def _draw(channel: Connection, plan: Plan, lease: Mapping[str, Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the controller
-    storage, lock = open_storage(plan.settings.storage, plan.folder)
-    study = open_study(storage, plan.name, [objective.direction for objective in plan.objectives])
-    search, book = Search(plan), Book(study, lock, plan.settings.retries, plan.folder, lease)
-    search.equip(study, "drawer")
-    channel.send("ready")
-    while True:
+    def _send(self, said: object) -> bool:
         try:
-            (total,) = channel.recv()
-        except (EOFError, OSError):
-            return
-        drawn = _one(book, search, total)
-        try:
-            channel.send(drawn)
+            self.channel.send(said)
         except OSError:
-            if drawn.trial is not None:
-                book.put_off(drawn.trial)
-            return
+            self.gone = True
+        return not self.gone
 
 
-def _one(book: Book, search: Search, total: int | None) -> Drawn:
+def _draw(channel: Connection) -> None:
+    try:
+        channel.send("imported")
+        plan, lease = channel.recv()
+        storage, lock = open_storage(plan.settings.storage, plan.folder)
+        study = open_study(storage, plan.name, [objective.direction for objective in plan.objectives])
+        search, book = Search(plan), Book(study, lock, plan.settings.retries, plan.folder, lease)
+        search.equip(study, f"drawer of {book.controller}")
+        setup_globals()
+        HydraConfig.instance().cfg = plan.base
+        channel.send("ready")
+        while True:
+            channel.send(_one(book, search, channel.recv()))
+    except (EOFError, OSError):  # the controller has closed, or is gone
+        return
+
+
+def _one(book: Book, search: Search, total: int | None) -> Answer:
     values: dict[str, Any] = {}
 
     def suggest(trial: optuna.Trial) -> None:
@@ -108,9 +118,9 @@ def _one(book: Book, search: Search, total: int | None) -> Drawn:
     try:
         trial = book.ask(total, suggest, search.points)
     except UserError as error:
-        return Drawn(error=error)
+        return Answer(error=error)
     except Exception as error:  # noqa: BLE001 - whatever the sampler raises, the controller ends with it
-        return Drawn(error=RuntimeError(f"{type(error).__name__}: {error}"))
-    if trial is None:
-        return Drawn(exhausted=book.study.exhausted)
-    return Drawn(trial._trial_id, values, book.study.exhausted)
+        told = RuntimeError(f"{type(error).__name__}: {error}")
+        told.add_note(traceback.format_exc())
+        return Answer(error=told)
+    return Answer(None if trial is None else trial._trial_id, values, book.study.exhausted)

@@ -11,22 +11,22 @@ from typing import Any
 import optuna
 
 from sweeplab.sweep.book import Book
-from sweeplab.sweep.drawer import Drawer, Drawn
+from sweeplab.sweep.drawer import Answer, Drawer
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.search import Search
 
 # The share of the controller's time that drawing may take. Beyond it trials would wait for their turn to be told.
 HEAVY = 0.25
 RECENT = 5  # draws that are looked at
+LIVES = 3  # processes that may draw, one after the other; one that dies may do so for a reason that stays
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A trial that the study has given out, and its point; `early` says that it came from the process apart."""
+    """A trial that the study has given out to this controller, and its point."""
 
     trial: optuna.Trial
     values: Mapping[str, Any]
-    early: bool = False
 
 
 class Draws:
@@ -38,9 +38,12 @@ class Draws:
 
     def __init__(self, plan: Plan, search: Search, book: Book, total: int | None, slots: int) -> None:
         self._plan, self._search, self._book, self._total, self._slots = plan, search, book, total, slots
-        self._stock: deque[Drawn] = deque()
+        self._stock: deque[Answer] = deque()
         self._seconds: deque[float] = deque(maxlen=RECENT)
         self._drawer: Drawer | None = None
+        self._lives = LIVES
+        # What the process apart has said of the study since anything in it changed: that there is no trial.
+        self._none_left = self._asked_since = False
 
     def next(self) -> Draw | None:
         """Return the next trial; None if there is none, or none yet."""
@@ -54,47 +57,36 @@ class Draws:
     def keep_pace(self, rate: float) -> None:
         """Have trials drawn elsewhere from now on, if so many a second take too much of this process's time."""
         heavy = bool(self._seconds) and statistics.median(self._seconds) * rate > HEAVY
-        if heavy and self._drawer is None and not self._search.exhaustive:
+        if heavy and self._drawer is None and self._lives and self._search.can_be_shared:
+            self._lives -= 1
             self._drawer = Drawer(self._plan, self._book.lease)
 
-    def hold(self, draw: Draw) -> None:
-        """Let a trial wait for a slot. One from the process apart stays as begun: that process takes all that wait."""
-        if not draw.early:
-            self._book.put_off(draw.trial._trial_id)
-
-    def begin(self, draw: Draw) -> bool:
-        """Begin a trial that was held; False if another controller has taken it meanwhile."""
-        if not draw.early:
-            return self._book.take_up(draw.trial)
-        self._book.note_beginning(draw.trial)
-        return True
-
-    def give_back(self, draw: Draw) -> None:
-        """Let a trial that was held wait in the study, where any controller may take it."""
-        self._book.put_off(draw.trial._trial_id)
+    def told(self) -> None:
+        """Note that a trial has ended: there may be one to draw where there was none."""
+        self._none_left = self._asked_since = False
 
     def look(self) -> bool:
         """Take in what the other process has said, if there is one; False if it has died."""
         if self._drawer is None:
             return True
-        self._drawer.look()
-        if (drawn := self._drawer.take()) is not None:
-            self._stock.append(drawn)
-            if drawn.trial is not None and len(self._stock) < self._slots:
-                self._drawer.ask(self._total)
+        answer = self._drawer.look()
+        if answer is not None and (answer.trial is not None or answer.error is not None):
+            self._stock.append(answer)
+            if len(self._stock) < self._slots:
+                self._ask(self._drawer)
+        elif answer is not None:
+            self._none_left = self._asked_since
         if not self._drawer.gone:
             return True
         self.close()
         return False
 
     def close(self) -> None:
-        """End the other process, if there is one; what is in stock waits in the study."""
+        """End the other process, if there is one; what it has drawn stays begun for the study."""
+        self._stock.clear()
         if self._drawer is not None:
             self._drawer.close()
             self._drawer = None
-        while self._stock:
-            if (trial := self._stock.popleft().trial) is not None:
-                self._book.put_off(trial)
 
     @property
     def channels(self) -> list[Connection]:
@@ -106,16 +98,21 @@ class Draws:
         """Whether the other process is drawing."""
         return self._drawer is not None and self._drawer.busy
 
+    def _ask(self, drawer: Drawer) -> None:
+        drawer.ask(self._total)
+        self._asked_since = True
+
     def _drawn(self, drawer: Drawer) -> Draw | None:
-        drawn = self._stock.popleft() if self._stock else None
-        if drawn is None or drawn.trial is not None:
-            drawer.ask(self._total)
-        if drawn is None:
+        answer = self._stock.popleft() if self._stock else None
+        if answer is None and self._none_left:
+            self._none_left = False  # told once; asked again at the next turn
             return None
-        if drawn.error is not None:
-            raise drawn.error
-        study = self._book.study
-        study.exhausted = study.exhausted or drawn.exhausted
-        if drawn.trial is None or drawn.values is None:
+        if not drawer.busy:
+            self._ask(drawer)
+        if answer is None:
             return None
-        return Draw(optuna.Trial(study, drawn.trial), drawn.values, early=True)
+        if answer.error is not None:
+            raise answer.error
+        assert answer.trial is not None
+        self._book.study.exhausted = self._book.study.exhausted or answer.exhausted
+        return Draw(optuna.Trial(self._book.study, answer.trial), answer.values)

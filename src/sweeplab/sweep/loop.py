@@ -42,7 +42,7 @@ FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
 class Active:
     """A trial under way: its runs that wait, those that run, and what the others came to.
 
-    One that is `ahead` was drawn before there was a slot for it; for the study it has not begun.
+    One that is `ahead` was drawn before there was a slot for it, and has not begun.
     """
 
     draw: Draw
@@ -120,7 +120,7 @@ class Loop:
                 self._break_off()
                 raise
             finally:
-                self._draws.close()
+                self._close_draws()
         return self.limits.stopped
 
     def _turn(self) -> None:
@@ -138,9 +138,15 @@ class Loop:
         self.executor.wait(TICK, self._draws.channels)
         if self._draws.look():
             return
-        self.book.put_off_all_but({active.number for active, _ in [*self._futures.values(), *self._queue]})
+        self._close_draws()
         if not self._signals:  # which may have reached that process too
             self.watcher.say("The process that drew trials is gone; the sweep draws them itself again.")
+
+    def _close_draws(self) -> None:
+        """Draw no more elsewhere; what was drawn there and never came here is given back."""
+        self._draws.close()
+        known = {active.number for active, _ in [*self._futures.values(), *self._queue]}
+        self.book.give_back_unbegun(lambda n: n in known or (self.plan.folder / str(n)).exists())
 
     def _break_off(self) -> None:
         """End all trials, so that none stays running in the study."""
@@ -167,10 +173,8 @@ class Loop:
         if not short or self.executor.slots == 1 or self._queue or not self._next_trial():
             return
         active, repeat = self._queue[0]
-        if not active.ahead:
-            active.ahead = True
-            self._draws.hold(active.draw)
-            self._draws.keep_pace(self.executor.slots * self._runs / max(self._busy, 0.001))
+        active.ahead = True
+        self._draws.keep_pace(self.executor.slots * self._runs / max(self._busy, 0.001))
         self._prepared = self._job(active, repeat)
         self.executor.prepare(self._prepared)
 
@@ -178,8 +182,8 @@ class Loop:
         """Begin a trial that was drawn ahead; if none may start now, give it back."""
         active.ahead = False
         if not self.limits.may_start():
-            self._draws.give_back(active.draw)
-        elif self._draws.begin(active.draw):
+            self.book.give_back(active.trial._trial_id)
+        elif self.book.begin(active.trial):
             active.started = time.monotonic()
             return True
         self._queue = deque(entry for entry in self._queue if entry[0] is not active)
@@ -199,7 +203,7 @@ class Loop:
         if draw is None:
             # Not spent for good: a running trial that is killed comes back.
             return False
-        active = Active(draw, self.plan.settings.repeats, ahead=draw.early)
+        active = Active(draw, self.plan.settings.repeats)
         self._queue.append((active, 0))
         if not self.search.prunes:  # else the first run decides whether the point is worth the others
             self._queue.extend((active, repeat) for repeat in range(1, active.waiting))
@@ -279,6 +283,7 @@ class Loop:
     def _tell(self, active: Active) -> None:
         outcome = _together(active.outcomes)
         counts = self.book.tell(active.trial, outcome)
+        self._draws.told()
         self.watcher.ended(active, outcome, counts)
         self.listener.trial_told(self.book.study._storage.get_trial(active.trial._trial_id), counts)
         if outcome.status in FAILURES and counts:
@@ -310,7 +315,7 @@ class Loop:
         self._forget()
         for active in waiting.values():
             if active.ahead:
-                self._draws.give_back(active.draw)
+                self.book.give_back(active.trial._trial_id)
             elif not active.running:
                 active.outcomes.append(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
                 self._tell(active)

@@ -59,11 +59,10 @@ def folder_of(plan: Plan, trial: FrozenTrial) -> Path:
 
 def summarize(plan: Plan, book: Book, total: int | None, stopped: str, use: float | None) -> Summary:
     """Return what the study holds now."""
-    everything = book.trials()
-    trials = [trial for trial in everything if trial.state is not TrialState.WAITING]
+    trials = [trial for trial in book.trials() if trial.state is not TrialState.WAITING]
     counted = [trial for trial in trials if counts(trial)]
     endings = Counter(str(ending(trial)) for trial in counted if trial.state.is_finished())
-    running = sum(trial.state is TrialState.RUNNING or book.is_held_elsewhere(trial) for trial in everything)
+    running = sum(trial.state is TrialState.RUNNING for trial in trials)
     best = _best(plan, book)
     alone = {
         trial.number: plan.alone(plan.space.values(trial.params), fixed=fixed_of(book.study, trial.number, plan))

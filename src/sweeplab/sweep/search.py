@@ -17,7 +17,7 @@ from sweeplab.sweep.plan import Plan
 class Search:
     """The way through a plan's space; `total` is how many trials make it complete, None without an end.
 
-    An `exhaustive` one goes through all points.
+    `can_be_shared` says whether another process may draw in the place of this one.
 
     Raises:
         UserError: there is no end, or no such sampler or pruner.
@@ -40,9 +40,10 @@ class Search:
             name = target.rpartition(".")[2]
             raise UserError(f"{name} never ends by itself; give a budget, as in hydra.sweeper.n_trials=50.")
         self.total = settings.n_trials
-        self.exhaustive = listing or self.walks
-        if size is not None and self.exhaustive:
+        if size is not None and (listing or self.walks):
             self.total = min(size, settings.n_trials or size)
+        in_memory = settings.storage in ("sqlite://", "sqlite:///:memory:")
+        self.can_be_shared = not (listing or self.walks or in_memory)
         self._pruner = build_pruner(settings.pruner, len(plan.objectives))
         self.prunes = not isinstance(self._pruner, NopPruner)
         self.first = self._enqueued()

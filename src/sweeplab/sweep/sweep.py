@@ -68,6 +68,8 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     _leave_config(plan, config)
     book = Book(study, lock, plan.settings.retries, plan.folder)
     plan = replace(plan, id=f"{plan.name}-{book.identity()}")
+    if extended:
+        book.drop_given_back()
     alone = book.sign_in()
     search.equip(study, "" if alone else book.controller)
     lost: list[tuple[Job, Outcome]] = []

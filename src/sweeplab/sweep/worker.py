@@ -4,6 +4,7 @@ import contextlib
 import faulthandler
 import importlib
 import inspect
+import io
 import json
 import math
 import os
@@ -42,15 +43,16 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C on the terminal is the controller's alone; and the whole group can be killed
     threading.Thread(target=_die_with, args=(alive,), daemon=True).start()
-    ready = None
-    with contextlib.suppress(Exception):  # it is raised again where it is recorded
-        ready = compose(job)
+    ready, said = None, io.StringIO()  # for the file that the job will have
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.suppress(Exception):
+        ready = compose(job)  # what it raises is raised again where it is recorded
     try:
         environment: Mapping[str, str] = channel.recv()
     except EOFError:  # nobody wants it any more
         return
     os.environ |= environment
     _capture(job.folder / OUTPUT)
+    sys.stdout.write(said.getvalue() if ready else "")
     sys.argv = [job.task.script, *job.arguments]
 
     def report(value: float, step: int) -> bool:

@@ -34,10 +34,10 @@ class SharedService(Listener):
         return {SERVICE: os.environ[SERVICE]}
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
-        """End the service."""
+        """End the service; a run that is still open ends as failed."""
         import wandb
 
-        wandb.teardown()
+        wandb.teardown(exit_code=1)
 
 
 def start_service() -> None:

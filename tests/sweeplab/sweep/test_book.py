@@ -6,7 +6,9 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from sweeplab.sweep.book import Book
+from sweeplab.runs.record import Status
+from sweeplab.sweep.book import Book, beginning, counts, took
+from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.storage import open_storage
 from sweeplab.sweep.study import open_study
 
@@ -29,31 +31,55 @@ def ask(book: Book) -> optuna.Trial:
     return trial
 
 
-def test_a_trial_that_was_put_off_begins_once_whoever_takes_it(books: list[Book]) -> None:
+def test_a_trial_that_is_given_back_keeps_its_number_and_its_point(books: list[Book]) -> None:
     first, second = books
     held = ask(first)
-    first.put_off(held._trial_id)
+    assert ask(second).number == 1
+    first.give_back(held._trial_id)
     taken = ask(second)
     assert (taken.number, taken.params) == (held.number, held.params)
-    second.put_off(taken._trial_id)
-    assert not first.take_up(held)
-    assert second.take_up(taken)
-    assert not second.take_up(taken)
-    assert [trial.state for trial in first.trials()] == [TrialState.RUNNING]
+    assert first.trials()[0].user_attrs["lease"]["controller"] == second.controller
 
 
-def test_a_trial_that_waits_for_its_controller_counts_as_held_elsewhere(books: list[Book]) -> None:
+def test_a_trial_that_is_over_is_neither_begun_nor_given_back(books: list[Book]) -> None:
+    """Another machine may have taken this controller for lost."""
     first, second = books
-    assert first.sign_in()
-    first.put_off(ask(first)._trial_id)
-    (trial,) = second.trials()
-    assert second.is_held_elsewhere(trial)
-    assert not first.is_held_elsewhere(trial)
+    held = ask(first)
+    second.tell(second.trials()[0], Outcome(Status.KILLED, "machine lost"))
+    assert not first.begin(held)
+    first.give_back(held._trial_id)
+    assert first.trials()[0].state is TrialState.FAIL
 
 
-def test_trials_that_nobody_runs_are_put_off(books: list[Book]) -> None:
+def test_only_trials_of_this_controller_that_never_began_are_given_back(books: list[Book]) -> None:
     first, second = books
-    running, lost, other = ask(first), ask(first), ask(second)
-    first.put_off_all_but({running.number})
-    states = [first.trials()[trial.number].state for trial in (running, lost, other)]
+    begun, lost, other = ask(first), ask(first), ask(second)
+    first.give_back_unbegun(lambda number: number == begun.number)
+    states = [first.trials()[trial.number].state for trial in (begun, lost, other)]
     assert states == [TrialState.RUNNING, TrialState.WAITING, TrialState.RUNNING]
+
+
+def test_a_trial_took_the_time_since_it_began(books: list[Book]) -> None:
+    first, _ = books
+    held = ask(first)
+    assert first.begin(held)
+    first.tell(held, Outcome(Status.COMPLETE, values=(1.0,)))
+    (trial,) = first.trials()
+    began, seconds = beginning(trial), took(trial)
+    assert began is not None
+    assert seconds is not None
+    assert trial.datetime_start is not None
+    assert trial.datetime_complete is not None
+    assert trial.duration is not None
+    assert trial.datetime_start < began < trial.datetime_complete
+    assert seconds < trial.duration.total_seconds()
+
+
+def test_what_was_given_back_does_not_run_in_an_extended_study(books: list[Book]) -> None:
+    first, _ = books
+    first.give_back(ask(first)._trial_id)
+    first.study.enqueue_trial({"x": 0.5})
+    first.drop_given_back()
+    given_back, queued = first.trials()
+    assert (given_back.state, counts(given_back)) == (TrialState.FAIL, False)
+    assert queued.state is TrialState.WAITING

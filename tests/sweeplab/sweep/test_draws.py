@@ -1,10 +1,12 @@
 import csv
+import multiprocessing
 import os
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
-from tests.sweeplab.sweep.app import slow
+from tests.sweeplab.sweep.app import app, slow
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
 pytestmark = pytest.mark.slow
@@ -48,3 +50,11 @@ def test_what_the_sampler_raises_there_ends_the_sweep(sweep: Sweep) -> None:
     with pytest.raises(RuntimeError, match="ValueError: no luck"):
         sweep(*SEARCH, *sampler("raises"))
     assert "RUNNING" not in states()
+
+
+def test_a_sweep_that_ends_in_the_middle_of_a_draw_leaves_nothing_begun(sweep: Sweep) -> None:
+    assert sweep(*SEARCH, *sampler("goes on"), "hydra.sweeper.max_failures=0", task=app.breaks) == 1
+    assert set(states()) <= {"COMPLETE", "FAIL", "WAITING"}
+    begun = [trial.number for trial in trials() if trial.state is not TrialState.WAITING]
+    assert sorted(int(path.name) for path in Path("multirun/study").glob("[0-9]*")) == begun
+    assert not multiprocessing.active_children()

@@ -191,6 +191,19 @@ def test_two_controllers_share_a_study_without_duplicates_or_overshoot(
 
 
 @pytest.mark.thorough
+def test_one_of_two_controllers_can_stop_without_harm_to_the_other(start: Start, folder: Path) -> None:
+    search = ("x=range(10)", "name=a,b", "steps=1", "sleep=0.3")
+    first, second = start(*search), start(*search)
+    wait_until(lambda: folders() >= 6)
+    first.send_signal(signal.SIGINT)
+    texts = [output(first), output(second)]
+    assert [first.returncode, second.returncode] == [130, 0], texts
+    points = [(trial.params["x"], trial.params["name"]) for trial in trials()]
+    assert sorted(points) == [(x, name) for x in range(10) for name in "ab"]
+    assert states() == ["COMPLETE"] * 20
+
+
+@pytest.mark.thorough
 def test_controllers_that_start_together_draw_other_points(start: Start, folder: Path) -> None:
     search = ("x=interval(0,1)", "hydra.sweeper.seed=1", "hydra.sweeper.n_trials=10", "steps=1", "sleep=0.2")
     first, second = start(*search), start(*search)

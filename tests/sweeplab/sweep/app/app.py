@@ -44,6 +44,14 @@ def is_last(config: DictConfig) -> float:
     return float(config.x)
 
 
+def breaks(config: DictConfig) -> float:
+    """Fail once a process apart has drawn some trials."""
+    time.sleep(0.1)
+    if len(list(Path().glob("apart-*"))) >= 3:
+        raise RuntimeError("enough of that")
+    return float(config.x)
+
+
 class MuteError(Exception):
     """An exception whose message raises."""
 

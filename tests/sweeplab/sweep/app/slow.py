@@ -12,7 +12,7 @@ ENOUGH = 5
 
 
 class Slow(RandomSampler):
-    """Draws at random; a study is exhausted when a process apart has drawn enough."""
+    """Draws at random; the study is exhausted when a process apart has drawn enough, unless it `goes on`."""
 
     def __init__(self, controller: int, mode: str = "draws", seed: int | None = None) -> None:
         super().__init__(seed)
@@ -28,6 +28,6 @@ class Slow(RandomSampler):
                 Path("dead").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             Path(f"apart-{trial.number}").touch()
-            if len(list(Path().glob("apart-*"))) >= ENOUGH:
+            if self._mode != "goes on" and len(list(Path().glob("apart-*"))) >= ENOUGH:
                 study.stop()
         return super().sample_independent(study, trial, name, distribution)
