@@ -68,11 +68,11 @@ bench-peers: setup $(PEERS:%=.venv-peers/%/ready)  ## make the environments of t
 bench: setup  ## measure everything against the peers of `make bench-peers`: an hour, on a machine with nothing else to do
 	$(BIN)/python bench/step.py
 	$(BIN)/python bench/start.py --repeats 3
-	$(BIN)/python bench/trial.py --rounds 2
-	$(BIN)/python bench/slots.py --mean 2 --batches 4
-	$(BIN)/python bench/scale.py --further 32
+	$(BIN)/python bench/trial.py --rounds 1
+	$(BIN)/python bench/slots.py --mean 2 --batches 3
+	$(BIN)/python bench/scale.py --further 120
 	$(BIN)/python bench/quality.py --seeds 10 --seconds 20 --epochs 9
-	$(BIN)/python bench/compare.py
+	$(BIN)/python bench/compare.py $(if $(shell command -v chromium),--browser)
 	$(BIN)/python bench/page.py
 
 bench-quick: export BENCH_RESULTS = outputs/bench

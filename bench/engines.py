@@ -212,7 +212,7 @@ ENGINES = {
         ),
         Engine("ray tune", ".venv-peers/raytune", _script("raytune/train.py", "sampler")),
         Engine("syne tune", ".venv-peers/synetune", _script("synetune/search.py")),
-        Engine("optuna loop", "", _script("optuna_loop/search.py", "sampler")),
+        Engine("optuna loop", "", _script("optuna_loop/search.py", "sampler", "lengths")),
         Engine("bare loop", "", _script("bare/search.py")),
     )
 }

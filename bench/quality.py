@@ -123,7 +123,7 @@ def retrain(searches: dict[Way, list[Found]], workers: int) -> list[Row]:
         for way, found in searches.items():
             if way.engine != OURS or way.sampler != "tpe":
                 continue
-            chosen = [choice(one) for one in found]
+            chosen = [choice(one) for one in found if any(trial.values for trial in one.trials)]
             runs = [[pool.submit(tested, config, seed) for seed in AGAIN] for config in chosen]
             means = [fmean(run.result() for run in of_choice) for of_choice in runs]
             rows.append(
@@ -168,6 +168,7 @@ def main() -> None:
     compared = duels(rows, moments)
     if compared:
         print(table(compared, list(compared[0])) + "\n")
+    save("quality", [*rows, *notes, *compared], begun, options.engines)
     again = retrain(searches, options.slots)
     print(table(again, ["way", "test accuracy", "deviation over the searches"]))
     save("quality", [*rows, *notes, *compared, *again], begun, options.engines)

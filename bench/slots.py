@@ -57,7 +57,7 @@ def measure(lengths: str, slots: int, options: argparse.Namespace) -> list[Row]:
             "engine": name,
             "use": spread([under_way for under_way, _ in uses[name]]),
             "to the end": spread([whole for _, whole in uses[name]]),
-            "theory": "" if name == OURS else f"{bound:.2f}",
+            "theory": f"{bound:.2f}" if name.startswith("hos") else "",
             "note": notes[name],
             "runs": uses[name],
         }
@@ -68,7 +68,7 @@ def measure(lengths: str, slots: int, options: argparse.Namespace) -> list[Row]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[OURS, "hos-1.4 joblib"])
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[OURS, "hos-1.4 joblib", "optuna loop"])
     parser.add_argument("--lengths", nargs="+", choices=LENGTHS, default=LENGTHS)
     parser.add_argument("--slots", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--mean", type=float, default=3.0, help="seconds that a trial sleeps")

@@ -61,7 +61,7 @@ def story(start: Rows, step: Rows, trial: Rows, slots: Rows, quality: Rows) -> s
         "the same with W&B offline, ms": costs(of_task["wandb"], "each, ms"),
         "a further worker, MB": costs(of_task["memory"], "a worker, MB"),
         "8 slots in use, log-normal lengths": costs(eight, "use", more=True),
-        "s to its final accuracy; ours to the same": duels(quality),
+        "s to its final accuracy; ours to the same, with TPE and ASHA": duels(quality),
     }
     engines = [name for name in (*ENGINES, TEMPLATE) if any(name in cells for cells in lines.values())]
     rows = [{"": what, **cells} for what, cells in lines.items() if cells]
@@ -119,14 +119,14 @@ def _short(value: float) -> str:
 
 OUR_WAYS = [way.name for way in WAYS if way.engine == OURS]
 TEMPLATE = "usual template"
-TRIAL = ("engine", "each, ms", f"times {OURS}", f"times {TRAIN}", "whole, s", "note")
+TRIAL = ("engine", "each, ms", f"times {OURS}", "whole, s", "repeats", "note")
 STUDY = ("storage", "sampler", "trials")
 LOAD = ("gap, ms", "use", "controller, CPU ms a trial", "MB", "ask, ms", "note")
 TABLES = {
     "story": Table(("start", "step", "trial", "slots", "quality"), story),
     "start": chosen("start", "question", "ours, s", "template, s", "ratio"),
     "step": chosen("step", "model", "batch", "logger", "ms", "bare ms", "ratio", "quartiles", "between, ms"),
-    "trial-noop": chosen("trial", *(name for name in TRIAL if name != f"times {TRAIN}"), task="noop"),
+    "trial-noop": chosen("trial", *TRIAL, task="noop"),
     "trial-lightning": chosen("trial", *TRIAL, task="lightning"),
     "trial-wandb": chosen("trial", *TRIAL, task="wandb"),
     "trial-memory": chosen("trial", "engine", "2 slots, MB", "4 slots, MB", "a worker, MB", "note", task="memory"),

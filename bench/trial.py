@@ -1,7 +1,8 @@
 """What a trial costs beside its own work, at 2 slots: `python bench/trial.py`.
 
 Each engine is asked for the same trials: that do nothing, that are the smallest training through Lightning, the same
-with W&B offline. Engines take turns, so that a busy moment hits all; the ratios are those of neighbours in a round.
+with W&B offline. This project's engine runs right before each other one; the ratios are those of such neighbours. An
+engine that takes long is asked once.
 `each` is the wall time from one trial's end to the next one's once trials run, `whole` that of the command, imports
 and all. `sweeplab train.py` is this project's own training command, which records more than the shared task does.
 
@@ -22,30 +23,30 @@ SLOW = 40.0  # seconds; an engine that took longer is not asked again
 
 def measure(task: str, trials: int, engines: list[Engine], rounds: int) -> list[Row]:
     """Return a row an engine: milliseconds a trial and seconds in all, and both against this project's."""
-    found: dict[str, list[Found]] = {engine.name: [] for engine in engines}
+    found: dict[str, list[tuple[Found, Found]]] = {engine.name: [] for engine in engines if engine.name != OURS}
+    search = Search(task, trials)
     for _ in range(rounds):
         for engine in engines:
-            runs = found[engine.name]
-            if not runs or runs[0].seconds < SLOW:
-                runs.append(engine.run(Search(task, trials)))
-    bases = {f"times {name}": found[name] for name in (OURS, TRAIN) if name in found}
-    return [_row(task, name, runs, bases) for name, runs in found.items()]
+            if engine.name == OURS or (found[engine.name] and found[engine.name][0][0].seconds > SLOW):
+                continue
+            ours = ENGINES[OURS].run(search)
+            found[engine.name].append((engine.run(search), ours))
+    all_ours = [ours for pairs in found.values() for _, ours in pairs]
+    rows = [_row(task, name, [run for run, _ in pairs], [ours for _, ours in pairs]) for name, pairs in found.items()]
+    return [_row(task, OURS, all_ours, all_ours), *rows]
 
 
-def _row(task: str, name: str, runs: list[Found], bases: dict[str, list[Found]]) -> Row:
-    errors = [run.error for run in runs if run.error]
+def _row(task: str, name: str, runs: list[Found], ours: list[Found]) -> Row:
+    errors = [run.error for run in [*runs, *ours] if run.error]
     if errors:
         return {"task": task, "engine": name, "note": "did not run: " + errors[0].strip().splitlines()[-1]}
-    ratios = {
-        base: spread([run.each / our.each for run, our in zip(runs, ours, strict=False)])
-        for base, ours in bases.items()
-    }
     return {
         "task": task,
         "engine": name,
         "each, ms": spread([run.each for run in runs], 0),
-        **ratios,
+        f"times {OURS}": spread([run.each / our.each for run, our in zip(runs, ours, strict=True)]),
         "whole, s": spread([run.seconds for run in runs], 1),
+        "repeats": len(runs),
         "runs": [{"each": run.each, "seconds": run.seconds, "trials": len(run.trials)} for run in runs],
     }
 
@@ -107,7 +108,7 @@ def main() -> None:
         else:
             fit = [engine for engine in engines if engine.name != TRAIN or task != "noop"]
             found = measure(task, options.trials or TRIALS[task], fit, options.rounds)
-            columns = ["engine", "each, ms", f"times {OURS}", f"times {TRAIN}", "whole, s", "note"]
+            columns = ["engine", "each, ms", f"times {OURS}", "whole, s", "repeats", "note"]
         print(f"\n{task}\n\n{table([*found, *missing], columns)}\n", flush=True)
         rows += [{"task": task, **row} for row in found]
     save("trial", [*rows, *missing], begun, options.engines)

@@ -138,6 +138,6 @@ def test_the_story_is_bold_where_a_peer_is_better_and_only_there(results: Path, 
     for what, worse, better in [
         ("| a trial that does nothing, ms", "120 (3)", "**10 (0.25)**"),
         ("| 8 slots in use, log-normal lengths", "0.48 (0.5)", "**0.98 (1.02)**"),
-        ("| s to its final accuracy; ours to the same", "20; 5 (4)", "**20; never**"),
+        ("| s to its final accuracy; ours to the same, with TPE and ASHA", "20; 5 (4)", "**20; never**"),
     ]:
         assert (cells[what][basic], cells[what][loop]) == (worse, better)

@@ -19,6 +19,7 @@ parser.add_argument("--asha", action="store_true")
 parser.add_argument("--epochs", type=int, default=9)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--mean", type=float, default=1.0)
+parser.add_argument("--lengths", default="uniform")
 options = parser.parse_args()
 
 
@@ -29,6 +30,8 @@ def objective(trial: optuna.Trial) -> float:
         "epochs": options.epochs,
         "seed": options.seed,
         "mean": options.mean,
+        "lengths": options.lengths,
+        "number": trial.number,
         "lr": trial.suggest_float("lr", 1e-4, 3e-2, log=True),
         "channels": trial.suggest_int("channels", 8, 64, log=True),
         "depth": trial.suggest_int("depth", 1, 4),
