@@ -65,7 +65,7 @@ bench-peers: setup $(PEERS:%=.venv-peers/%/ready)  ## make the environments of t
 	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-bench: setup  ## measure everything against the peers of `make bench-peers`: an hour, on a machine with nothing else to do
+bench: setup  ## measure everything against the peers of `make bench-peers`: over an hour, on a machine with nothing else to do
 	$(BIN)/python bench/step.py
 	$(BIN)/python bench/start.py --repeats 3
 	$(BIN)/python bench/trial.py --rounds 1

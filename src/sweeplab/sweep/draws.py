@@ -23,10 +23,11 @@ LIVES = 3  # processes that may draw, one after the other; one that dies may do 
 
 @dataclass(frozen=True)
 class Draw:
-    """A trial that the study has given out to this controller, and its point."""
+    """A trial that the study has given out to this controller, and its point; `ahead` if that was a while ago."""
 
     trial: optuna.Trial
     values: Mapping[str, Any]
+    ahead: bool = False
 
 
 class Draws:
@@ -115,4 +116,4 @@ class Draws:
             raise answer.error
         assert answer.trial is not None
         self._book.study.exhausted = self._book.study.exhausted or answer.exhausted
-        return Draw(optuna.Trial(self._book.study, answer.trial), answer.values)
+        return Draw(optuna.Trial(self._book.study, answer.trial), answer.values, ahead=True)

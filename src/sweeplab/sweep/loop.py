@@ -203,7 +203,7 @@ class Loop:
         if draw is None:
             # Not spent for good: a running trial that is killed comes back.
             return False
-        active = Active(draw, self.plan.settings.repeats)
+        active = Active(draw, self.plan.settings.repeats, draw.ahead)
         self._queue.append((active, 0))
         if not self.search.prunes:  # else the first run decides whether the point is worth the others
             self._queue.extend((active, repeat) for repeat in range(1, active.waiting))

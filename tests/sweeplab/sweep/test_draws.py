@@ -30,7 +30,7 @@ def test_a_slow_sampler_draws_in_a_process_of_its_own(sweep: Sweep) -> None:
     assert len({trial.user_attrs["lease"]["controller"] for trial in trials()}) == 1
     rows = csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines())
     began = [trial for trial in trials() if trial.user_attrs.get("began")]
-    assert len(began) >= slow.ENOUGH - 2
+    assert {t.number for t in began} >= {t.number for t in trials() if t.number in apart and t.state.is_finished()}
     # A row tells when a trial ran, not when it was drawn, which was while its slot was taken.
     seconds = {int(row["number"]): float(row["seconds"]) for row in rows}
     for trial in began:
