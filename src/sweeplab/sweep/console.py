@@ -19,8 +19,8 @@ from rich.text import Text
 
 from sweeplab.runs.names import clock
 from sweeplab.runs.record import Status, is_run
+from sweeplab.sweep.active import Active
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.loop import Active
 from sweeplab.sweep.plan import Plan, single_run
 from sweeplab.sweep.results import Summary, folder_of
 from sweeplab.sweep.worker import OUTPUT

@@ -1,27 +1,25 @@
 """The loop: fill the free slots, wait for the first trial to end, tell the study, fill again."""
 
-import math
 import signal
-import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
-import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
 from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
 from sweeplab.sweep import signals
+from sweeplab.sweep.active import Active
 from sweeplab.sweep.book import Book
-from sweeplab.sweep.draws import Draw, Draws
+from sweeplab.sweep.draws import Draws
 from sweeplab.sweep.executor import Executor
 from sweeplab.sweep.inline import Inline
 from sweeplab.sweep.job import Job, Outcome
@@ -36,37 +34,6 @@ TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
 # one whose slot they get; longer ones lose nothing by waiting for it.
 SHORT = 10.0
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
-
-
-@dataclass
-class Active:
-    """A trial under way: its runs that wait, those that run, and what the others came to.
-
-    One that is `ahead` was drawn before there was a slot for it, and has not begun.
-    """
-
-    draw: Draw
-    waiting: int
-    ahead: bool = False
-    started: float = field(default_factory=time.monotonic)
-    running: int = 0
-    outcomes: list[Outcome] = field(default_factory=list)
-    steps: set[int] = field(default_factory=set)
-
-    @property
-    def trial(self) -> optuna.Trial:
-        """The trial in the study."""
-        return self.draw.trial
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """Its point."""
-        return self.draw.values
-
-    @property
-    def number(self) -> int:
-        """The trial's number."""
-        return self.trial.number
 
 
 class Watcher(Protocol):
@@ -281,7 +248,7 @@ class Loop:
             self._tell(active)
 
     def _tell(self, active: Active) -> None:
-        outcome = _together(active.outcomes)
+        outcome = active.outcome()
         counts = self.book.tell(active.trial, outcome)
         self._draws.told()
         self.watcher.ended(active, outcome, counts)
@@ -353,20 +320,3 @@ class Loop:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _together(outcomes: list[Outcome]) -> Outcome:
-    """Make one outcome of a trial's runs: the first that was not complete, else the mean."""
-    for outcome in outcomes:
-        if outcome.status is not Status.COMPLETE:
-            return outcome
-    columns = zip(*(outcome.values or () for outcome in outcomes), strict=True)
-    return Outcome(
-        Status.COMPLETE,
-        values=tuple(statistics.fmean(column) for column in columns),
-        seconds=sum(outcome.seconds for outcome in outcomes),
-        constraints={
-            name: max(outcome.constraints.get(name, -math.inf) for outcome in outcomes)
-            for name in sorted({name for outcome in outcomes for name in outcome.constraints})
-        },
-    )

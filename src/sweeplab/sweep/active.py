@@ -1,0 +1,61 @@
+"""A trial under way."""
+
+import math
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+
+from sweeplab.runs.record import Status
+from sweeplab.sweep.draws import Draw
+from sweeplab.sweep.job import Outcome
+
+
+@dataclass
+class Active:
+    """A trial under way: its runs that wait, those that run, and what the others came to.
+
+    One that is `ahead` was drawn before there was a slot for it, and has not begun.
+    """
+
+    draw: Draw
+    waiting: int
+    ahead: bool = False
+    started: float = field(default_factory=time.monotonic)
+    running: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+    steps: set[int] = field(default_factory=set)
+
+    @property
+    def trial(self) -> optuna.Trial:
+        """The trial in the study."""
+        return self.draw.trial
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Its point."""
+        return self.draw.values
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.trial.number
+
+    def outcome(self) -> Outcome:
+        """Return what its runs came to together: the first that was not complete, else the mean."""
+        for outcome in self.outcomes:
+            if outcome.status is not Status.COMPLETE:
+                return outcome
+        columns = zip(*(outcome.values or () for outcome in self.outcomes), strict=True)
+        return Outcome(
+            Status.COMPLETE,
+            values=tuple(statistics.fmean(column) for column in columns),
+            seconds=sum(outcome.seconds for outcome in self.outcomes),
+            constraints={
+                name: max(outcome.constraints.get(name, -math.inf) for outcome in self.outcomes)
+                for name in sorted({name for outcome in self.outcomes for name in outcome.constraints})
+            },
+        )
