@@ -65,13 +65,15 @@ bench-peers: setup $(PEERS:%=.venv-peers/%/ready)  ## make the environments of t
 	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-bench: setup  ## measure everything against the peers of `make bench-peers`: over an hour, on a machine with nothing else to do
+WAYS := "sweeplab: tpe" "sweeplab: tpe + asha" "hos-1.4 joblib: tpe" "optuna loop: tpe + asha"
+
+bench: setup  ## measure everything against the peers of `make bench-peers`: an hour, on a machine with nothing else to do
 	$(BIN)/python bench/step.py
 	$(BIN)/python bench/start.py --repeats 3
 	$(BIN)/python bench/trial.py --rounds 1
 	$(BIN)/python bench/slots.py --mean 2 --batches 3
-	$(BIN)/python bench/scale.py --further 120
-	$(BIN)/python bench/quality.py --seeds 10 --seconds 20 --epochs 9
+	$(BIN)/python bench/scale.py --further 48
+	$(BIN)/python bench/quality.py --seeds 10 --seconds 24 --ways $(WAYS)
 	$(BIN)/python bench/compare.py $(if $(shell command -v chromium),--browser)
 	$(BIN)/python bench/page.py
 
@@ -82,7 +84,7 @@ bench-quick: setup  ## the same at its smallest, to see that it runs: five minut
 	$(BIN)/python bench/trial.py --tasks noop --rounds 1 --trials 8
 	$(BIN)/python bench/slots.py --lengths uniform asha --slots 2 4 --mean 1 --batches 3
 	$(BIN)/python bench/scale.py --trials 100 1000 --storages journal --further 12 --slots 2
-	$(BIN)/python bench/quality.py --seeds 1 --seconds 20 --epochs 9 --engines sweeplab "hos-1.4 joblib"
+	$(BIN)/python bench/quality.py --seeds 1 --seconds 20 --epochs 9 --ways "sweeplab: tpe + asha" "hos-1.4 joblib: tpe"
 	$(BIN)/python bench/compare.py --runs 100 --repeats 1
 
 clean:  ## remove the environment and the caches; runs and data stay

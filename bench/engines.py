@@ -65,11 +65,10 @@ class Found:
         """The command's wall time."""
         return self.finish - self.begin
 
-    @property
-    def each(self) -> float:
-        """Wall milliseconds from one trial's end to the next one's, when the engine is under way."""
+    def each(self, slots: int) -> float:
+        """Return the wall milliseconds a trial, once each slot has had one; trials of a batch end together."""
         ends = sorted(trial.end for trial in self.trials if trial.end is not None)
-        return 1000 * (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else float("nan")
+        return 1000 * (ends[-1] - ends[slots - 1]) / (len(ends) - slots) if len(ends) > slots else float("nan")
 
 
 @dataclass(frozen=True)

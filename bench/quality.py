@@ -145,10 +145,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0, help="for each search")
     parser.add_argument("--epochs", type=int, default=27, help="of a full training")
     parser.add_argument("--slots", type=int, default=2)
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list({way.engine: None for way in WAYS}))
+    names = [way.name for way in WAYS]
+    parser.add_argument(
+        "--ways", nargs="+", choices=names, default=names, metavar="WAY", help=f"some of: {', '.join(names)}"
+    )
     options = parser.parse_args()
     begun, moments = machine(), [options.seconds * (i + 1) / POINTS for i in range(POINTS)]
-    searches: dict[Way, list[Found]] = {way: [] for way in WAYS if way.engine in options.engines}
+    searches: dict[Way, list[Found]] = {way: [] for way in WAYS if way.name in options.ways}
+    engines = list(dict.fromkeys(way.engine for way in searches))
     notes: list[Row] = []
     for seed in range(options.seeds):
         for way in list(searches):
@@ -168,10 +172,10 @@ def main() -> None:
     compared = duels(rows, moments)
     if compared:
         print(table(compared, list(compared[0])) + "\n")
-    save("quality", [*rows, *notes, *compared], begun, options.engines)
+    save("quality", [*rows, *notes, *compared], begun, engines)
     again = retrain(searches, options.slots)
     print(table(again, ["way", "test accuracy", "deviation over the searches"]))
-    save("quality", [*rows, *notes, *compared, *again], begun, options.engines)
+    save("quality", [*rows, *notes, *compared, *again], begun, engines)
 
 
 if __name__ == "__main__":

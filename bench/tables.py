@@ -119,7 +119,7 @@ def _short(value: float) -> str:
 
 OUR_WAYS = [way.name for way in WAYS if way.engine == OURS]
 TEMPLATE = "usual template"
-TRIAL = ("engine", "each, ms", f"times {OURS}", "whole, s", "repeats", "note")
+TRIAL = ("engine", "each, ms", f"times {OURS}", "whole, s", "trials", "repeats", "note")
 STUDY = ("storage", "sampler", "trials")
 LOAD = ("gap, ms", "use", "controller, CPU ms a trial", "MB", "ask, ms", "note")
 TABLES = {
