@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
 PACKAGES = ["torch", "lightning", "wandb", "hydra-core", "hydra-optuna-sweeper", "hydra-joblib-launcher", "optuna"]
 PACKAGES += ["ray", "syne-tune"]
+LIMIT = 600.0  # seconds; a search that takes longer hangs
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ class Search:
 
 @dataclass
 class Trial:
-    """A trial as its task saw it; `end` is None where it was cut."""
+    """A trial as its task saw it, in the process of that number; `end` is None where it was cut, or failed."""
 
     start: float
     config: dict[str, Any]
+    process: int
     values: list[tuple[float, float]] = field(default_factory=list)
     end: float | None = None
+    error: str = ""
 
 
 @dataclass
@@ -66,9 +69,23 @@ class Found:
         return self.finish - self.begin
 
     def each(self, slots: int) -> float:
-        """Return the wall milliseconds a trial, once each slot has had one; trials of a batch end together."""
-        ends = sorted(trial.end for trial in self.trials if trial.end is not None)
-        return 1000 * (ends[-1] - ends[slots - 1]) / (len(ends) - slots) if len(ends) > slots else float("nan")
+        """Return the wall milliseconds a trial, from when the first processes have ended their first one each.
+
+        So what a process that stays imports for its first trial does not count; nan where no trial ended later.
+        """
+        firsts: dict[int, float] = {}
+        ended = [(trial.process, trial.end) for trial in self.trials if trial.end is not None]
+        for process, end in ended:
+            if len(firsts) < slots:
+                firsts.setdefault(process, end)
+        begin = max(firsts.values(), default=0.0)
+        later = [end for _, end in ended if end > begin]
+        return 1000 * (max(later) - begin) / len(later) if later else float("nan")
+
+    @property
+    def said(self) -> str:
+        """The last line of the error."""
+        return self.error.strip().splitlines()[-1] if self.error else ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,7 @@ class Engine:
     name: str
     environment: str
     arguments: Callable[[Search], list[str]]
-    read: Callable[[Path], list[Trial]] = lambda folder: [_recorded(path) for path in folder.glob("records/*.jsonl")]
+    read: Callable[[Path], list[Trial]] = lambda folder: _task_records(folder)
 
     @property
     def python(self) -> Path:
@@ -100,13 +117,17 @@ class Engine:
         seconds: float | None = None,
         look: Callable[[psutil.Process], None] | None = None,
         prepare: Callable[[Path], None] | None = None,
+        asked: int | None = None,
     ) -> Found:
         """Search; after so many seconds all its processes are killed.
 
-        `look` sees the command's process five times a second, `prepare` the empty folder before.
+        Without `seconds` it is an error if fewer trials end than `asked`, which are those of the search if it is not
+        said. `look` sees the command's process five times a second, `prepare` the empty folder before.
         """
         print(f"{self.name}: {search}", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        make_data()
+        # What a peer may leave behind can still write there.
+        with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
             records = Path(folder, "records")
             records.mkdir()
             if prepare:
@@ -122,13 +143,31 @@ class Engine:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-                cut = _attend(process, begin, seconds, look)
-                finish = time.time()
+                try:
+                    _attend(process, begin + (seconds or LIMIT), look)
+                    finish = time.time()
+                finally:
+                    code = process.poll()
+                    _kill_all(process, folder)
                 output.seek(0)
                 said = output.read()[-2000:]
             trials = sorted(self.read(Path(folder)), key=lambda trial: trial.start)
-        failed = not cut and (process.returncode != 0 or not trials)
-        return Found(trials, begin, finish, said or f"exit code {process.returncode}" if failed else "")
+        wrong = next((trial.error for trial in trials if trial.error), "")
+        if seconds is None:
+            wrong = wrong or _wrong(code, said, trials, asked or search.trials)
+        elif code:
+            wrong = wrong or said or f"exit code {code}"
+        return Found(trials, begin, finish, wrong)
+
+
+def _wrong(code: int | None, said: str, trials: list[Trial], asked: int) -> str:
+    """Say what is wrong with a search that had all the time it needs."""
+    if code is None:
+        return f"took more than {LIMIT:.0f} s"
+    if code:
+        return said or f"exit code {code}"
+    ended = sum(trial.end is not None for trial in trials)
+    return f"{ended} of {asked} trials ended" if ended < asked else ""
 
 
 def _hydra(app: str, *further: str) -> Callable[[Search], list[str]]:
@@ -152,7 +191,7 @@ def _hydra(app: str, *further: str) -> Callable[[Search], list[str]]:
 
 
 def _ours(search: Search) -> list[str]:
-    preload = {"noop": "", "sleep": "", "cnn": "network", "wandb": "lightning_network"}
+    preload = {"noop": "", "sleep": "", "cnn": "network,torch._dynamo", "wandb": "lightning_network"}
     further = [f"hydra.sweeper.preload=[{preload.get(search.task, 'lightning_network')}]"]
     if search.task == "wandb":
         further += ["+hydra.sweeper.listeners.wandb._target_=sweeplab.tracking.service.SharedService"]
@@ -166,6 +205,7 @@ def _train_py(search: Search) -> list[str]:
     """Ask this project's own command for its own training: as small as the task's, but recorded as all its runs are."""
     logger = "wandb" if search.task == "wandb" else "none"
     words = ["model=cnn", "data=mnist1d", "trainer=cpu", "callbacks=none", "test=false", f"logger={logger}"]
+    words += [f"data.cache={ROOT / 'data'}", "model.channels=8", "model.depth=1"]  # as small as the task's network
     words += [f"sweep={search.sampler}", f"seed={search.seed}", f"trainer.max_epochs={search.epochs}"]
     words += [f"hydra.sweeper.n_trials={search.trials}", f"hydra.sweeper.n_jobs={search.slots}"]
     return [str(ROOT / "train.py"), "-m", *words, "hydra.sweep.dir=study"]
@@ -177,7 +217,8 @@ def _own_records(folder: Path) -> list[Trial]:
         facts = json.loads(path.read_text())
         start = datetime.fromisoformat(facts["started"]).timestamp()
         end = datetime.fromisoformat(facts["ended"]).timestamp() if facts["status"] == "complete" else None
-        trials.append(Trial(start, dict(facts["trial"]["params"]), end=end))
+        error = str(facts.get("error", ""))
+        trials.append(Trial(start, dict(facts["trial"]["params"]), facts["process"]["pid"], end=end, error=error))
     return trials
 
 
@@ -231,47 +272,56 @@ def environment(folder: str) -> dict[str, str]:
     }
 
 
-def _attend(
-    process: "subprocess.Popen[bytes]",
-    begin: float,
-    seconds: float | None,
-    look: Callable[[psutil.Process], None] | None,
-) -> bool:
-    """Wait for a command, and look at it meanwhile; return whether it had to be cut."""
+def make_data() -> None:
+    """Make the data set once, on nobody's account."""
+    data = ROOT / "data" / "mnist1d.npz"
+    if not data.exists():
+        program = "import network; network.parts()"
+        subprocess.run([sys.executable, "-c", program], env=environment(""), check=True, capture_output=True)
+
+
+def _attend(process: "subprocess.Popen[bytes]", until: float, look: Callable[[psutil.Process], None] | None) -> None:
+    """Wait for a command until a time, and look at it meanwhile."""
     watched = psutil.Process(process.pid)
+    while process.poll() is None and (left := until - time.time()) > 0:
+        if look:
+            look(watched)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(min(left, 0.2) if look else left)
+
+
+def _kill_all(process: "subprocess.Popen[bytes]", folder: str) -> None:
+    """Kill what a search has started and left behind: all that its environment was handed down to."""
+    for _ in range(10):
+        left = [one for one in psutil.process_iter() if _belongs(one, folder)]
+        for one in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait()
+        if not left:
+            return
+        psutil.wait_procs(left, timeout=2)
+
+
+def _belongs(process: psutil.Process, folder: str) -> bool:
     try:
-        while process.poll() is None:
-            left = 1e9 if seconds is None else begin + seconds - time.time()
-            if left <= 0:
-                return True
-            if look:
-                look(watched)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(min(left, 0.2) if look else left)
+        return process.environ().get("BENCH_RECORDS") == f"{folder}/records"
+    except psutil.Error:
         return False
-    finally:
-        if process.poll() is None:
-            _kill(watched)
-            process.wait()
 
 
-def _kill(process: psutil.Process) -> None:
-    """Kill a process and all that came from it."""
-    family = [process, *process.children(recursive=True)]
-    for one in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
-    psutil.wait_procs(family[1:], timeout=10)
+def _task_records(folder: Path) -> list[Trial]:
+    files = [path.read_text().splitlines() for path in folder.glob("records/*.jsonl")]
+    return [_recorded([json.loads(line) for line in lines if line.endswith("}")]) for lines in files if lines]
 
 
-def _recorded(path: Path) -> Trial:
-    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
-    trial = Trial(lines[0]["time"], lines[0]["config"])
+def _recorded(lines: list[dict[str, Any]]) -> Trial:
+    trial = Trial(lines[0]["time"], lines[0]["config"], lines[0]["process"])
     for line in lines[1:]:
         if "value" in line:
             trial.values.append((line["time"], line["value"]))
-        elif "end" in line:
-            trial.end = line["time"]
+        trial.end = line["time"] if "end" in line else trial.end
+        trial.error = line.get("error", trial.error)
     return trial
 
 

@@ -89,7 +89,7 @@ def rows_of(searches: dict[Way, list[Found]], moments: Sequence[float]) -> list[
             {
                 "way": way.name,
                 "peer": way.engine != OURS,
-                "trials, median": median(sum(trial.end is not None for trial in one.trials) for one in found),
+                "trials, median": median(sum(bool(trial.values) for trial in one.trials) for one in found),
                 "final, median": middle[-1],
                 "lowest": min(values[-1] for values in curves),
                 "highest": max(values[-1] for values in curves),
@@ -106,7 +106,7 @@ def duels(rows: Sequence[Row], moments: Sequence[float]) -> list[dict[str, Any]]
     found = []
     for peer in (row for row in rows if row["peer"]):
         aim = peer["final, median"]
-        there = reached(peer["median curve"], moments, aim)
+        there = reached(peer["median curve"], moments, aim) if aim > 0 else None
         duel: dict[str, Any] = {"peer": peer["way"], "final, median": aim, "there after, s": there}
         for ours in (row for row in rows if not row["peer"]):
             here = reached(ours["median curve"], moments, aim)
@@ -164,7 +164,7 @@ def main() -> None:
             found = ENGINES[way.engine].run(search, options.seconds)
             if found.error:
                 del searches[way]
-                notes.append({"way": way.name, "note": "did not run: " + found.error.strip().splitlines()[-1]})
+                notes.append({"way": way.name, "note": "did not run: " + found.said})
             else:
                 searches[way].append(found)
     rows = rows_of(searches, moments)

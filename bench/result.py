@@ -44,7 +44,7 @@ def save(name: str, rows: Sequence[Row], begun: Mapping[str, Any], engines: Sequ
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     print(f"-> {os.path.relpath(path)}")
 
 

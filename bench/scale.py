@@ -1,8 +1,8 @@
 """What a long study costs: `python bench/scale.py`.
 
 A study is filled with finished trials by Optuna itself, then continued by this project's engine with a few dozen trials
-that sleep for about a second. `gap` is the time from a trial's end to the start of the next in its slot: the end of
-its process, what is told, what is asked, and the next process. `use` is the share of the slots' time in which trials
+that sleep for about a second. `gap` is the time from a trial's end to the start that it made room for: the end
+of its process, what is told, what is asked, and the next process. `use` is the share of the slots' time in which trials
 sleep. CPU and memory are those of the process that asks and tells, and of the one that draws for it. `ask` is Optuna
 alone, in one process: asking for a trial and drawing its four parameters. `to the first trial` is what taking a study
 up costs, from the command on. A study in memory is measured so only: the engine always keeps its study on disk.
@@ -139,23 +139,26 @@ def measure(storage: str, options: argparse.Namespace) -> Iterator[Row]:
             for sampler in options.samplers:
                 there = len(study.get_trials(deepcopy=False))
                 row: dict[str, Any] = {"storage": storage, "sampler": sampler, "trials": count}
-                row |= run(storage, sampler, there + options.further, folder, options.slots)
+                row |= run(storage, sampler, there, options.further, folder, options.slots)
                 study.sampler = SAMPLERS[sampler](seed=0)
                 # These trials stay in the study; the next size has so many less to add.
                 yield row | {"ask, ms": f"{ask(study, first.distributions):.1f}"}
 
 
-def run(storage: str, sampler: str, total: int, folder: Path, slots: int) -> dict[str, Any]:
-    """Go on with a copy of the study in a folder to so many trials; return what was seen."""
+def run(storage: str, sampler: str, there: int, further: int, folder: Path, slots: int) -> dict[str, Any]:
+    """Go on with a copy of the study in a folder, where so many trials are; return what was seen."""
     if storage == "memory":
         return {"note": "the engine has no such storage"}
     watch = Watch()
-    search = Search("sleep", total, slots, sampler, mean=1.0)
+    search = Search("sleep", there + further, slots, sampler, mean=1.0)
     found = engine(storage).run(
-        search, look=watch.look, prepare=lambda new: shutil.copytree(folder, new, dirs_exist_ok=True) and None
+        search,
+        look=watch.look,
+        prepare=lambda new: shutil.copytree(folder, new, dirs_exist_ok=True) and None,
+        asked=further,
     )
     if found.error:
-        return {"note": "did not run: " + found.error.strip().splitlines()[-1]}
+        return {"note": "did not run: " + found.said}
     return {
         "gap, ms": spread(gaps(found, slots), 0),
         "use": f"{use(found, slots)[0]:.3f}",

@@ -46,7 +46,7 @@ def measure(lengths: str, slots: int, options: argparse.Namespace) -> list[Row]:
                 continue
             found = ENGINES[name].run(search)
             if found.error:
-                notes[name] = "did not run: " + found.error.strip().splitlines()[-1]
+                notes[name] = "did not run: " + found.said
             else:
                 uses[name].append(use(found, slots))
     bound = theory(lengths, slots)

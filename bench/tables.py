@@ -96,7 +96,11 @@ def duels(quality: Rows) -> dict[str, str]:
     cells = {}
     for row in quality:
         if OUR_WAYS[-1] in row:
-            engine, there = row["peer"].partition(":")[0], _short(row["there after, s"])
+            engine = row["peer"].partition(":")[0]
+            if row["there after, s"] is None:
+                cells[engine] = "no value in time"
+                continue
+            there = _short(row["there after, s"])
             here, _, share = row[OUR_WAYS[-1]].partition(" s, ")
             cells[engine] = _cell(f"{there}; {here}", 1 / float(share), more=False) if share else f"**{there}; never**"
     return cells
@@ -124,7 +128,7 @@ STUDY = ("storage", "sampler", "trials")
 LOAD = ("gap, ms", "use", "controller, CPU ms a trial", "MB", "ask, ms", "note")
 TABLES = {
     "story": Table(("start", "step", "trial", "slots", "quality"), story),
-    "start": chosen("start", "question", "ours, s", "template, s", "ratio"),
+    "start": chosen("start", "question", "ours, s", "template, s", "ratio", "the import, s", has="question"),
     "step": chosen("step", "model", "batch", "logger", "ms", "bare ms", "ratio", "quartiles", "between, ms"),
     "trial-noop": chosen("trial", *TRIAL, task="noop"),
     "trial-lightning": chosen("trial", *TRIAL, task="lightning"),

@@ -37,7 +37,7 @@ class Network(LightningModule):
         return torch.optim.Adam(self.parameters(), lr=self.lr)
 
 
-def value(config: Mapping[str, Any], wandb: bool) -> float:
+def value(config: Mapping[str, Any], log_to_wandb: bool) -> float:
     """Train; return the last validation accuracy."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
@@ -45,7 +45,7 @@ def value(config: Mapping[str, Any], wandb: bool) -> float:
     data = parts()
     train = DataLoader(TensorDataset(*data["train"]), BATCH, shuffle=True)
     val = DataLoader(TensorDataset(*data["val"]), 800)
-    logger = WandbLogger(project="bench", offline=True, save_dir=os.environ["BENCH_RECORDS"]) if wandb else False
+    logger = WandbLogger(project="bench", offline=True, save_dir=os.environ["BENCH_RECORDS"]) if log_to_wandb else False
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=int(config["epochs"]),
@@ -56,8 +56,8 @@ def value(config: Mapping[str, Any], wandb: bool) -> float:
         num_sanity_val_steps=0,
     )
     trainer.fit(Network(config), train, val)
-    if wandb:
-        import wandb as client
+    if log_to_wandb:
+        import wandb
 
-        client.finish()
+        wandb.finish()
     return float(trainer.callback_metrics["val/acc"])

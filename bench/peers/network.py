@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch._dynamo  # torch's optimizers import it at their first step
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 

@@ -1,13 +1,16 @@
-"""The task that every engine searches: the same network, data, steps and metrics, so it costs the same everywhere.
+"""The task that every engine searches: the same data, steps and metrics, so it costs the same everywhere.
 
 `values(config)` trains and yields the best validation accuracy so far after each epoch; how to report it is the
 engine's own affair. Kinds of task: noop, sleep, cnn (a plain PyTorch loop), lightning, wandb (Lightning with W&B,
-offline), hold (lightning, then asleep: for looking at its memory).
+offline), hold (lightning, then asleep: for looking at its memory). With Lightning the network is the smallest, whatever
+was drawn, so that all trials do the same work.
 
-Each trial leaves a file in the folder $BENCH_RECORDS, a JSON object a line: its beginning with its configuration, each
-value with its time, its end. Nothing heavy is imported before a trial needs it.
+Each trial leaves a file in the folder $BENCH_RECORDS, a JSON object a line: its beginning with its configuration and
+process, each value with its time, its end or its error. Nothing heavy is imported before a trial needs it, or `load`
+is called.
 """
 
+import importlib
 import json
 import math
 import os
@@ -20,6 +23,14 @@ from typing import Any
 
 Config = Mapping[str, Any]
 RUNGS = (1, 3, 9, 27)
+SMALLEST = {"lr": 1e-3, "channels": 8, "depth": 1, "dropout": 0.0}
+MODULES = dict.fromkeys(("lightning", "wandb", "hold"), "lightning_network") | {"cnn": "network"}
+
+
+def load(kind: str) -> None:
+    """Import what the trials of a kind need, as a script does at its top."""
+    if kind in MODULES:
+        importlib.import_module(MODULES[kind])
 
 
 def values(config: Config) -> Iterator[float]:
@@ -29,13 +40,18 @@ def values(config: Config) -> Iterator[float]:
         yield from _run(config)
         return
     with Path(folder, f"{uuid.uuid4().hex}.jsonl").open("w", buffering=1) as file:
-        _note(file, config=dict(config))
+        _note(file, config=dict(config), process=os.getpid())
         try:
             for value in _run(config):
                 _note(file, value=value)
                 yield value
-        finally:
+        except GeneratorExit:  # it was pruned
             _note(file, end=True)
+            raise
+        except Exception as error:
+            _note(file, error=f"{type(error).__name__}: {error}")
+            raise
+        _note(file, end=True)
 
 
 def run(config: Config) -> float:
@@ -73,6 +89,6 @@ def _run(config: Config) -> Iterator[float]:
     else:
         import lightning_network
 
-        yield lightning_network.value(config, wandb=kind == "wandb")
+        yield lightning_network.value({**config, **SMALLEST}, log_to_wandb=kind == "wandb")
         if kind == "hold":
             time.sleep(float(config["mean"]))

@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--mean", type=float, default=1.0)
     options = parser.parse_args()
     fixed = {name: getattr(options, name) for name in ("task", "epochs", "seed", "mean")}
+    task.load(options.task)
     with Pool(options.slots) as pool:
         pool.map(partial(point, fixed=fixed), range(options.trials), chunksize=1)
 

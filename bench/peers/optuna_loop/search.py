@@ -40,7 +40,7 @@ def objective(trial: optuna.Trial) -> float:
     value = 0.0
     for epoch, value in enumerate(task.values(config), 1):
         trial.report(value, epoch)
-        if trial.should_prune():
+        if epoch < options.epochs and trial.should_prune():
             raise optuna.TrialPruned
     return value
 
@@ -63,5 +63,6 @@ def search(worker: int) -> None:
 
 
 if __name__ == "__main__":
+    task.load(options.task)
     with Pool(options.slots) as pool:
         pool.map(search, range(options.slots))

@@ -1,7 +1,6 @@
 """Ray Tune with OptunaSearch and, if asked, ASHA, as its pages on both write it."""
 
 import argparse
-import os
 from pathlib import Path
 
 import optuna
@@ -20,7 +19,6 @@ parser.add_argument("--asha", action="store_true")
 parser.add_argument("--epochs", type=int, default=9)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--mean", type=float, default=1.0)
-parser.add_argument("--folder", default="ray_results")
 
 
 def train(config: dict[str, object]) -> None:
@@ -32,7 +30,7 @@ def train(config: dict[str, object]) -> None:
 def main() -> None:
     """Search."""
     options = parser.parse_args()
-    ray.init(num_cpus=options.slots, include_dashboard=False, runtime_env={"env_vars": passed()})
+    ray.init(num_cpus=options.slots, include_dashboard=False)
     samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
     tuner = tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
@@ -53,15 +51,11 @@ def main() -> None:
             scheduler=ASHAScheduler(max_t=options.epochs, grace_period=1, reduction_factor=3) if options.asha else None,
             num_samples=options.trials,
             max_concurrent_trials=options.slots,
+            reuse_actors=True,  # else each trial imports everything anew
         ),
-        run_config=tune.RunConfig(storage_path=str(Path(options.folder).resolve()), verbose=0),
+        run_config=tune.RunConfig(storage_path=str(Path("ray_results").resolve()), verbose=0),
     )
     tuner.fit()
-
-
-def passed() -> dict[str, str]:
-    """Return the variables that workers need to find the task and to record it."""
-    return {key: value for key, value in os.environ.items() if key.startswith("BENCH_") or key == "PYTHONPATH"}
 
 
 if __name__ == "__main__":
