@@ -291,9 +291,12 @@ def _attend(process: "subprocess.Popen[bytes]", until: float, look: Callable[[ps
 
 
 def _kill_all(process: "subprocess.Popen[bytes]", folder: str) -> None:
-    """Kill what a search has started and left behind: all that its environment was handed down to."""
+    """Kill what a search has started and left behind: all that its environment was handed down to.
+
+    And their children: some of Ray's write their title over their environment.
+    """
     for _ in range(10):
-        left = [one for one in psutil.process_iter() if _belongs(one, folder)]
+        left = [one for root in psutil.process_iter() if _belongs(root, folder) for one in _family(root)]
         for one in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
@@ -308,6 +311,13 @@ def _belongs(process: psutil.Process, folder: str) -> bool:
         return process.environ().get("BENCH_RECORDS") == f"{folder}/records"
     except psutil.Error:
         return False
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _task_records(folder: Path) -> list[Trial]:
