@@ -21,6 +21,7 @@ DASHES = {"random": ":", "tpe": "--", "tpe + asha": "-"}
 TASKS = {"noop": ("no-op", 0.45), "lightning": ("Lightning", 1.0)}
 GREY = "#767676"
 SHORTEST = 1  # millisecond that is drawn
+SEEN = 0.2  # of accuracy, below the worst way's end
 
 
 def mark(quality: Mapping[str, Any], trial: Mapping[str, Any]) -> str:
@@ -73,7 +74,8 @@ def curves(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
         if middle[-1] > 0:
             ends.append((middle[-1], row["way"].replace(": ", ", "), colour))
     last = max(row["seconds"] for row in rows)
-    low, high = axes.get_ylim()
+    high = axes.get_ylim()[1]
+    low = max(0.0, min((end for end, *_ in ends), default=0.0) - SEEN)
     for height, (end, name, colour) in zip(apart([end for end, *_ in ends], (high - low) / 18), ends, strict=True):
         axes.plot([last, last * 1.03], [end, height], color=colour, linewidth=0.7, clip_on=False)
         axes.text(last * 1.04, height, name, color=colour, va="center")

@@ -40,8 +40,11 @@ def read(*names: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths] if all(p.exists() for p in paths) else []
 
 
-def written(name: str) -> str:
-    """Return a table with what it is from, or nothing, and say so, where the results do not have it."""
+def written(name: str, told: set[str]) -> str:
+    """Return a table with what it is from, or nothing, and say so, where the results do not have it.
+
+    Of a result in `told` the versions stand further up on the page; what this table tells is added there.
+    """
     if name not in TABLES:
         sys.exit(f"there is no table {name}; there are {', '.join(TABLES)}")
     results = read(*TABLES[name].results)
@@ -49,7 +52,11 @@ def written(name: str) -> str:
     if not text:
         print(f"table {name} stays as it is: no figures in {RESULTS}", file=sys.stderr)
         return ""
-    return f"\n\n{text}\n\n{source(results)}\n\n"
+    known = set(TABLES[name].results) <= told
+    if len(results) == 1:
+        told.update(TABLES[name].results)
+    below = f"<sub>From the same run of `{results[0]['command']}`.</sub>" if known else source(results)
+    return f"\n\n{text}\n\n{below}\n\n"
 
 
 def source(results: Sequence[Mapping[str, Any]]) -> str:
@@ -80,10 +87,10 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where something is old")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
     options = parser.parse_args()
-    pieces, old = parts(options.page.read_text(encoding="utf-8")), []
+    pieces, old, told = parts(options.page.read_text(encoding="utf-8")), list[str](), set[str]()
     for index in range(1, len(pieces), 4):
         name = pieces[index].removeprefix("<!-- table: ").removesuffix(" -->")
-        text = written(name)
+        text = written(name, told)
         if text not in ("", pieces[index + 1]):
             old.append(f"table {name}")
             pieces[index + 1] = text

@@ -20,13 +20,16 @@ class Table:
 
 
 def chosen(result: str, *columns: str, has: str = "", **where: object) -> Table:
-    """Return the table of these columns, for the rows where `where` is so; only of those that have a column `has`."""
+    """Return the table of these columns, for the rows where `where` is so; only of those that have a column `has`.
+
+    Columns that all of them leave empty are left out.
+    """
 
     def write(rows: Rows) -> str:
         fit = [row for row in rows if all(row.get(key, value) == value for key, value in where.items())]
         noted = [row for row in fit if "note" in columns and row.get("note")]
         fit = [row for row in fit if row in noted or (has or columns[0]) in row]
-        return table(fit, [name for name in columns if name != "note" or noted]) if fit else ""
+        return table(fit, [name for name in columns if any(row.get(name) for row in fit)]) if fit else ""
 
     return Table((result,), write)
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,22 @@ def change(results: Path, name: str, change: Callable[[dict[str, Any]], object])
 def test_the_committed_page_and_picture_say_what_the_committed_results_say() -> None:
     done = fill(RESULTS, "--check")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_readme_quotes_the_figures_of_the_page() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text().partition("<!-- end -->")[0]
+    heads, *rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    story = {cells[0]: dict(zip(heads, cells[1:], strict=False)) for cells in rows}
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    for what, quoted in {
+        "a trial that does nothing, ms": r"a trial that does nothing takes (\S+) ms instead of (\S+),",
+        "a further worker, MB": r"a further worker (\S+) MB instead of (\S+),",
+        "8 slots in use, log-normal lengths": r"eight slots are in use (\S+) of the time instead of (\S+)\.",
+    }.items():
+        found = re.search(quoted, readme)
+        assert found, what
+        theirs = story[what]["hos-1.4 joblib"].partition(" ")[0]
+        assert found.groups() == (story[what]["sweeplab"], theirs)
 
 
 def test_a_changed_figure_is_noticed_and_nothing_is_written(results: Path) -> None:
