@@ -70,10 +70,10 @@ WAYS := "sweeplab: tpe" "sweeplab: tpe + asha" "hos-1.4 joblib: tpe"
 bench: setup  ## measure everything against the peers of `make bench-peers`: an hour, on a machine with nothing else to do
 	$(BIN)/python bench/step.py
 	$(BIN)/python bench/start.py --repeats 3
-	$(BIN)/python bench/trial.py --rounds 1 --hold 6
+	$(BIN)/python bench/trial.py --rounds 1 --hold 5
 	$(BIN)/python bench/slots.py --mean 2 --batches 3
 	$(BIN)/python bench/scale.py --further 48
-	$(BIN)/python bench/quality.py --seeds 10 --seconds 20 --ways $(WAYS)
+	$(BIN)/python bench/quality.py --seeds 10 --seconds 18 --epochs 9 --ways $(WAYS)
 	$(BIN)/python bench/compare.py $(if $(shell command -v chromium),--browser)
 	$(BIN)/python bench/page.py
 
