@@ -1,11 +1,5 @@
-import sys
-
 import psutil
 import pytest
-
-from tests.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "bench"))
 from engines import ENGINES, Found, Search, Trial
 
 

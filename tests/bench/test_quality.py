@@ -1,8 +1,3 @@
-import sys
-
-from tests.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "bench"))
 from quality import duels
 
 MOMENTS = [1.0, 2.0, 3.0, 4.0]

@@ -1,8 +1,3 @@
-import sys
-
-from tests.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "bench"))
 from engines import Found, Trial
 from trial import row
 
