@@ -92,6 +92,7 @@ def test_commands_for_training_compose(
     assert done.returncode == 0 or done.stderr.strip() in (ROOT / page).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "line"), SWEEPS, ids=[f"{page}: {line}" for page, line in SWEEPS])
 def test_commands_for_sweeps_make_trials(
     monkeypatch: pytest.MonkeyPatch,

@@ -46,6 +46,7 @@ def test_completion_knows_the_models(command: Command) -> None:
     assert done.stdout.split() == ["model=resnet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -120,6 +121,7 @@ def test_eval_answers_without_torch(command: Command, tmp_path: Path, arguments:
     assert not imported(done) & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_a_mistake_that_only_the_task_can_see_is_one_sentence_too(command: Command) -> None:
     done = command("train.py", "+trainer.max_epoch=2", check=False)
     assert done.returncode == 1
@@ -128,6 +130,7 @@ def test_a_mistake_that_only_the_task_can_see_is_one_sentence_too(command: Comma
     )
 
 
+@pytest.mark.slow
 def test_a_bug_shows_the_traceback_of_the_task(command: Command, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("class Net:\n    def __init__(self, **_): self.oops\n")
     done = command("train.py", "model._target_=broken.Net", "~model.width", "~model.depth", "~model.dropout",
@@ -137,6 +140,7 @@ def test_a_bug_shows_the_traceback_of_the_task(command: Command, tmp_path: Path)
     assert "run_and_report" not in done.stderr
 
 
+@pytest.mark.slow
 def test_train_stop_resume_evaluate_as_the_readme_has_it(tmp_path: Path, command: Command) -> None:
     quiet = [f"callbacks.{name}=null" for name in ("summary", "samples", "early_stopping")]
     arguments = ["model=cnn", "logger=[csv,wandb]", *quiet, "trainer=cpu", "trainer.max_epochs=200"]

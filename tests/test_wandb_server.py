@@ -53,6 +53,7 @@ def test_a_resumed_run_goes_on_where_it_was(server: WandbServer) -> None:
     assert [(row["row"], row["_step"]) for row in server.run("a").history] == [(row, row) for row in range(6)]
 
 
+@pytest.mark.slow
 def test_artifacts_and_tables_are_kept_with_their_files(server: WandbServer, tmp_path: Path) -> None:
     for content, alias in ((b"one", "old"), (b"two", "best"), (b"two", "again")):
         with start(id=alias) as run:

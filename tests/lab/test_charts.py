@@ -173,6 +173,7 @@ def test_many_classes_are_not_all_drawn_but_all_written(tmp_path: Path) -> None:
 TINY = ("model=linear", "trainer.max_epochs=1")
 
 
+@pytest.mark.slow
 def test_w_and_b_draws_them_by_itself(configured: Compose) -> None:
     config = configured(*TINY, "logger=wandb", "callbacks.charts.count=20")
     run(config)
@@ -197,6 +198,7 @@ def test_w_and_b_draws_them_by_itself(configured: Compose) -> None:
     assert content["data"] == [[row["label"], str(said), int(row[str(said)])] for row in rows for said in range(10)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_trials", [False, True])
 def test_the_trials_of_a_sweep_write_numbers_alone_unless_asked(configured: Compose, in_trials: bool) -> None:
     config = configured(*TINY, "logger=wandb", f"callbacks.charts.in_trials={in_trials}")

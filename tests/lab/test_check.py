@@ -25,6 +25,7 @@ def composed() -> Iterator[Callable[..., DictConfig]]:
     HydraConfig.instance().cfg = before
 
 
+@pytest.mark.slow
 def test_each_run_of_a_sweep_is_checked_before_it_begins(command: Command, tmp_path: Path) -> None:
     done = command("train.py", "-m", "hydra/sweeper=basic", "hydra.sweep.dir=sweep", "seed=-1,-2", check=False)
     assert done.returncode == 1
@@ -45,6 +46,7 @@ def test_a_pruner_that_nobody_reports_to_is_refused(command: Command) -> None:
     assert "a pruner needs callbacks.pruning" in done.stderr
 
 
+@pytest.mark.slow
 def test_sweep_without_m_is_a_mistake(command: Command) -> None:
     done = command("train.py", "sweep=asha", check=False)
     assert done.returncode == 1

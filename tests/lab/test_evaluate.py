@@ -29,6 +29,7 @@ def test_the_test_gives_the_number_that_training_gave(trained: Path) -> None:
     assert metrics == {name: value for name, value in read(trained)["metrics"].items() if name.startswith("test/")}
 
 
+@pytest.mark.slow
 def test_validation_gives_the_objective_even_from_a_folder_that_moved(trained: Path, tmp_path: Path) -> None:
     moved = trained.rename(tmp_path / "elsewhere")
     written = evaluate(moved, "validate", ["data.batch_size=7"])
@@ -47,6 +48,7 @@ def test_predictions_are_a_table_that_agrees_with_the_test(trained: Path) -> Non
         assert float(row["probability"]) == max(probabilities)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_is_evaluated_with_its_best_checkpoint(trained: Path) -> None:
     record = trained / "run.json"
     record.write_text(record.read_text().replace('"checkpoints/best.ckpt"', "null"))
@@ -54,10 +56,12 @@ def test_a_run_that_was_cut_is_evaluated_with_its_best_checkpoint(trained: Path)
     assert json.loads(evaluate(trained).read_text())["test/acc"] == read(trained)["metrics"]["test/acc"]
 
 
+@pytest.mark.slow
 def test_two_evaluations_do_not_overwrite_each_other(trained: Path) -> None:
     assert len({evaluate(trained), evaluate(trained)}) == 2
 
 
+@pytest.mark.slow
 def test_new_data_is_scaled_as_the_training_data_was(configured: Compose, tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(5, 2, size=(90, 12))
     y = (x.mean(1) > 5).astype(int)
@@ -72,6 +76,7 @@ def test_new_data_is_scaled_as_the_training_data_was(configured: Compose, tmp_pa
     assert float(new[0]["p0"]) == pytest.approx(float(known["p0"]), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_named(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'validate'"):
         evaluate(trained, "validat")

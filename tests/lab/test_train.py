@@ -52,6 +52,7 @@ def test_the_same_seed_gives_the_same_numbers(configured: Compose, seed: int) ->
     assert equal_weights(first / LAST, second / LAST)
 
 
+@pytest.mark.slow
 def test_other_seeds_give_other_numbers_and_null_draws_one(configured: Compose) -> None:
     folders = [trained(configured, f"seed={seed}", folder=str(seed)) for seed in (0, 1, "null")]
     assert not equal_weights(folders[0] / LAST, folders[1] / LAST)
@@ -160,6 +161,7 @@ def test_two_processes_train_test_resume_and_evaluate_one_model(tmp_path: Path, 
     assert (len(table), right / len(table)) == (359, pytest.approx(facts["metrics"]["test/acc"]))
 
 
+@pytest.mark.slow
 def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> None:
     for override, words in {
         "objective.metric=val/ac": "did you mean 'val/acc'",

@@ -32,6 +32,7 @@ def test_hydra_lists_the_sweeper(tmp_path: Path) -> None:
     assert "SweeplabSweeper" in run(tmp_path, "--info", "plugins")
 
 
+@pytest.mark.slow
 def test_an_app_without_a_word_about_us_can_use_it(tmp_path: Path) -> None:
     said = run(tmp_path, "-m", "hydra/sweeper=sweeplab", "+x=1,2", "hydra/sweeper/pruner=median")
     assert "2 complete" in said

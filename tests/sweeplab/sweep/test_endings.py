@@ -61,6 +61,7 @@ def test_the_mistake_of_a_trial_is_its_own(sweep: Sweep, how: str) -> None:
     assert states() == ["COMPLETE", "FAIL", "COMPLETE"]
 
 
+@pytest.mark.slow
 def test_a_thread_does_not_hold_a_slot_when_its_trial_is_over(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "GRACE", 0.5)
     assert sweep("x=1,2,3", "how='leaves a thread'", "hydra.sweeper.n_jobs=1") == 0
@@ -81,6 +82,7 @@ def test_a_trial_that_gives_up_by_itself_fails(sweep: Sweep, how: str, reason: s
     assert reason in trial.user_attrs["reason"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["hangs", "hangs deaf"])
 def test_a_trial_over_its_time_is_ended_and_not_tried_again(
     sweep: Sweep, how: str, monkeypatch: pytest.MonkeyPatch
@@ -108,6 +110,7 @@ def test_nothing_of_a_trial_outlives_it(sweep: Sweep, folder: Path) -> None:
     assert not [line for line in processes_in(folder) if "sleep 1000" in line]
 
 
+@pytest.mark.slow
 def test_all_ways_to_end_count_as_one_trial_each(sweep: Sweep) -> None:
     assert sweep("how=returns,raises,sigkill,exits,segfault", "x=1") == 0
     counted = [trial for trial in trials() if not trial.user_attrs.get("queued again")]

@@ -72,6 +72,7 @@ def test_a_listener_is_told_everything_and_cannot_end_a_sweep(
     assert ("ConnectionError: gone" in caplog.text) == (breaks == "true")
 
 
+@pytest.mark.slow
 def test_a_listener_is_told_of_a_run_that_a_dead_controller_left(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     first = start("x=1,2", "how=hangs", "hydra.sweeper.n_jobs=1", LISTEN % "false")

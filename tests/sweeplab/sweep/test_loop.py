@@ -11,6 +11,7 @@ from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
 
+@pytest.mark.slow
 def test_no_slot_waits_while_budget_is_left(sweep: Sweep) -> None:
     """One trial waits for the five others, which go through the second slot meanwhile."""
     assert sweep("x=5,0,1,2,3,4", task=app.is_last) == 0
@@ -18,24 +19,28 @@ def test_no_slot_waits_while_budget_is_left(sweep: Sweep) -> None:
     assert [trial.number for trial in ended] == [1, 2, 3, 4, 5, 0]
 
 
+@pytest.mark.slow
 def test_a_grid_is_gone_through_in_hydras_order(sweep: Sweep) -> None:
     assert sweep("opt=sgd,adam", "x=1,2", "y=range(2)") == 0
     tried = [(trial.params["opt"], trial.params["x"], trial.params["y"]) for trial in trials()]
     assert tried == [(opt, x, y) for opt in ("sgd", "adam") for x in (1, 2) for y in (0, 1)]
 
 
+@pytest.mark.slow
 def test_the_budget_is_the_studys_total(sweep: Sweep) -> None:
     for total in (2, 5, 5):
         assert sweep("x=interval(0,1)", f"hydra.sweeper.n_trials={total}") == 0
         assert states() == ["COMPLETE"] * total
 
 
+@pytest.mark.slow
 def test_no_trial_starts_when_the_time_is_over(sweep: Sweep) -> None:
     assert sweep("x=interval(0,1)", "steps=1", "sleep=0.3", "hydra.sweeper.timeout=1") == 0
     assert set(states()) - {"WAITING"} == {"COMPLETE"}
     assert 2 <= states().count("COMPLETE") < 20
 
 
+@pytest.mark.slow
 def test_what_was_drawn_ahead_waits_for_the_next_run_of_the_command(sweep: Sweep) -> None:
     search = ("x=0,1,2,3,4,5", "how=raises", "only=2", "hydra.sweeper.fail_fast=true")
     assert sweep(*search) == 1
@@ -57,6 +62,7 @@ def test_one_slot_and_long_trials_draw_with_the_last_result(
     assert "WAITING" not in states()
 
 
+@pytest.mark.slow
 def test_what_is_drawn_ahead_begins_when_it_has_a_slot(sweep: Sweep) -> None:
     assert sweep("x=interval(0,1)", "steps=1", "sleep=0.5", "hydra.sweeper.n_trials=8") == 0
     spans = [(beginning(trial), trial.datetime_complete) for trial in trials()]
@@ -64,6 +70,7 @@ def test_what_is_drawn_ahead_begins_when_it_has_a_slot(sweep: Sweep) -> None:
     assert max(at_once) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "ended"), [("fail_fast=true", 1), ("max_failures=2", 3), ("max_failure_rate=0.5", 5), ("retries=0", 5)]
 )
@@ -79,6 +86,7 @@ def test_too_many_failures_end_a_sweep(
     assert re.search(r"multirun/study/\d+/output\.log", said)
 
 
+@pytest.mark.slow
 def test_a_few_failures_do_not_end_a_sweep(sweep: Sweep) -> None:
     assert sweep("x=range(12)", "how=raises", "only=3") == 0
     assert states().count("COMPLETE") == 11
@@ -134,6 +142,7 @@ def test_what_a_trial_prints_is_in_its_own_log(sweep: Sweep, capfd: pytest.Captu
     assert "this is" not in capfd.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["spawn", "inline"])
 def test_every_executor_comes_to_the_same(sweep: Sweep, executor: str) -> None:
     prune = ("steps=2", "hydra/sweeper/pruner=threshold", "hydra.sweeper.pruner.upper=2.0015")

@@ -159,6 +159,7 @@ scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.floats(),
 choices = st.lists(st.one_of(scalars, st.lists(scalars, max_size=2)), min_size=2, unique_by=lambda v: override("", v))
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(choices, st.data())
 def test_a_choice_survives_the_way_through_optuna(values: list[Value], data: st.DataObject) -> None:

@@ -40,6 +40,7 @@ def exactly(value: Value) -> object:
     return type(value), repr(value)
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=150)
 @given(values)
 def test_hydra_reads_back_the_same_value_of_the_same_type(value: Value) -> None:

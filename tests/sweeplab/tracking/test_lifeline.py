@@ -33,6 +33,7 @@ def rows(folder: Path, key: str) -> list[int]:
     return [int(row["trainer/global_step"]) for row in found if key in row and "trainer/global_step" in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["logger.wandb.watch=gradients"], [ITSELF]], ids=["logger", "hooks", "callback"])
 def test_a_service_that_dies_ends_no_training_and_the_record_goes_on(
     configured: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, more: list[str]
@@ -51,6 +52,7 @@ def test_a_service_that_dies_ends_no_training_and_the_record_goes_on(
     assert read(folder)["wandb"]["kept"] == "disk"
 
 
+@pytest.mark.slow
 def test_a_service_that_dies_again_ends_no_training_either(
     configured: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_service_that_dies_again_ends_no_training_either(
     assert read(Path(config.folder))["wandb"]["kept"] == "partly"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_online_is_whole_on_the_server(configured: Compose, wandb_server: WandbServer) -> None:
     config = configured(*TINY)
     objective = run(config)
@@ -75,6 +78,7 @@ def test_a_run_that_is_online_is_whole_on_the_server(configured: Compose, wandb_
     assert wandb_server.unknown == []
 
 
+@pytest.mark.slow
 def test_a_slow_server_changes_nothing(configured: Compose, wandb_server: WandbServer) -> None:
     wandb_server.latency = 0.1
     config = configured(*TINY)
@@ -136,6 +140,7 @@ def synced(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_what_a_dead_service_did_not_send_is_brought_by_sync(
     configured: Compose, wandb_server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +156,7 @@ def test_what_a_dead_service_did_not_send_is_brought_by_sync(
     assert there.history[-1]["trainer/global_step"] > 30
 
 
+@pytest.mark.slow
 def test_a_key_that_is_refused_half_way_is_told_and_sync_brings_the_rest(
     configured: Compose,
     wandb_server: WandbServer,

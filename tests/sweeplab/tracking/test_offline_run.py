@@ -44,6 +44,7 @@ def test_a_damaged_record_ends_the_log() -> None:
         next(records_left)
 
 
+@pytest.mark.slow
 def test_wandb_reads_a_rewritten_log_as_the_one_before(tmp_path: Path) -> None:
     settings = wandb.Settings(silent=True, console="off", x_disable_stats=True)
     run = wandb.init(project="p", dir=str(tmp_path), id="cnn-0", mode="offline", config={"lr": 1}, settings=settings)

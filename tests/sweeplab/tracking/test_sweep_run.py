@@ -60,6 +60,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [row["item"] for row in records(folder, "history")]
 
 
+@pytest.mark.slow
 def test_the_history_has_the_best_until_then(tmp_path: Path) -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(plan, n, n / 9, value) for n, value in enumerate((3.0, 4.0, 1.0, 2.0))]
@@ -72,6 +73,7 @@ def test_the_history_has_the_best_until_then(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_queued_again_is_not_counted() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [
@@ -84,6 +86,7 @@ def test_a_trial_that_is_queued_again_is_not_counted() -> None:
     assert (last["trials"], last["complete"], last["pruned"], last["failed"]) == (3, 1, 1, 1)
 
 
+@pytest.mark.slow
 def test_the_summary_has_the_best_point_counts_and_importances() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(plan, n, n / 19, (n / 19 - 0.3) ** 2) for n in range(20)]
@@ -96,6 +99,7 @@ def test_the_summary_has_the_best_point_counts_and_importances() -> None:
     assert {"plots/history", "plots/importance", "plots/parallel coordinates", "plots/slices"} < told.keys()
 
 
+@pytest.mark.slow
 def test_several_objectives_have_a_front() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=[minimize,minimize]", "objectives=2")
     trials = [trial(plan, n, n / 9, n / 9, 1 - n / 9) for n in range(10)]
@@ -105,6 +109,7 @@ def test_several_objectives_have_a_front() -> None:
     assert "plots/pareto front" in told
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_stopped_failed_and_says_why() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     told = summary(recorded(plan, [], [], stopped="interrupted"))
@@ -112,6 +117,7 @@ def test_a_sweep_that_was_stopped_failed_and_says_why() -> None:
     assert (told["summary"]["stopped"], told["summary"]["status"]) == ("interrupted", "failed")
 
 
+@pytest.mark.slow
 def test_a_sweep_without_any_value_failed() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     told = summary(recorded(plan, [trial(plan, 0, 0.5, ending="failed")], []))
@@ -124,6 +130,7 @@ def test_the_table_names_the_runs_of_all_repeats() -> None:
     assert table(folder)[0]["run"] == "study-1a2b-0003-0 study-1a2b-0003-1"
 
 
+@pytest.mark.slow
 def test_a_sweep_that_goes_on_is_the_same_run() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(plan, n, n / 9, float(n)) for n in range(3)]
@@ -151,6 +158,7 @@ def test_a_table_tells_of_every_trial() -> None:
     assert lines[0]["run"] == "study-1a2b-0000"
 
 
+@pytest.mark.slow
 def test_importances_of_too_few_trials_are_not_made_up() -> None:
     plan = plan_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(plan, 0, 0.1, 1.0), trial(plan, 1, 0.9, 2.0)]

@@ -124,6 +124,7 @@ def test_a_list_uploads_nothing(
     assert wandb_server.runs == {}
 
 
+@pytest.mark.slow
 def test_runs_are_uploaded_at_the_same_time(make: Make, study: Path, wandb_server: WandbServer) -> None:
     for number in range(3):
         make(f"cnn-{number}")
@@ -196,6 +197,7 @@ def test_an_empty_log_is_named_and_holds_nothing_else_up(
     assert [run.id for run in wandb_server.runs.values()] == ["cnn-1"]
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_half_way_is_told_and_the_same_command_finishes(
     make: Make, study: Path, wandb_server: WandbServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,7 @@ def only_run(folder: Path) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_a_training_is_one_finished_run_that_tells_everything(configured: Compose) -> None:
     config = configured(*TINY, "logger.wandb.tags=[a,b]", "logger.wandb.group=g", "logger.wandb.notes=why")
     objective = run(config)
@@ -42,6 +43,7 @@ def test_a_training_is_one_finished_run_that_tells_everything(configured: Compos
     assert told["config"]["command"] == read(folder)["command"]
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_a_failed_run(configured: Compose) -> None:
     config = configured(
         *TINY, "model=mlp", "optimizer=sgd", "optimizer.lr=1e30", "objective={metric: val/loss, mode: min}"
@@ -75,6 +77,7 @@ def trial(tmp_path: Path) -> Iterator[None]:
     enter(None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trial")
 def test_a_pruned_training_is_a_finished_run_that_says_so(configured: Compose, tmp_path: Path) -> None:
     config = configured(*TINY, "logger.wandb.tags=[mine]")
@@ -89,6 +92,7 @@ def test_a_pruned_training_is_a_finished_run_that_says_so(configured: Compose, t
     assert told["summary"]["best/val/acc"] == pytest.approx(facts["best"]["val/acc"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trial")
 @pytest.mark.parametrize(
     ("more", "named"),
@@ -122,6 +126,7 @@ def test_run_and_folder_of_a_trial_know_each_other(configured: Compose, tmp_path
     assert (Path(config.folder) / facts["directory"]).resolve() == only_run(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trial")
 def test_parameters_number_and_study_are_short_columns(configured: Compose, tmp_path: Path) -> None:
     with pytest.raises(TrialPruned):
@@ -138,6 +143,7 @@ def test_parameters_number_and_study_are_short_columns(configured: Compose, tmp_
     }
 
 
+@pytest.mark.slow
 def test_further_objectives_are_numbers_of_the_summary(configured: Compose) -> None:
     config = configured(*TINY, "objective.also=[{metric: val/loss, mode: min}, {metric: model/parameters, mode: min}]")
     objective, loss, parameters = run(config)  # type: ignore[misc]  # several objectives are a list
@@ -147,6 +153,7 @@ def test_further_objectives_are_numbers_of_the_summary(configured: Compose) -> N
     assert told["objective/model/parameters"] == parameters == 650
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_is_a_failed_run_and_its_id_is_taken_up_again(configured: Compose) -> None:
     stop = "+callbacks.stop={_target_: tests.lab.test_resume.CtrlC, step: 25}"
     config = configured(*TINY, stop)
@@ -161,6 +168,7 @@ def test_an_interrupted_training_is_a_failed_run_and_its_id_is_taken_up_again(co
     assert summary(second)["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_ended_does_not_leak_into_the_next(configured: Compose, tmp_path: Path) -> None:
     left = wandb.init(mode="offline", dir=tmp_path, project="left", config={"mine": 1})
     left.log({"left": 1})
@@ -173,6 +181,7 @@ def test_a_run_that_nobody_ended_does_not_leak_into_the_next(configured: Compose
     assert summary(abandoned)["state"] == "failed"
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_the_artifact_and_the_last_one_is_not(configured: Compose) -> None:
     config = configured(*TINY, "logger.wandb.log_model=true", "logger.wandb.checkpoint_name=mine")
     run(config)
@@ -182,6 +191,7 @@ def test_the_best_checkpoint_is_the_artifact_and_the_last_one_is_not(configured:
     assert "best" in models[0]["aliases"]
 
 
+@pytest.mark.slow
 def test_watch_records_gradients(configured: Compose) -> None:
     config = configured(*TINY, "logger.wandb.watch=gradients", "trainer.max_epochs=8")
     run(config)
@@ -208,6 +218,7 @@ def test_trials_do_not_share_an_id(tmp_path: Path) -> None:
         WandbRun(save_dir=str(tmp_path), id="mine")
 
 
+@pytest.mark.slow
 def test_one_tag_is_one_tag(configured: Compose) -> None:
     config = configured(*TINY, "logger.wandb.tags=abc")
     run(config)

@@ -90,6 +90,7 @@ def test_an_epoch_without_a_validation_reports_nothing(configured: Compose, tria
     assert steps(told) == [2, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("every", "expected"), [(1, [8, 16, 25, 33, 42, 50, 59, 67]), (10, [16, 33, 50, 67]), (17, [25, 42, 59])]
 )
