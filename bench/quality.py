@@ -19,8 +19,9 @@ from multiprocessing import get_context
 from statistics import fmean, median, stdev
 from typing import Any
 
-from engines import ENGINES, OURS, PEERS, ROOT, Found, Search
+from engines import ENGINES, OURS, PEERS, ROOT
 from result import Row, machine, save, table
+from search import Found, Search
 
 SPACE = ("lr", "channels", "depth", "dropout")
 AGAIN = range(100, 105)

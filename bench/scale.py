@@ -22,11 +22,12 @@ from typing import Any
 
 import optuna
 import psutil
-from engines import ENGINES, OURS, Engine, Found, Search, environment
+from engines import ENGINES, OURS, Engine, environment
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, create_trial
 from result import Row, machine, save, spread, table
+from search import Found, Search
 from slots import use
 
 from sweeplab.sweep.storage import open_storage

@@ -10,8 +10,9 @@ import argparse
 import sys
 from statistics import fmean
 
-from engines import ENGINES, OURS, PEERS, Found, Search
+from engines import ENGINES, OURS, PEERS
 from result import Row, machine, save, spread, table
+from search import Found, Search
 
 sys.path.insert(0, str(PEERS))
 from task import length

@@ -18,8 +18,9 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from engines import ENGINES, OURS, TRAIN, Engine, Found, Search
+from engines import ENGINES, OURS, TRAIN, Engine
 from result import Row, machine, save, spread, table
+from search import Found, Search
 
 SLOTS = 2
 TASKS = ["memory", "noop", "lightning", "wandb"]  # memory first, so that each environment has been read from disk once

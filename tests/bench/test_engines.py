@@ -1,6 +1,7 @@
 import psutil
 import pytest
-from engines import ENGINES, Found, Search, Trial
+from engines import ENGINES
+from search import Found, Search, Trial
 
 
 def found(*trials: tuple[int, float | None]) -> Found:

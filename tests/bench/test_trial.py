@@ -1,4 +1,4 @@
-from engines import Found, Trial
+from search import Found, Trial
 from trial import row
 
 
