@@ -81,10 +81,10 @@ bench-quick: export BENCH_RESULTS = outputs/bench
 bench-quick: setup  ## the same at its smallest, to see that it runs: five minutes
 	$(BIN)/python bench/step.py --epochs 5
 	$(BIN)/python bench/start.py --repeats 1
-	$(BIN)/python bench/trial.py --tasks noop --rounds 1 --trials 8
-	$(BIN)/python bench/slots.py --lengths uniform asha --slots 2 4 --mean 1 --batches 3
+	$(BIN)/python bench/trial.py --tasks noop --rounds 1 --trials 8 --engines sweeplab "hos-1.4 joblib" "optuna loop" "bare loop"
+	$(BIN)/python bench/slots.py --lengths uniform asha --slots 4 --mean 1 --batches 3
 	$(BIN)/python bench/scale.py --trials 100 1000 --storages journal --further 12 --slots 2
-	$(BIN)/python bench/quality.py --seeds 1 --seconds 20 --epochs 9 --ways "sweeplab: tpe + asha" "hos-1.4 joblib: tpe"
+	$(BIN)/python bench/quality.py --seeds 1 --seconds 12 --epochs 3 --ways "sweeplab: tpe + asha" "hos-1.4 joblib: tpe"
 	$(BIN)/python bench/compare.py --runs 100 --repeats 1
 
 clean:  ## remove the environment and the caches; runs and data stay
