@@ -39,20 +39,15 @@ def main(arguments: list[str]) -> None:
         if key not in OWN
     ]
     stage = own.get("stage", "test")
-    from lab.check import check_ensemble
     from sweeplab.runs.choice import chosen
+    from sweeplab.training.check import check_ensemble
 
-    runs = chosen(Path(own["run"]), own.get("trial"), own.get("top"))
-
+    owner = Path(own["run"])
+    runs = chosen(owner, own.get("trial"), own.get("top"))
     check_ensemble(runs, stage, overrides, CONF)
-    if "top" in own:
-        from lab.ensemble import evaluate_ensemble
+    from sweeplab.training.evaluate import evaluate
 
-        evaluate_ensemble(Path(own["run"]), runs, stage, overrides, CONF)
-    else:
-        from lab.evaluate import evaluate
-
-        evaluate(runs[0], stage, overrides, CONF)
+    evaluate(owner if "top" in own else runs[0], runs, stage, overrides, CONF)
 
 
 if __name__ == "__main__":

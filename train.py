@@ -5,7 +5,7 @@ python train.py model=cnn data=mnist1d            other choices
 python train.py optimizer.lr=3e-3 seed=1          other values
 python train.py experiment=mnist1d/cnn            a whole experiment
 python train.py 'logger=[csv,wandb]'              W&B too, offline where there is no account
-python train.py resume=outputs/<date>/<time>      go on with a run that stopped
+python train.py resume=outputs/<date>/<time>      resume a run that stopped
 python train.py rerun=multirun/cnn/12             train a run again, with the same numbers; overrides on top
 """
 
@@ -23,25 +23,27 @@ CONF = Path(__file__).parent / "conf"
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def train(config: DictConfig) -> float | list[float]:
     """Run one training; return the best value of its objective."""
-    from lab.train import run
+    from lab.train import train
+    from sweeplab.training.start import start
 
     with exit_on_user_error():
-        return run(config)
+        return start(train, config)
 
 
 def resume(folder: str, overrides: list[str]) -> None:
-    """Go on with a run, logging to the same file."""
-    from lab.check import check
+    """Resume a run, logging to the same file."""
     from sweeplab.runs.log import log_again
     from sweeplab.runs.process import rank
     from sweeplab.runs.resume import check_resumable
+    from sweeplab.training.check import check
 
     if rank() == 0:
         check(check_resumable(Path(folder), overrides, CONF))
         log_again(Path(folder))
-    from lab.train import resume
+    from lab.train import train
+    from sweeplab.training.start import resume
 
-    resume(Path(folder), overrides, CONF)
+    resume(train, Path(folder), overrides, CONF)
 
 
 def rerun(folder: str, overrides: list[str]) -> None:
@@ -51,9 +53,10 @@ def rerun(folder: str, overrides: list[str]) -> None:
     again = Rerun.of(Path(folder), overrides, CONF, "train")
 
     def train_again(config: DictConfig) -> float | list[float]:
-        from lab.train import run
+        from lab.train import train
+        from sweeplab.training.start import start
 
-        return run(config, again.origin)
+        return start(train, config, again.origin)
 
     again.start(train_again)
 
@@ -62,7 +65,7 @@ OF_A_FOLDER = {"resume": resume, "rerun": rerun}
 
 
 def main(arguments: list[str]) -> None:
-    """Show help, go on with a run or train it again, or train."""
+    """Show help, resume a run or train it again, or train."""
     words = [word for word in arguments if word.partition("=")[0] in OF_A_FOLDER]
     if {"-h", "--help"} & set(arguments):
         from sweeplab.help import help_text

@@ -1,21 +1,33 @@
-"""What every lab needs around its models: sweeps, runs on disk, Lightning pieces, tracking."""
+"""What every lab needs around its models: sweeps, runs on disk, Lightning pieces, tracking.
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+Public are the names of this module, `sweeplab.callbacks`, `sweeplab.loggers`, `sweeplab.listeners`, `sweeplab.tasks`, and what
+docs/ names. Nothing is imported before it is asked for.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweeplab.runs.run import Run
-    from sweeplab.runs.trials import Trials
+    from sweeplab.runs.load import load
+    from sweeplab.runs.objective import Objective
+    from sweeplab.sweep.listener import Listener
+    from sweeplab.sweep.trial import current
+    from sweeplab.training.model import load_model
+    from sweeplab.training.run import Run
+
+__all__ = ["Listener", "Objective", "Run", "current", "load", "load_model"]
+
+_HOMES = {
+    "Listener": "sweeplab.sweep.listener",
+    "Objective": "sweeplab.runs.objective",
+    "Run": "sweeplab.training.run",
+    "current": "sweeplab.sweep.trial",
+    "load": "sweeplab.runs.load",
+    "load_model": "sweeplab.training.model",
+}
 
 
-def load(folder: str | Path) -> "Run | Trials":
-    """Return the run in `folder`, or the runs of the study in it, for notebooks and scripts.
-
-    Nothing but `run.json` is read before it is asked for.
-
-    Raises:
-        UserError: neither is there, or `run.json` is broken.
-    """
-    from sweeplab.runs.load import load_folder
-
-    return load_folder(Path(folder))
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sweeplab' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -14,6 +14,10 @@ class UserError(ValueError):
     """A mistake of the user: its message is one sentence that says what is wrong and what to write instead."""
 
 
+class SetupError(UserError):
+    """A mistake that every run of the command shares: a sweep ends with the first trial that finds it."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that `word` was probably meant to be, if any.
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from sklearn.datasets import load_digits
 
-from lab.data.arrays import ArrayData, Arrays
+from sweeplab.tasks import ArrayData, Arrays
 
 
 class Digits(ArrayData):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.data.arrays import ArrayData, Arrays
+from sweeplab.tasks import ArrayData, Arrays
 from sweeplab.runs.files import written_whole
 
 

@@ -14,34 +14,37 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sweeplab.errors import UserError
+from sweeplab.runs.earlier import upgraded
 from sweeplab.runs.files import write_text
 from sweeplab.runs.flat import FILE, interpolations
+from sweeplab.runs.links import LINK, resolved
+from sweeplab.runs.paths import moved
 
-_ASKS = re.compile(r"\$\{(hydra|now|oc\.\w+)\W")
-
-
-def resolved(config: DictConfig) -> dict[str, Any]:
-    """Return the configuration as plain data, every interpolation replaced by its value."""
-    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]  # a dict in, a dict out
+_ASKS = re.compile(r"\$\{(hydra|now|data|oc\.\w+):")
 
 
-def save(config: DictConfig, folder: Path) -> None:
-    """Write the resolved configuration to `folder`; an earlier and different one is kept beside it, numbered."""
+def save(config: DictConfig, folder: Path, keep: bool = True) -> None:
+    """Write the resolved configuration to `folder`; with `keep` another one that is there stays beside it, numbered."""
     text = OmegaConf.to_yaml(OmegaConf.create(resolved(config)))
     path = folder / FILE
-    if path.exists() and (before := path.read_text(encoding="utf-8")) != text:
+    if keep and path.exists() and (before := path.read_text(encoding="utf-8")) != text:
         number = 1 + len(list(folder.glob("config-*.yaml")))
         write_text(folder / f"config-{number}.yaml", before)
     write_text(path, text)
 
 
 def load(
-    folder: Path, overrides: Sequence[str] = (), conf: Path | None = None, moved_to: str | None = None
+    folder: Path,
+    overrides: Sequence[str] = (),
+    conf: Path | None = None,
+    moved_to: str | None = None,
+    anew: bool = False,
 ) -> DictConfig:
     """Return the configuration of the run in `folder`, with Hydra overrides on top.
 
     Paths inside the folder follow it when it was moved, or go to `moved_to`. An override may choose from a group of
-    `conf`. What was worked out from another key follows an override of that one.
+    `conf`. What was worked out from another key follows an override of that one; what came from the data stays as it
+    was, or is a link again if a run begins `anew`.
 
     Raises:
         UserError: there is no configuration in the folder, or an override that only a sweep understands.
@@ -52,13 +55,14 @@ def load(
     saved = _read(path)
     if "folder" not in saved:
         raise UserError(f"{path} is not the configuration of a run: it has no folder.")
-    config: DictConfig = OmegaConf.create(_moved(saved, str(saved["folder"]), moved_to or str(folder.resolve())))
-    _interpolate(config, folder)
+    saved = upgraded(moved(saved, str(saved["folder"]), moved_to or str(folder.resolve())))
+    config: DictConfig = OmegaConf.create(saved)
+    _interpolate(config, folder, anew)
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     chosen = [override for override in parsed if _is_choice(override, conf)]
     if chosen and conf:
-        _choose(chosen, config, conf, recorded_overrides(folder))
+        _choose(chosen, config, conf, recorded_overrides(folder), config_name(folder))
     for override in parsed:
         if override not in chosen:
             _apply(override, config)
@@ -75,15 +79,20 @@ def _read(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def _interpolate(config: DictConfig, folder: Path) -> None:
+def _interpolate(config: DictConfig, folder: Path, anew: bool) -> None:
     """Put the interpolations back that Hydra composed, where they still give what was saved.
 
-    Those that ask Hydra, the clock or the environment stay as they were answered.
+    Those that ask Hydra, the clock, the environment or the data stay as they were answered; the last ones are put back
+    for a run that begins `anew`, with data of its own.
     """
     for key, text in interpolations(folder).items():
         *above, name = key.split(".")
         node = OmegaConf.select(config, ".".join(above)) if above else config
-        if _ASKS.search(text) or not isinstance(node, DictConfig) or name not in node:
+        if not isinstance(node, DictConfig) or name not in node:
+            continue
+        if anew and LINK.search(text):
+            node[name] = text
+        if _ASKS.search(text):
             continue
         saved = OmegaConf.to_container(node)[name]  # type: ignore[index,call-overload]  # a dict, as its node is one
         node[name] = text
@@ -105,6 +114,13 @@ def choices(overrides: Sequence[str], conf: Path) -> dict[str, str]:
     return {override.key_or_group: str(override.value()) for override in parsed if _is_choice(override, conf)}
 
 
+def config_name(folder: Path) -> str:
+    """Return the name of the primary configuration that the run in `folder` was composed from."""
+    path = folder / ".hydra" / "hydra.yaml"
+    found = OmegaConf.select(OmegaConf.load(path), "hydra.job.config_name") if path.is_file() else None
+    return str(found or "train")
+
+
 def recorded_overrides(folder: Path) -> list[str]:
     """Return the overrides that the run in `folder` was made with, those of all its attempts one after the other."""
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
@@ -116,10 +132,10 @@ def _is_choice(override: Override, conf: Path | None) -> bool:
     return conf is not None and (conf / override.key_or_group).is_dir()
 
 
-def _choose(choices: list[Override], config: DictConfig, conf: Path, before: list[str]) -> None:
+def _choose(choices: list[Override], config: DictConfig, conf: Path, before: list[str], name: str) -> None:
     """Replace whole groups, each with what the run's own overrides make of the new choice."""
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        composed = compose("train", [*before, *(str(choice.input_line) for choice in choices)])
+        composed = compose(name, [*before, *(str(choice.input_line) for choice in choices)])
     for choice in choices:
         key = choice.key_or_group
         if key not in config:
@@ -138,13 +154,3 @@ def _apply(override: Override, config: DictConfig) -> None:
     else:
         value = override.value()
         OmegaConf.update(config, key, value, merge=not isinstance(value, dict), force_add=override.is_add())
-
-
-def _moved(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _moved(item, old, new) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_moved(item, old, new) for item in value]
-    if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
-        return new + value[len(old) :]
-    return value

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from sweeplab.errors import UserError
+from sweeplab.runs.paths import moved
 
 FILE = "config.yaml"
 FOLDER = "${folder}"  # what stands for the run's own folder, which no two runs share
@@ -34,12 +35,12 @@ def flat(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     text = _text(path)
     line = re.search(r"^folder: (.+)$", text, re.MULTILINE)
-    keys = _keys(text.replace(line[1], FOLDER) if line else text, path)
+    keys = _keys(moved(text, line[1], FOLDER) if line else text, path)
     if line is None or keys["folder"] == FOLDER:
         return keys
     keys = _keys(text, path)  # a path that YAML quotes or folds
-    own = str(keys["folder"])
-    return {key: value.replace(own, FOLDER) if isinstance(value, str) else value for key, value in keys.items()}
+    own: dict[str, Any] = moved(keys, str(keys["folder"]), FOLDER)
+    return own
 
 
 def interpolations(folder: Path) -> dict[str, str]:

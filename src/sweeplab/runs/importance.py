@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from optuna.importance import PedAnovaImportanceEvaluator
-    from optuna.study import Study, StudyDirection
+    from optuna.study import Study
     from optuna.trial import FrozenTrial
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ TENTH = 10  # complete trials: PED-ANOVA sets the best tenth against all
 NOT_ENOUGH = (ValueError, RuntimeError, UserWarning)
 
 
-def shares(trials: Sequence["FrozenTrial"], direction: "StudyDirection") -> dict[str, float]:
+def shares(trials: Sequence["FrozenTrial"], direction: str) -> dict[str, float]:
     """Return the share of each parameter in what the only objective varies by, the greatest first (PED-ANOVA).
 
     Nothing is returned for fewer than ten complete trials, and where Optuna has nothing to say. A parameter that not
@@ -39,7 +39,7 @@ def shares(trials: Sequence["FrozenTrial"], direction: "StudyDirection") -> dict
     return {name: float(share) for name, share in found.items() if math.isfinite(share)}
 
 
-def study_of(trials: Sequence["FrozenTrial"], directions: Sequence["StudyDirection"]) -> "Study":
+def study_of(trials: Sequence["FrozenTrial"], directions: Sequence[str]) -> "Study":
     """Return a study in memory that has these trials."""
     import optuna
 

@@ -7,10 +7,13 @@ from sweeplab.runs.run import Run
 from sweeplab.runs.trials import Trials
 
 
-def load_folder(folder: Path) -> Run | Trials:
-    """Return the run in `folder`, or the runs of the study in it.
+def load(folder: str | Path) -> Run | Trials:
+    """Return the run in `folder`, or the runs of the study in it, for notebooks and scripts.
+
+    Nothing but `run.json` is read before it is asked for.
 
     Raises:
         UserError: neither is there, or `run.json` is broken.
     """
+    folder = Path(folder)
     return Run.read(folder) if is_run(folder) else Trials.read(folder)

@@ -17,6 +17,13 @@ def command() -> str:
     return shlex.join(["python", *sys.argv])
 
 
+def program() -> str:
+    """Return how a user starts this program: `python train.py`."""
+    path = Path(sys.argv[0])
+    here = path.is_absolute() and path.is_relative_to(Path.cwd())
+    return shlex.join(["python", str(path.relative_to(Path.cwd()) if here else path)])
+
+
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the installed packages that decide a run's numbers."""

@@ -6,6 +6,7 @@ leaves `running` behind; `read` then looks whether it still lives, and says `kil
 
 import json
 import math
+import shlex
 import signal
 import sys
 import threading
@@ -167,8 +168,8 @@ def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
 def occupied(folder: Path) -> str:
     """Say that a new run cannot be written to `folder`, and what to do."""
     return (
-        f"{folder} already holds a run; leave hydra.run.dir away to get a new folder, "
-        f"or go on with that run: python train.py resume={folder}"
+        f"{folder} already holds a run; remove hydra.run.dir to get a new folder, "
+        f"or resume that run: {provenance.program()} resume={folder}"
     )
 
 
@@ -187,9 +188,14 @@ def note_constraints(folder: Path, constraints: Mapping[str, float]) -> None:
 def without_checkpoints(folder: Path) -> str:
     """Say that a sweep removed the checkpoints of a run, and how to have them."""
     return (
-        f"the sweep of {folder} removed its checkpoints, since others were better; python train.py rerun={folder} "
+        f"the sweep of {folder} removed its checkpoints, since others were better; {trained_by(folder)} rerun={folder} "
         "trains it again, and a sweep with hydra.sweeper.listeners.checkpoints.keep=null keeps all."
     )
+
+
+def trained_by(folder: Path) -> str:
+    """Return the program that trained the run in `folder`, as its user starts it: `python train.py`."""
+    return shlex.join(shlex.split(str(read(folder).get("command") or "python train.py"))[:2])
 
 
 def conclude(folder: Path, status: Status, reason: str) -> None:

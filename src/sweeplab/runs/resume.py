@@ -12,17 +12,18 @@ from sweeplab.runs import config, record
 from sweeplab.runs.process import is_alive
 from sweeplab.runs.record import Status
 
-LAST = Path("checkpoints", "last.ckpt")
+CHECKPOINTS = "checkpoints"
+LAST = Path(CHECKPOINTS, "last.ckpt")
 # What the checkpoint holds, or the numbers depend on; and of that, what only says where things are.
 FIXED = (
     "model",
+    "task",
     "optimizer",
     "scheduler",
     "data",
     "seed",
     "objective",
-    "metrics",
-    "label_smoothing",
+    "init_from",
     "experiment",
     "debug",
 )
@@ -50,9 +51,15 @@ def check_resumable(folder: Path, overrides: Sequence[str] = (), conf: Path | No
         raise UserError(f"{folder} is complete; to train longer, add trainer.max_epochs={longer}.")
     if facts["status"] == Status.RUNNING and _lives(folder, facts["process"]):
         raise UserError(f"{folder} is still running on {facts['process']['host']}; stop it there first.")
-    if not (folder / LAST).is_file():
+    if not last_checkpoint(folder):
         raise UserError(f"{folder} has no {LAST}, so there is nothing to go on from; start it anew.")
     return loaded
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the checkpoint that the run in `folder` goes on from: of several stages, the one written last."""
+    found = [folder / LAST, *(folder / CHECKPOINTS).glob(f"*/{LAST.name}")]
+    return max((path for path in found if path.is_file()), key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _lives(folder: Path, process: Mapping[str, Any]) -> bool:

@@ -104,11 +104,11 @@ class Run:
         """The model with the weights of its best checkpoint, on the CPU, ready to predict.
 
         Raises:
-            UserError: there is no checkpoint, or the class of the model is not known or gone.
+            UserError: there is no checkpoint, or the model's class is gone.
         """
-        from sweeplab.runs.model import load_model
+        from sweeplab import load_model
 
-        return load_model(self.facts.get("module"), self.checkpoint)
+        return load_model(self.checkpoint)
 
     @cached_property
     def metrics(self) -> "dict[str, Column]":

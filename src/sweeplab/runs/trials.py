@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.runs.compare.columns import varying
-from sweeplab.runs.compare.objective import Judge
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.found import find
 from sweeplab.runs.record import FILE, Status, is_run
 from sweeplab.runs.run import Run
@@ -150,7 +150,7 @@ def _counts(run: Run) -> bool:
 
 def _rank(run: Run) -> float:
     """The lower, the better; a run without an objective comes last."""
-    return float("inf") if run.objective is None else Judge(str(run.metric), str(run.mode)).rank(run.objective)
+    return float("inf") if run.objective is None else Objective(str(run.metric), str(run.mode)).rank(run.objective)
 
 
 def _mean_rank(runs: Sequence[Run]) -> float:

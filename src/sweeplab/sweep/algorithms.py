@@ -1,8 +1,6 @@
 """Optuna's samplers and pruners, from the configuration."""
 
 import hashlib
-import importlib
-import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +9,8 @@ import optuna
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
 
-from sweeplab.errors import UserError, did_you_mean
+from sweeplab.build import check_target, located
+from sweeplab.errors import UserError
 from sweeplab.sweep.space import Space
 
 SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
@@ -30,7 +29,7 @@ def build_sampler(config: Mapping[str, Any] | None, space: Space, salt: str = ""
         if unused := sorted(plain.keys() - {"_target_", "seed"}):
             raise UserError(f"{SAMPLER}.{unused[0]} needs a sampler; choose one, as in hydra/sweeper/sampler=tpe.")
         return None
-    kind = _find(str(plain["_target_"]), SAMPLER)
+    kind = located(plain["_target_"], SAMPLER)
     if kind is GridSampler and "search_space" not in plain:
         plain["search_space"] = {p.name: [p.stored(v) for v in p.values() or ()] for p in space.parameters}
     if kind not in ORDERED and plain.get("seed") is not None:
@@ -70,20 +69,16 @@ def salted(seed: int, salt: str) -> int:
 def build(config: Mapping[str, Any], where: str) -> Any:
     """Return the object that a configuration with `_target_` describes; `where` names it in errors.
 
+    Hydra's `instantiate` is not asked: from 1.4 on it wants to be told what a program may build.
+
     Raises:
         UserError: there is no such class or argument, or the class refuses.
     """
-    if config.get("_target_") is None:
-        raise UserError(f"{where} has no _target_; write {where}._target_=...")
-    kind = _find(str(config["_target_"]), where)
+    check_target(config, where)
+    kind = located(config["_target_"], where)
     arguments = {
         str(key): _value(value, f"{where}.{key}") for key, value in config.items() if not str(key).startswith("_")
     }
-    known = inspect.signature(kind).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        for key in arguments:
-            if key not in known:
-                raise UserError(f"{where}: {kind.__name__} takes no '{key}'{did_you_mean(key, known)}")
     try:
         with warnings.catch_warnings():
             # Whoever names an experimental class has decided for it.
@@ -94,22 +89,6 @@ def build(config: Mapping[str, Any], where: str) -> Any:
 
 
 def _value(value: Any, where: str) -> Any:
-    if value == "???":
-        raise UserError(f"{where} has no value; write {where}=...")
     if isinstance(value, Mapping):
         return build(value, where) if "_target_" in value else {k: _value(v, f"{where}.{k}") for k, v in value.items()}
-    if isinstance(value, list):
-        return [_value(item, where) for item in value]
-    return value
-
-
-def _find(path: str, where: str) -> Any:
-    parent, _, name = path.rpartition(".")
-    try:
-        module = importlib.import_module(parent)
-    except (ImportError, ValueError):
-        raise UserError(f"{where}._target_={path}: there is no module '{parent}'.") from None
-    if not hasattr(module, name):
-        choices = [f"{parent}.{choice}" for choice in getattr(module, "__all__", dir(module))]
-        raise UserError(f"{where}._target_={path} is not known{did_you_mean(path, choices)}")
-    return getattr(module, name)
+    return [_value(item, where) for item in value] if isinstance(value, list) else value

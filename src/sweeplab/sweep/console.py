@@ -88,11 +88,11 @@ class Board:
         parts = [f"#{active.number}"]
         if outcome.status is Status.COMPLETE:
             assert outcome.values is not None
-            parts += [f"{o.name} {v:.6g}" for o, v in zip(objectives, outcome.values, strict=True)]
+            parts += [f"{o.metric} {v:.6g}" for o, v in zip(objectives, outcome.values, strict=True)]
             if len(objectives) == 1 and all(broken <= 0 for broken in outcome.constraints.values()):
                 parts.append(self._standing(active.number, outcome.values[0]))
         elif outcome.status is Status.PRUNED:
-            parts.append("pruned" if value is None else f"pruned at step {step}, {objectives[0].name} {value:.6g}")
+            parts.append("pruned" if value is None else f"pruned at step {step}, {objectives[0].metric} {value:.6g}")
         else:
             parts.append(f"{str(outcome.status).upper()}: {outcome.reason}")
             parts += [] if counts else ["queued again"]
@@ -111,7 +111,7 @@ class Board:
         outer = Table.grid()
         outer.add_row(Text(self._headline(), style="bold"))
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in ("trial", "step", self._plan.objectives[0].name, "seconds", "parameters"):
+        for column in ("trial", "step", self._plan.objectives[0].metric, "seconds", "parameters"):
             table.add_column(column, overflow="ellipsis", no_wrap=True)
         for number, (active, value, step) in list(self._running.items()):
             shown = "" if value is None else f"{value:.5g}"
@@ -146,7 +146,7 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
         lines += [f"Stopped: {summary.stopped}.", f"To go on: {plan.again}"]
     for trial in summary.best:
         values = plan.space.values(trial.params)
-        said = ", ".join(f"{o.name} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))
+        said = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))
         lines.append(f"Best: #{trial.number}  {said}  {' '.join(plan.space.overrides(values))}")
         lines.append(f"  its folder      {short(folder_of(plan, trial))}")
         lines.append(f"  to run it again {_again(plan, summary, trial)}")

@@ -8,6 +8,7 @@ from optuna.distributions import CategoricalDistribution, check_distribution_com
 from optuna.trial import TrialState
 
 from sweeplab.errors import UserError
+from sweeplab.runs.earlier import upgraded_settings
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import differences
 from sweeplab.sweep.study import Study
@@ -23,6 +24,8 @@ def hold(study: Study, plan: Plan) -> list[str]:
     """
     now = contract(plan)
     before = {part: study.user_attrs[part] for part in now if part in study.user_attrs}
+    if "configuration" in before:
+        before["configuration"] = upgraded_settings(before["configuration"], now["configuration"])
     changes = [line for part in before for line in differences(before[part], now[part])]
     if changes:
         _refuse(plan, before, now, changes)
@@ -51,7 +54,7 @@ def contract(plan: Plan) -> dict[str, dict[str, str]]:
     left_out = {"hydra", *plan.settings.sweep_keys}
     shared = {str(key): value for key, value in task.items() if key not in left_out}
     return {
-        "objective": {objective.name: objective.word for objective in plan.objectives},
+        "objective": {objective.metric: objective.direction for objective in plan.objectives},
         "space": plan.space.describe() | ({"one_at_a_time": "true"} if plan.settings.one_at_a_time else {}),
         "configuration": dict(_flat(shared)),
     }

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import StudyDirection
 
 from sweeplab.runs.study import Axis, Study
-from sweeplab.sweep.objectives import Objective
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter, Space
 from sweeplab.sweep.storage import masked
@@ -19,7 +17,7 @@ def describe(plan: Plan, total: int | None) -> Study:
     return Study(
         name=plan.name,
         command=masked(plan.again),
-        objectives=[{"metric": objective.name, "mode": _mode(objective)} for objective in plan.objectives],
+        objectives=[{"metric": objective.metric, "mode": objective.mode} for objective in plan.objectives],
         axes=axes(plan.space),
         seed_key=settings.repeat_key,
         n_trials=total,
@@ -50,7 +48,3 @@ def _axis(parameters: Sequence[Parameter]) -> Axis:
         return Axis(choices=choices)
     numbers += [value for value in choices if isinstance(value, int | float) and not isinstance(value, bool)]
     return Axis(low=min(numbers), high=max(numbers), log=all(logs))
-
-
-def _mode(objective: Objective) -> str:
-    return "max" if objective.direction is StudyDirection.MAXIMIZE else "min"

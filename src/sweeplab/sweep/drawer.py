@@ -14,6 +14,7 @@ from hydra.core.utils import setup_globals
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.book import Book
+from sweeplab.sweep.objectives import directions
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.search import Search
 from sweeplab.sweep.storage import open_storage
@@ -97,7 +98,7 @@ def _draw(channel: Connection) -> None:
         channel.send("imported")
         plan, lease = channel.recv()
         storage, lock = open_storage(plan.settings.storage, plan.folder)
-        study = open_study(storage, plan.name, [objective.direction for objective in plan.objectives])
+        study = open_study(storage, plan.name, directions(plan.objectives))
         search, book = Search(plan), Book(study, lock, plan.settings.retries, plan.folder, lease)
         search.equip(study, f"drawer of {book.controller}")
         setup_globals()

@@ -18,10 +18,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeplab.errors import UserError
 from sweeplab.hydra_errors import sentence
+from sweeplab.runs.objective import Objective
 from sweeplab.sweep.frozen import Frozen
 from sweeplab.sweep.hydra_job import hydra_context
 from sweeplab.sweep.job import Job, Task
-from sweeplab.sweep.objectives import Objective, objectives
+from sweeplab.sweep.objectives import objectives
 from sweeplab.sweep.one_at_a_time import around_base, variants
 from sweeplab.sweep.settings import Settings
 from sweeplab.sweep.space import Space

@@ -113,13 +113,13 @@ def _experiment(plan: Plan, summary: Summary) -> str:
 
 
 def _said(plan: Plan, trial: FrozenTrial) -> str:
-    return ", ".join(f"{o.name} {value:.6g}" for o, value in zip(plan.objectives, trial.values, strict=True))
+    return ", ".join(f"{o.metric} {value:.6g}" for o, value in zip(plan.objectives, trial.values, strict=True))
 
 
 def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
     keys = plan.space.keys
     extra = list(dict.fromkeys(k for t in trials for k in plan.space.values(t.params) if k not in keys))
-    names = [objective.name for objective in plan.objectives]
+    names = [objective.metric for objective in plan.objectives]
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(

@@ -28,6 +28,7 @@ from sweeplab.sweep.listener import Listeners
 from sweeplab.sweep.local import Local
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.lost import Lost
+from sweeplab.sweep.objectives import directions
 from sweeplab.sweep.plan import Plan, make_plan
 from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import Summary, summarize, write_results
@@ -63,7 +64,7 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     places = slots(plan.settings.n_jobs, plan.settings.jobs_per_gpu, plan.settings.gpus_per_job, search.total)
     _check_folder(plan)
     storage, lock = open_storage(plan.settings.storage, plan.folder)
-    study = open_study(storage, plan.name, [objective.direction for objective in plan.objectives])
+    study = open_study(storage, plan.name, directions(plan.objectives))
     extended = hold(study, plan)
     _leave_config(plan, config)
     book = Book(study, lock, plan.settings.retries, plan.folder)
@@ -184,5 +185,5 @@ def _way(search: Search, one_at_a_time: bool) -> str:
 
 def _memory(plan: Plan) -> optuna.storages.BaseStorage:
     storage = optuna.storages.InMemoryStorage()
-    storage.create_new_study([objective.direction for objective in plan.objectives], plan.name)
+    storage.create_new_study(directions(plan.objectives), plan.name)
     return storage

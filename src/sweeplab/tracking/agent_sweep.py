@@ -41,7 +41,7 @@ def agent_sweep(plan: Plan, project: str, entity: str | None = None) -> str:
         "name": plan.name,
         "method": method,
         # What a run is judged by is in its summary, as one number, once it has ended.
-        "metric": {"name": "objective", "goal": plan.objectives[0].word},
+        "metric": {"name": "objective", "goal": plan.objectives[0].direction},
         **({"run_cap": plan.settings.n_trials} if plan.settings.n_trials is not None else {}),
         "parameters": {parameter.key: distribution(parameter, method) for parameter in parameters},
         "command": [*MACROS, *words, "${args_no_hyphens}"],

@@ -31,7 +31,7 @@ def figures(plan: Plan, summary: Summary) -> Iterator[tuple[str, Any]]:
     study = study_of(_by_first(summary), [plan.objectives[0].direction])
     if not plan.space.keys or not complete(study):
         return
-    names = [objective.name for objective in plan.objectives]
+    names = [objective.metric for objective in plan.objectives]
     plots: dict[str, Callable[[], Any]] = {
         "history": lambda: visualization.plot_optimization_history(study, target_name=names[0]),
         "parallel coordinates": lambda: visualization.plot_parallel_coordinate(study, target_name=names[0]),

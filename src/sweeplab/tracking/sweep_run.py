@@ -115,7 +115,7 @@ class SweepRun:
             "command": plan.again,
             "fixed": list(plan.fixed),
             "space": plan.space.describe(),
-            "objectives": [{"name": one.name, "direction": one.word} for one in plan.objectives],
+            "objectives": [{"name": one.metric, "direction": one.direction} for one in plan.objectives],
             "sampler": _target(plan.settings.sampler),
             "pruner": _target(plan.settings.pruner),
             "n_trials": plan.settings.n_trials,
@@ -132,7 +132,7 @@ class SweepRun:
             self._best = min(best, key=rank)
 
     def _table(self, summary: Summary) -> Any:
-        names = [objective.name for objective in self.plan.objectives]
+        names = [objective.metric for objective in self.plan.objectives]
         best = {trial.number for trial in summary.best}
         columns: list[str | int] = [
             "trial",

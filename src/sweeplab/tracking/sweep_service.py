@@ -13,6 +13,8 @@ import psutil
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
+from sweeplab.build import located
+from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.sweep.console import short
 from sweeplab.sweep.job import Job, Outcome
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOGGER = "sweeplab.tracking.wandb_run.WandbRun"
+LOGGERS = ("sweeplab.loggers.WandbRun", "sweeplab.tracking.wandb_run.WandbRun")
 MODE = "WANDB_MODE"
 
 
@@ -217,10 +219,25 @@ def logger_of(plan: Plan) -> dict[str, Any] | None:
 
 def _loggers(config: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
     if isinstance(config, Mapping):
-        if config.get("_target_") == LOGGER:
+        if _is_ours(config.get("_target_"), path):
             yield path, config
         for key, value in config.items():
             yield from _loggers(value, (*path, str(key)))
+
+
+def _is_ours(target: Any, path: Sequence[str]) -> bool:
+    """Say whether a logger is WandbRun or derived from it; only somebody else's has to be imported to know."""
+    if target in LOGGERS or path[:1] != ("logger",) or not isinstance(target, str):
+        return target in LOGGERS
+    if target.startswith(("sweeplab.", "lightning.")):
+        return False
+    from sweeplab.tracking.wandb_run import WandbRun
+
+    try:
+        kind = located(target, "logger")
+    except UserError:  # the trials will say so
+        return False
+    return isinstance(kind, type) and issubclass(kind, WandbRun)
 
 
 def _place(plan: Plan, entry: Mapping[str, Any]) -> Path:

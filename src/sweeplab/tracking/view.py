@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optuna.study import StudyDirection
 
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
-from sweeplab.sweep.objectives import Objective
+from sweeplab.runs.objective import Objective
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter
 from sweeplab.tracking.names import run_id, short_keys
@@ -155,7 +154,7 @@ def _search(plan: Plan) -> list[Any]:
         *_parallel_coordinates(plan),
         wr.ParameterImportancePlot(with_respect_to=number),
         wr.ScatterPlot(
-            title=f"{objective.name} by trial",
+            title=f"{objective.metric} by trial",
             x=wr.Config("sweep.trial"),
             y=wr.SummaryMetric(number),
             running_ymin=minimized,
@@ -163,7 +162,7 @@ def _search(plan: Plan) -> list[Any]:
         ),
         *(
             wr.ScatterPlot(
-                title=f"{also.name} and {objective.name}", x=wr.SummaryMetric(number), y=wr.SummaryMetric(name)
+                title=f"{also.metric} and {objective.metric}", x=wr.SummaryMetric(number), y=wr.SummaryMetric(name)
             )
             for name, also in further
         ),
@@ -178,7 +177,7 @@ def _parallel_coordinates(plan: Plan) -> Iterator[Any]:
     column = wr.ParallelCoordinatesPlotColumn
     short = short_keys(plan.space.keys)
     objectives = [
-        column(metric=wr.SummaryMetric(name), display_name=objective.name, inverted=_is_minimized(objective))
+        column(metric=wr.SummaryMetric(name), display_name=objective.metric, inverted=_is_minimized(objective))
         for name, objective in _numbers(plan)
     ]
     for conditions in dict.fromkeys(((), *(parameter.conditions for parameter in plan.space.parameters))):
@@ -206,7 +205,7 @@ def _averages(plan: Plan) -> list[Any]:
     point = wr.Config("sweep.point")
     bars = [
         wr.BarPlot(
-            title=objective.name, metrics=[name], groupby=point, groupby_aggfunc="mean", groupby_rangefunc="stddev"
+            title=objective.metric, metrics=[name], groupby=point, groupby_aggfunc="mean", groupby_rangefunc="stddev"
         )
         for name, objective in _numbers(plan)
     ]
@@ -220,13 +219,13 @@ def _averages(plan: Plan) -> list[Any]:
 def _numbers(plan: Plan) -> list[tuple[str, Objective]]:
     """Return the objectives under their names in the summary of a run."""
     first, *further = plan.objectives
-    return [(OBJECTIVE, first), *((f"{OBJECTIVE}/{objective.name}", objective) for objective in further)]
+    return [(OBJECTIVE, first), *((f"{OBJECTIVE}/{objective.metric}", objective) for objective in further)]
 
 
 def _logged(plan: Plan) -> Sequence[str]:
     """Return the curves to show: those of the objectives and of the loss, validation before training."""
     first, *further = plan.objectives
-    watched = [first.name, *(objective.name for objective in further if objective.name.startswith("val/")), "val/loss"]
+    watched = [first.metric, *(objective.metric for objective in further if objective.metric.startswith("val/")), "val/loss"]
     pairs = [(name, name.replace("val/", "train/", 1)) for name in watched]
     return list(dict.fromkeys(name for pair in pairs for name in pair))
 
@@ -236,7 +235,7 @@ def _is_log(parameter: Parameter) -> bool:
 
 
 def _is_minimized(objective: Objective) -> bool:
-    return objective.direction is StudyDirection.MINIMIZE
+    return objective.mode == "min"
 
 
 def _token(text: str) -> str:

@@ -67,9 +67,9 @@ class WandbRun(WandbLogger):
         known = [*inspect.signature(wandb.init).parameters, *inspect.signature(WandbLogger).parameters]
         for key in init.keys() - set(known):
             raise UserError(f"W&B's init has no argument 'logger.wandb.{key}'{did_you_mean(key, known)}")
-        self._trial = trial = current()
+        self._title, self._trial = name, (trial := current())
         if trial is not None and (id or version):
-            raise UserError("logger.wandb.id names one run; leave it away in a sweep, where each trial has its own.")
+            raise UserError("logger.wandb.id names one run; remove it in a sweep, where each trial has its own.")
         # A sweep has decided for all its trials.
         self._mode: Mode = pick_mode(None if trial is not None and "WANDB_MODE" in os.environ else offline)
         if trial is not None:
@@ -106,13 +106,19 @@ class WandbRun(WandbLogger):
             self._experiment = self._start()
         return self._experiment
 
-    def begin(self, config: Mapping[str, Any], model: LightningModule, command: str) -> dict[str, Any]:
-        """Start the run, with the nested configuration; return what finds it again."""
-        self._config = {**config, "command": self._trial.command if self._trial else command}
+    def begin(
+        self, config: Mapping[str, Any], model: LightningModule | None, facts: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Start the run, with the nested configuration, or go on with it; return what finds it again."""
+        self._config = {**config, "command": self._trial.command if self._trial else facts["command"]}
+        title = self._title or str(config["model"]["_target_"]).rpartition(".")[2].lower()
+        self._wandb_init["name"] = self._name = run_name(title, self._trial) if self._trial else title
+        if "wandb" in facts:
+            self._wandb_init["id"] = self._id = facts["wandb"]["id"]
         if self._trial is not None:
             self._config["sweep"] = columns(self._trial)
         run = self.experiment
-        if self._watch is not None:
+        if self._watch is not None and model is not None:
             self.watch(model, log=self._watch, log_graph=False)
         where = {"id": run.id, "project": run.project, "entity": run.entity, "mode": self._mode}
         where["url"] = run.url if self._mode == "online" else None

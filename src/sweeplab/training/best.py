@@ -4,6 +4,8 @@ from typing import Any
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from sweeplab.runs.paths import moved
+
 
 class BestCheckpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint, but one whose memory follows the run's folder.
@@ -13,12 +15,4 @@ class BestCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state, with the paths in it moved to where the run is now."""
-        super().load_state_dict(_moved(state_dict, str(state_dict["dirpath"]), str(self.dirpath)))
-
-
-def _moved(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, dict):
-        return {_moved(key, old, new): _moved(item, old, new) for key, item in value.items()}
-    if isinstance(value, str) and value.startswith(old):
-        return new + value.removeprefix(old)
-    return value
+        super().load_state_dict(moved(state_dict, str(state_dict["dirpath"]), str(self.dirpath)))

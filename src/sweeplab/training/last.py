@@ -17,11 +17,12 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, path: str, every_n_steps: int | None = None) -> None:
         self.path, self.every_n_steps = path, every_n_steps
         self._saved_at = 0
-        self._between_epochs = False
+        self._stepped_to = 0
+        self._is_due = self._between_epochs = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note where training goes on, which is saved already; and that it does not, if it was stopped early."""
-        self._saved_at = trainer.global_step
+        self._saved_at = self._stepped_to = trainer.global_step
         for callback in trainer.early_stopping_callbacks:
             trainer.should_stop |= callback.wait_count >= callback.patience
 
@@ -30,8 +31,18 @@ class LastCheckpoint(Checkpoint):
         self._save(trainer, between_epochs=True)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Save inside an epoch, if it is time."""
-        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+        """Save inside an epoch, if it is time; several optimizers take several steps a batch.
+
+        Where a validation or the end of the epoch follows, it is time behind the next batch: Lightning goes on behind
+        them.
+        """
+        if self.every_n_steps is None:
+            return
+        before, self._stepped_to = self._stepped_to, trainer.global_step
+        self._is_due |= before // self.every_n_steps < trainer.global_step // self.every_n_steps
+        loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+        if self._is_due and not loop.batch_progress.is_last_batch and not loop._should_check_val_fx(fetcher):
+            self._is_due = False
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,48 +1,31 @@
 """What a run is judged by: the best value of its objective, when it was reached, and what else was true then."""
 
+import inspect
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+import sys
+from collections.abc import Iterable
+from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
 
-from sweeplab.errors import UserError, did_you_mean
+from sweeplab.errors import SetupError, UserError, did_you_mean, nearest
+from sweeplab.runs.objective import Objective
 
 PARAMETERS = "model/parameters"
 
 
-@dataclass(frozen=True)
-class Objective:
-    """A metric, and whether more or less of it is better.
+class BestObjective(Checkpoint):
+    """Remembers the best moment of a run, by the rule that ModelCheckpoint has: strictly better, first one wins.
 
-    `also` are further objectives, which take their values from the moment when this one was best.
-    """
+    The objective is any logged number: one of the validation is looked at when a validation ends, one of the training
+    when an epoch does. `value`, `epoch` and `metrics` belong together; `metrics` holds all that was measured at that
+    moment, and the number of weights that were trained.
 
-    metric: str
-    mode: Literal["min", "max"]
-    also: tuple["Objective", ...] = ()
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "Objective":
-        """Return the objective that a configuration describes."""
-        return cls(plain["metric"], plain["mode"], tuple(cls.of(further) for further in plain.get("also", ())))
-
-    def better(self, value: float, than: float) -> bool:
-        """Say whether a value is better than another; one that is not a number never is."""
-        return value > than if self.mode == "max" else value < than
-
-    @property
-    def worst(self) -> float:
-        """The value that every other one beats."""
-        return -math.inf if self.mode == "max" else math.inf
-
-
-class BestObjective(Callback):
-    """Remembers the best validation of a run, by the rule that ModelCheckpoint has: strictly better, first one wins.
-
-    `value`, `epoch` and `metrics` belong together; `metrics` holds all that this validation measured, and the number of
-    weights that were trained.
+    That the objective is logged at all is found out as early as it can be: in the sanity check of the validation, else
+    behind the first training step, else at the end of the first epoch. (A `Checkpoint`, since Lightning lets these see
+    what a module logs at the end of an epoch.)
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -50,21 +33,37 @@ class BestObjective(Callback):
         self.value = objective.worst
         self.epoch: int | None = None
         self.metrics: dict[str, float] = {}
+        self._before: dict[str, Tensor] = {}
+        self._of_validation: set[str] = set()
+        self._found = self._has_validated = self._has_stepped = False
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note what was logged before: training metrics are still those of the epoch before."""
+        self._before = dict(trainer.callback_metrics)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at a validation that has just ended."""
+        new = {name for name, value in trainer.callback_metrics.items() if self._before.get(name) is not value}
+        self._of_validation |= new
+        self._has_validated = True
         if trainer.sanity_checking:
-            return
-        # Metrics of the training are still those of the epoch before.
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        metrics[PARAMETERS] = sum(weights.numel() for weights in pl_module.parameters() if weights.requires_grad)
-        for objective in (self.objective, *self.objective.also):
-            if objective.metric not in metrics:
-                near = did_you_mean(objective.metric, sorted(metrics))
-                raise UserError(f"objective.metric={objective.metric} is not logged{near}")
-        value = metrics[self.objective.metric]
-        if self.objective.better(value, self.value):
-            self.value, self.epoch, self.metrics = value, trainer.current_epoch, metrics
+            self._look(new, trained=_source(pl_module))
+        elif self.objective.metric in self._of_validation:
+            self._judge(trainer, pl_module, new)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Look once whether the objective is logged, now that the first step has shown what a step logs."""
+        if not (self._found or self._has_stepped):
+            self._has_stepped = True
+            all_known = type(pl_module).on_train_epoch_end is LightningModule.on_train_epoch_end
+            self._look(trainer.callback_metrics, decided=all_known and self._knows_validation(trainer))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at an epoch that has just ended, if the objective is a metric of the training."""
+        self._look(trainer.callback_metrics, decided=self._knows_validation(trainer))
+        metric = self.objective.metric
+        if metric in trainer.callback_metrics and metric not in self._of_validation:
+            self._judge(trainer, pl_module, set(trainer.callback_metrics))
 
     def result(self) -> list[float]:
         """Return the best value, and behind it those of the further objectives.
@@ -74,8 +73,8 @@ class BestObjective(Callback):
         """
         if not math.isfinite(self.value):
             raise UserError(
-                f"{self.objective.metric} was never a finite number: the training diverged or had no validation; "
-                "try a smaller optimizer.lr, or debug=fast."
+                f"{self.objective.metric} was never a finite number: the training diverged, or nothing was validated; "
+                "try a smaller learning rate, or debug=fast."
             )
         values = [self.value]
         for metric in (further.metric for further in self.objective.also):
@@ -93,3 +92,42 @@ class BestObjective(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state."""
         self.value, self.epoch, self.metrics = state_dict["value"], state_dict["epoch"], state_dict["metrics"]
+
+    def _judge(self, trainer: Trainer, module: LightningModule, names: set[str]) -> None:
+        metrics = {name: float(trainer.callback_metrics[name]) for name in sorted(names)}
+        metrics[PARAMETERS] = sum(weights.numel() for weights in module.parameters() if weights.requires_grad)
+        for further in self.objective.also:
+            if further.metric not in metrics:
+                if further.metric not in trainer.callback_metrics:
+                    raise SetupError(_not_logged(further.metric, metrics))
+                metrics[further.metric] = float(trainer.callback_metrics[further.metric])
+        value = metrics[self.objective.metric]
+        if self.objective.better(value, self.value):
+            self.value, self.epoch, self.metrics = value, trainer.current_epoch, metrics
+
+    def _knows_validation(self, trainer: Trainer) -> bool:
+        return self._has_validated or not trainer.enable_validation
+
+    def _look(self, logged: Iterable[str], decided: bool = False, trained: str = "") -> None:
+        """Look for the objective in what is logged so far; unless that is all, refuse what is clearly misspelt only.
+
+        A name that stands in the source of the module, `trained`, may be logged by the training, which comes later.
+        """
+        metric, names = self.objective.metric, {*logged, *self._of_validation}
+        self._found = self._found or metric in names
+        misspelt = nearest(metric, names) is not None and metric not in trained
+        if not self._found and (decided or misspelt):
+            raise SetupError(_not_logged(metric, names))
+
+
+def _not_logged(metric: str, logged: Iterable[str]) -> str:
+    names = sorted({*logged, PARAMETERS})
+    return f"the objective {metric} is not logged{did_you_mean(metric, names)} Write objective.metric=... objective.mode=..."
+
+
+def _source(module: LightningModule) -> str:
+    """Return the source of the file that a module's class stands in; nothing where there is none."""
+    try:
+        return inspect.getsource(sys.modules[type(module).__module__])
+    except (OSError, TypeError, KeyError):
+        return ""

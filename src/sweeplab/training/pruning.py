@@ -3,22 +3,24 @@
 import math
 from typing import Literal
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 
-from sweeplab.errors import UserError, did_you_mean
+from sweeplab.errors import SetupError, UserError, did_you_mean
 from sweeplab.sweep.trial import current
 
 
-class Pruning(Callback):
-    """Reports a metric of the validation to the trial that this process runs, and stops when the study says so.
+class Pruning(Checkpoint):
+    """Reports a metric to the trial that this process runs, and stops when the study says so.
 
-    With `every="epoch"` it reports once at the end of each epoch that had a validation, what the last one measured, by
-    the number of the epoch counted from 1. With a number of steps it reports a validation when it ends, by the global
+    With `every="epoch"` it reports once at the end of each epoch that had a validation, or of each one where there is
+    none, by the number of the epoch counted from 1. With a number of steps it reports a validation when it ends, by the global
     step, if that many steps have passed since the last report: 1 means every validation. It reports only numbers that
     are finite. In a single run it does nothing.
 
     Training ends in good order; `pruned` then says when and at what value. A training that is over when it reports is
-    not pruned: nothing would be saved, and its result lost.
+    not pruned: nothing would be saved, and its result lost. (A `Checkpoint`, since Lightning lets these see what a module
+    logs at the end of an epoch.)
     """
 
     def __init__(self, monitor: str, every: Literal["epoch"] | int = "epoch") -> None:
@@ -26,9 +28,11 @@ class Pruning(Callback):
             raise UserError(f"callbacks.pruning.every={every} is not known; write epoch, or a number of steps.")
         self.monitor, self.every = monitor, every
         self.pruned: str | None = None
+        self.offset = 0  # steps of trainings before this one in the same run
+        self.reported_at = 0
         self._in_trial = False
         self._validated = False
-        self._reported_at = 0
+        self._validated_at = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find out whether there is a trial, of which only the first process knows; the sanity check is over by now."""
@@ -40,13 +44,13 @@ class Pruning(Callback):
             return
         if self.every == "epoch":
             self._validated = True
-        elif trainer.global_step - self._reported_at >= self.every:
-            self._reported_at = trainer.global_step
+        elif trainer.global_step - self._validated_at >= self.every:
+            self._validated_at = trainer.global_step
             self._report(trainer, trainer.global_step, "step")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report the epoch's last validation, if it had one."""
-        if self._validated:
+        """Report what the epoch came to."""
+        if self._validated or (self._in_trial and self.every == "epoch" and not trainer.enable_validation):
             self._validated = False
             self._report(trainer, trainer.current_epoch + 1, "epoch")
 
@@ -55,10 +59,11 @@ class Pruning(Callback):
             return
         if self.monitor not in trainer.callback_metrics:
             near = did_you_mean(self.monitor, sorted(trainer.callback_metrics))
-            raise UserError(f"callbacks.pruning.monitor={self.monitor} is not logged{near}")
+            raise SetupError(f"callbacks.pruning.monitor={self.monitor} is not logged{near}")
         value = float(trainer.callback_metrics[self.monitor])
         trial = current()
-        stop = trial is not None and math.isfinite(value) and trial.report(value, step)
+        self.reported_at = step + self.offset
+        stop = trial is not None and math.isfinite(value) and trial.report(value, self.reported_at)
         if trainer.strategy.broadcast(stop) and not _ends_anyway(trainer):
             self.pruned = f"pruned at {unit} {step}: {self.monitor} {value:.4g}"
             trainer.should_stop = True

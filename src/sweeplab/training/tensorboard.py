@@ -23,7 +23,9 @@ class TensorBoardLogger(LightningTensorBoardLogger):
     def __init__(self, save_dir: str, name: str = "tensorboard", version: str = "", **arguments: Any) -> None:
         super().__init__(save_dir, name=name, version=version, default_hp_metric=False, **arguments)
 
-    def begin(self, config: Mapping[str, Any], model: LightningModule, command: str) -> dict[str, Any]:
+    def begin(
+        self, config: Mapping[str, Any], model: LightningModule | None, facts: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Begin the row."""
         from tensorboard.plugins.hparams.plugin_data_pb2 import SessionStartInfo
 

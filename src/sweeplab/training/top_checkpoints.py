@@ -9,9 +9,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.compare.pareto import unbeaten
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.record import Status
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.objectives import Objective
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, folder_of
 

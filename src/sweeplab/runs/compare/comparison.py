@@ -10,7 +10,8 @@ from sweeplab.errors import UserError
 from sweeplab.runs.compare.columns import varying
 from sweeplab.runs.compare.configurations import SEED, Configuration, configurations, repeated
 from sweeplab.runs.compare.fields import Condition, Fields
-from sweeplab.runs.compare.objective import Judge, judge
+from sweeplab.runs.compare.objective import judge
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.compare.pareto import unbeaten
 from sweeplab.runs.record import Status
 from sweeplab.runs.run import Run
@@ -21,7 +22,7 @@ class Comparison:
     """Runs in order; `varied` are the keys that tell them apart, `seed_keys` those of them that stand for chance."""
 
     runs: Sequence[Run]
-    judge: Judge
+    judge: Objective
     varied: Sequence[str]
     seed_keys: Sequence[str] = (SEED,)
 
@@ -46,7 +47,7 @@ class Comparison:
         return Fields(self.runs, self.varied)
 
     @cached_property
-    def further(self) -> list[Judge]:
+    def further(self) -> list[Objective]:
         """The further objectives of runs that have several."""
         found = [
             (also["metric"], also["mode"])
@@ -54,7 +55,7 @@ class Comparison:
             if run.metric == self.judge.metric
             for also in run.facts["objective"].get("also", ())
         ]
-        return [Judge(metric, mode) for metric, mode in dict.fromkeys(found)]
+        return [Objective(metric, mode) for metric, mode in dict.fromkeys(found)]
 
     def front(self) -> list[Run]:
         """Return the complete runs that no other one beats, where there are several objectives."""
@@ -79,7 +80,7 @@ class Comparison:
     @property
     def by_others(self) -> dict[str, int]:
         """How many runs have another objective, or want it to go the other way, than all are compared by."""
-        found = Counter(Judge(run.metric, str(run.mode)) for run in self.runs if run.metric)
+        found = Counter(Objective(run.metric, str(run.mode)) for run in self.runs if run.metric)
         return {f"{own.metric} ({own.mode})": count for own, count in found.items() if own != self.judge}
 
 
@@ -113,7 +114,7 @@ def compare(
     return Comparison(ordered, by, varying(kept), seed_keys)
 
 
-def _best_first(runs: Sequence[Run], by: Judge, reverse: bool) -> list[Run]:
+def _best_first(runs: Sequence[Run], by: Objective, reverse: bool) -> list[Run]:
     """Put complete runs before all others, and the best of each first."""
     ordered = sorted(runs, key=by.order)
     return ordered[::-1] if reverse else ordered

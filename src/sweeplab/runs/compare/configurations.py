@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from sweeplab.runs.compare.columns import token
-from sweeplab.runs.compare.objective import Judge
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.compare.statistics import Difference, Spread, paired, spread, welch
 from sweeplab.runs.run import Run
 
@@ -58,7 +58,7 @@ class Configuration:
 
 
 def configurations(
-    runs: Sequence[Run], keys: Sequence[str], judge: Judge, seed_keys: Sequence[str] = (SEED,)
+    runs: Sequence[Run], keys: Sequence[str], judge: Objective, seed_keys: Sequence[str] = (SEED,)
 ) -> list[Configuration]:
     """Group the runs that count by their settings of `keys`, best mean first."""
     groups: dict[Hashable, list[Run]] = {}

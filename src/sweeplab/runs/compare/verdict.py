@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeplab.runs.compare.configurations import Configuration
-from sweeplab.runs.compare.objective import Judge
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.compare.statistics import LEVEL, Difference, seeds_needed
 from sweeplab.runs.names import short_keys, short_value
 from sweeplab.runs.run import Run
@@ -15,7 +15,7 @@ SEEDS = 5  # what we tell users to try
 MANY = 1000  # seeds that nobody will run
 
 
-def verdict(found: Sequence[Configuration], judge: Judge) -> str:
+def verdict(found: Sequence[Configuration], judge: Objective) -> str:
     """Say whether the best of several configurations can be told from the second; they come best first."""
     if len(found) < 2:
         return ""
@@ -33,7 +33,7 @@ def verdict(found: Sequence[Configuration], judge: Judge) -> str:
     return f"Not distinguishable with {seeds(difference)}: {names[0]} and {names[1]}. {_hint(difference, judge)}"
 
 
-def once_each(best: Configuration, second: Configuration, judge: Judge) -> str:
+def once_each(best: Configuration, second: Configuration, judge: Objective) -> str:
     """Say that configurations were trained once each, and how to see what chance does to the best."""
     gap = abs(best.spread.mean - second.spread.mean)
     differ = f"differ in {judge.metric} by {gap:.4g}, which may be chance" if gap else f"are equal in {judge.metric}"
@@ -55,7 +55,7 @@ def _under_new_seeds(run: Run) -> str:
     return shlex.join([*words[:2], "-m", *kept, f"seed={','.join(map(str, new))}"])
 
 
-def evidence(difference: Difference, judge: Judge) -> str:
+def evidence(difference: Difference, judge: Objective) -> str:
     """Say how much two configurations differ, how sure that is, and by what test."""
     how = f"paired over {seeds(difference)}" if difference.paired else "hardly a common seed, Welch's test"
     return (
@@ -94,7 +94,7 @@ def _interval(difference: Difference) -> str:
     return f"{low:.4g} to {high:.4g}"
 
 
-def _no_evidence(difference: Difference, names: tuple[str, str], judge: Judge) -> str:
+def _no_evidence(difference: Difference, names: tuple[str, str], judge: Objective) -> str:
     if difference.sd == 0.0 and not difference.mean:
         return f"{names[0]} and {names[1]} have the same {judge.metric} under each of {seeds(difference)}."
     if difference.sd == 0.0:
@@ -108,7 +108,7 @@ def _no_evidence(difference: Difference, names: tuple[str, str], judge: Judge) -
     )
 
 
-def _hint(difference: Difference, judge: Judge) -> str:
+def _hint(difference: Difference, judge: Objective) -> str:
     needed = seeds_needed(difference)
     text = f"They differ in {evidence(difference, judge)}"
     if needed is None:

@@ -14,7 +14,8 @@ from sweeplab.runs.compare.columns import varying
 from sweeplab.runs.compare.comparison import Comparison
 from sweeplab.runs.compare.configurations import SEED
 from sweeplab.runs.compare.fields import when
-from sweeplab.runs.compare.objective import Judge, judge
+from sweeplab.runs.compare.objective import judge
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.compare.over_seeds import configurations_table
 from sweeplab.runs.compare.table import Table
 from sweeplab.runs.compare.verdict import verdict
@@ -31,7 +32,7 @@ ERROR = 500  # characters of an error's last line
 
 
 def content(
-    runs: Sequence[Run], study: Study | None, folder: Path, now: datetime, by: Judge | None = None
+    runs: Sequence[Run], study: Study | None, folder: Path, now: datetime, by: Objective | None = None
 ) -> dict[str, Any]:
     """Return what the page shows; links to runs are relative to `folder`, where it will lie.
 
@@ -65,9 +66,9 @@ def content(
     }
 
 
-def _judge(runs: Sequence[Run], study: Study | None) -> Judge:
+def _judge(runs: Sequence[Run], study: Study | None) -> Objective:
     if study and study.objectives:
-        return Judge(study.objectives[0]["metric"], study.objectives[0]["mode"])
+        return Objective(study.objectives[0]["metric"], study.objectives[0]["mode"])
     return judge(runs)
 
 
@@ -178,7 +179,6 @@ def _importance(comparison: Comparison, keys: Sequence[Column], one_at_a_time: b
 
 def _shares(comparison: Comparison, keys: Sequence[Column], places: Sequence[int]) -> dict[str, float]:
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-    from optuna.study import StudyDirection
     from optuna.trial import create_trial
 
     def distribution(column: Column) -> BaseDistribution:
@@ -202,8 +202,7 @@ def _shares(comparison: Comparison, keys: Sequence[Column], places: Sequence[int
         )
         for place in places
     ]
-    direction = StudyDirection.MAXIMIZE if comparison.judge.mode == "max" else StudyDirection.MINIMIZE
-    return {label: float(f"{share:.4g}") for label, share in shares(trials, direction).items()}
+    return {label: float(f"{share:.4g}") for label, share in shares(trials, comparison.judge.direction).items()}
 
 
 def _complete(comparison: Comparison) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.errors import UserError
-from sweeplab.runs.compare.objective import Judge
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.files import write_text
 from sweeplab.runs.found import find
 from sweeplab.runs.record import Status
@@ -24,7 +24,7 @@ SCRIPTS = ("state.js", "filter.js", "colours.js", "plots.js", "table.js", "page.
 
 
 def write_report(
-    path: Path, runs: Sequence[Run], study: Study | None, every: float | None = None, by: Judge | None = None
+    path: Path, runs: Sequence[Run], study: Study | None, every: float | None = None, by: Objective | None = None
 ) -> None:
     """Write a page to `path` that shows the runs, with links to their folders from there.
 
@@ -39,7 +39,7 @@ def write_report(
 
 
 def page(
-    runs: Sequence[Run], study: Study | None, folder: Path, every: float | None = None, by: Judge | None = None
+    runs: Sequence[Run], study: Study | None, folder: Path, every: float | None = None, by: Objective | None = None
 ) -> str:
     """Return the page that `write_report` writes, for a file in `folder`.
 

@@ -2,13 +2,13 @@
 
 import inspect
 import pkgutil
+import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import hydra.utils
 from hydra.errors import InstantiationException
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError, did_you_mean
@@ -27,24 +27,28 @@ def build(config: Any, name: str, **more: Any) -> Any:
     if not isinstance(config, Mapping | DictConfig):
         return config
     plain: Any = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
-    _check(plain, name)
+    check_target(plain, name)
     try:
         return hydra.utils.instantiate(plain, _convert_="all", **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(cause, ValueError | MisconfigurationException | ModuleNotFoundError):
+        if isinstance(cause, _refusals()):
             raise UserError(f"{name}: {' '.join(str(cause).split())}") from cause
         raise cause or error from None
 
 
-def _check(config: Mapping[str, Any], name: str) -> None:
-    if "_target_" not in config:
+def check_target(config: Mapping[str, Any], name: str) -> None:
+    """Find what is wrong with a description before anything is built from it.
+
+    Raises:
+        UserError: as `build` does.
+    """
+    if config.get("_target_") is None:
         raise UserError(f"{name} has no _target_, so nothing can be built from it; choose {name}=... or remove it.")
     target = config["_target_"]
-    function = _located(target, name)
-    known, open_ended = arguments(function)
+    known, open_ended = arguments(located(target, name))
     given = {key: value for key, value in config.items() if not key.startswith("_")}
     for key, value in given.items():
         if value == "???":
@@ -53,22 +57,39 @@ def _check(config: Mapping[str, Any], name: str) -> None:
             raise UserError(f"{target} has no argument '{name}.{key}'{_near(key, known)}")
         if key in known and (hint := known[key]) is not None and not _fits(value, hint):
             raise UserError(f"{name}.{key}={value!r} is of the wrong type: {target} wants {_spelled(hint)}.")
-    for key, value in given.items():
-        if isinstance(value, Mapping) and "_target_" in value:
-            _check(value, f"{name}.{key}")
+        _check_within(value, f"{name}.{key}")
 
 
-def _located(target: Any, name: str) -> Any:
+def _check_within(value: Any, name: str) -> None:
+    if isinstance(value, Mapping) and "_target_" in value:
+        check_target(value, name)
+    elif isinstance(value, Mapping | list):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            _check_within(item, f"{name}.{key}")
+
+
+def located(target: Any, name: str) -> Any:
+    """Return what a `_target_` names; `name` is the place of its configuration.
+
+    Raises:
+        UserError: it cannot be imported, or does not exist.
+    """
     if not isinstance(target, str):
         return target
     try:
         return pkgutil.resolve_name(target)
     except AttributeError:
         module, _, attribute = target.rpartition(".")
-        near = did_you_mean(attribute, [n for n in dir(pkgutil.resolve_name(module)) if not n.startswith("_")])
-        raise UserError(f"{name}._target_={target} does not exist{near}") from None
+        choices = (n for n in dir(pkgutil.resolve_name(module)) if not n.startswith("_"))
+        raise UserError(f"{name}._target_={target} does not exist{did_you_mean(attribute, choices)}") from None
     except (ImportError, ValueError) as error:
         raise UserError(f"{name}._target_={target} cannot be imported: {error}.") from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return the exceptions by which a target refuses what it is given; Lightning's own, if it is there."""
+    lightning = sys.modules.get("lightning.fabric.utilities.exceptions")
+    return ValueError, ModuleNotFoundError, *((lightning.MisconfigurationException,) if lightning else ())
 
 
 def _near(key: str, known: Mapping[str, Any]) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler, SequentialSampler
+from torch.utils.data import DistributedSampler, Sampler, SequentialSampler
 
 
-class Shuffle(Sampler[int]):
+class Shuffle(DistributedSampler[int]):
     """The order of samples in each epoch: a function of seed and epoch alone, so any epoch can be had again.
 
-    With several ranks each takes its share, all of the same length, for which a few samples are used twice. Lightning
-    calls `set_epoch`.
+    With several ranks each takes its share, all of the same length, for which a few samples are used twice: Lightning
+    leaves a `DistributedSampler` as it is, and calls `set_epoch`.
     """
 
     def __init__(self, size: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
@@ -38,6 +38,19 @@ class Shuffle(Sampler[int]):
 
     def __len__(self) -> int:
         return -(-self.size // self.ranks)
+
+
+class InOrder(DistributedSampler[int]):
+    """All samples in their order, of which each rank takes its share, none twice."""
+
+    def __init__(self, size: int, rank: int, ranks: int) -> None:
+        self.indices = range(rank, size, ranks)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
 
 
 class Batches:

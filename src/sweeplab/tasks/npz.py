@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.check import check_file
-from lab.data.arrays import Array, ArrayData, Arrays
-from sweeplab.errors import UserError, did_you_mean
+from sweeplab.errors import SetupError, UserError, did_you_mean
+from sweeplab.tasks.arrays import Array, ArrayData, Arrays
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("x_val", "y_val", "x_predict")
@@ -61,9 +60,14 @@ class Npz(ArrayData):
         raise UserError(f"{name} has shape {x.shape}, which data.kind={self.kind} cannot read; see docs/data.md.")
 
     def _labels(self, y: Array, name: str) -> Array:
-        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-            raise UserError(f"{name} is {y.dtype} of shape {y.shape}; labels are integers, one a sample.")
-        return y
+        if np.issubdtype(y.dtype, np.integer) and y.ndim == 1:
+            return y
+        if np.issubdtype(y.dtype, np.floating) and y.ndim in (1, 2):
+            return y
+        raise UserError(
+            f"{name} is {y.dtype} of shape {y.shape}; labels are integers, one a sample, and numbers to predict are "
+            "floats, one or a row a sample."
+        )
 
     def _check_pair(self, x: Array | None, y: Array | None, part: str) -> None:
         if (x is None) != (y is None):
@@ -74,7 +78,9 @@ class Npz(ArrayData):
 
 
 def _opened(path: Path) -> Any:
-    check_file(path, "data.path")
+    if not path.is_file():
+        near = [file.name for file in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
+        raise SetupError(f"data.path={path} is not a file{did_you_mean(path.name, near)}")
     try:
         file = np.load(path, allow_pickle=False)
     except (zipfile.BadZipFile, ValueError, EOFError):

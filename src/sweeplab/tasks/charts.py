@@ -14,9 +14,9 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassPrecisionRecallCurve, MulticlassROC
 
-from lab.confusion import picture_of
 from sweeplab.runs.files import written_whole
 from sweeplab.sweep.trial import current
+from sweeplab.tasks.confusion import picture_of
 
 COLUMNS: list[str | int] = ["sample", "predicted", "probability", "label"]
 DRAWN = 20  # classes whose curves a dashboard draws: more lines than that nobody tells apart

@@ -1,4 +1,4 @@
-"""Labelled arrays as Lightning data: split, scaled, and served in batches."""
+"""Arrays with labels or numbers to learn, as Lightning data: split, and served in batches."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from sweeplab.errors import UserError
-from sweeplab.training.batches import Batches, Shuffle
+from sweeplab.tasks.batches import Batches, InOrder, Shuffle
 
 Array = NDArray[Any]
 Loader = Batches | DataLoader[tuple[Tensor, ...]]
@@ -20,7 +20,9 @@ Loader = Batches | DataLoader[tuple[Tensor, ...]]
 
 @dataclass
 class Arrays:
-    """Inputs of shape (samples, channels, length) or (samples, channels, height, width), labels from 0.
+    """Inputs of shape (samples, channels, length) or (samples, channels, height, width), and what is learned of them.
+
+    Whole numbers are labels of classes, from 0; others are numbers to predict, of shape (samples,) or (samples, numbers).
 
     A test or validation part that is left out is split off the training part. `x_predict` has no labels, and is
     enough by itself to predict with a model that is trained already.
@@ -38,8 +40,9 @@ class Arrays:
 class ArrayData(LightningDataModule):
     """Data that fits in memory. A data set is a subclass with one method, `load`.
 
-    Inputs are scaled to mean 0 and deviation 1 a channel, by the training part alone; the scale travels with every
-    checkpoint. `split_seed` decides which samples are held out, `shuffle_seed` the order of training.
+    `split_seed` decides which samples are held out, `shuffle_seed` the order of training. Once it is set up, it has
+    attributes that a configuration may link to: `in_shape` of a sample, `num_classes` (of labels) or `num_targets` (of
+    numbers), and `scale`, mean and deviation of each channel over the training part.
     """
 
     def __init__(
@@ -66,8 +69,7 @@ class ArrayData(LightningDataModule):
         self.split_seed = split_seed
         self.shuffle_seed = shuffle_seed
         self.parts: dict[str, tuple[Tensor, ...]] = {}
-        self.scale: tuple[Tensor, Tensor] | None = None
-        self.num_classes = 0
+        self.num_classes = self.num_targets = 0
         self.in_shape: tuple[int, ...] = ()
 
     @abstractmethod
@@ -84,15 +86,31 @@ class ArrayData(LightningDataModule):
             labelled = _split(
                 arrays.x_train, arrays.y_train, arrays, (self.val_fraction, self.test_fraction), self.split_seed
             )
-            self.num_classes = int(labelled["train"][1].max(initial=0)) + 1
+            y = labelled["train"][1]
+            if np.issubdtype(y.dtype, np.integer):
+                self.num_classes = int(y.max(initial=0)) + 1
+            else:
+                self.num_targets = int(np.prod(y.shape[1:], dtype=int))
             _check(labelled, self.num_classes)
             parts |= labelled
         if arrays.x_predict is not None:
             parts["predict"] = (arrays.x_predict,)
         self.parts = {name: _tensors(*part) for name, part in parts.items()}
         self.in_shape = tuple(next(iter(self.parts.values()))[0].shape[1:])
-        if self.scale is None and "train" in self.parts:
-            self.scale = _scale(self.parts["train"][0])
+
+    @property
+    def scale(self) -> list[list[float]]:
+        """Mean and deviation of each channel over the training part.
+
+        Raises:
+            UserError: there is none.
+        """
+        if "train" not in self.parts:
+            raise UserError("the data has no training part to take its scale from.")
+        x = self.parts["train"][0]
+        axes = [0, *range(2, x.dim())]
+        deviation = x.std(dim=axes)
+        return [x.mean(dim=axes).tolist(), torch.where(deviation > 0, deviation, 1.0).tolist()]
 
     def train_dataloader(self) -> Loader:
         """Return the training part, shuffled anew each epoch."""
@@ -111,32 +129,14 @@ class ArrayData(LightningDataModule):
         """Return the inputs to predict; the test part where the data set names none."""
         return self._loader("predict" if "predict" in self.parts else "test")
 
-    def channel_scale(self) -> tuple[list[float], list[float]]:
-        """Return mean and deviation of each channel, as plain numbers."""
-        assert self.scale is not None
-        mean, deviation = (part.flatten().tolist() for part in self.scale)
-        return mean, deviation
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the scale, which a trained model cannot do without."""
-        assert self.scale is not None
-        return {"mean": self.scale[0], "deviation": self.scale[1]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Scale as the checkpoint's training data was scaled."""
-        self.scale = (state_dict["mean"].cpu(), state_dict["deviation"].cpu())
-
     def _loader(self, part: str, shuffled: bool = False) -> Loader:
         if part not in self.parts:
             raise UserError(f"the data has no {part} part.")
-        assert self.scale is not None
-        x, *labels = self.parts[part]
-        mean, deviation = self.scale
-        tensors = ((x - mean) / deviation, *labels)
+        tensors = self.parts[part]
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        shuffle = Shuffle(len(x), self.shuffle_seed, rank, ranks) if shuffled else None
+        shuffle = Shuffle(len(tensors[0]), self.shuffle_seed, rank, ranks) if shuffled else None
         if shuffle and self.trainer:
-            # Lightning names the epoch only after the workers have begun to read, when a run is taken up again.
+            # Lightning names the epoch only after the workers have begun to read, when a run is resumed.
             progress: Any = self.trainer.fit_loop.epoch_progress.current
             shuffle.set_epoch(progress.processed)
         if self.num_workers == 0:
@@ -149,9 +149,9 @@ class ArrayData(LightningDataModule):
                 pin_memory=self.pin_memory,
             )
         return DataLoader(
-            TensorDataset(*(tensors if shuffle else (tensor[rank::ranks] for tensor in tensors))),
+            TensorDataset(*tensors),
             batch_size=self.batch_size,
-            sampler=shuffle,
+            sampler=shuffle or InOrder(len(tensors[0]), rank, ranks),
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=True,
@@ -189,10 +189,16 @@ def _check(parts: dict[str, tuple[Array, Array]], num_classes: int) -> None:
             raise UserError(f"the {name} part is empty.")
         if x.shape[1:] != parts["train"][0].shape[1:]:
             raise UserError(f"x_{name} has samples of shape {x.shape[1:]}, x_train of {parts['train'][0].shape[1:]}.")
+        if not num_classes:
+            if not np.isfinite(y).all():
+                raise UserError(f"y_{name} holds numbers that are not finite.")
+            continue
         if y.min() < 0:
             raise UserError(f"y_{name} holds the label {y.min()}; labels count from 0.")
         if y.max() >= num_classes:
             raise UserError(f"y_{name} holds the label {y.max()}, which y_train (0 to {num_classes - 1}) does not.")
+    if not num_classes:
+        return
     seen = np.unique(np.concatenate([y for _, y in parts.values()]))
     if len(seen) < num_classes:
         gap = next(label for label in range(num_classes) if label not in seen)
@@ -204,12 +210,9 @@ def _check(parts: dict[str, tuple[Array, Array]], num_classes: int) -> None:
 def _tensors(x: Array, *labels: Array) -> tuple[Tensor, ...]:
     return (
         torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)),
-        *(torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64)) for y in labels),
+        *(torch.from_numpy(np.ascontiguousarray(y, dtype=_kind(y))) for y in labels),
     )
 
 
-def _scale(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation of each channel, shaped to be taken off a batch."""
-    axes = [0, *range(2, x.dim())]
-    deviation = x.std(dim=axes, keepdim=True)
-    return x.mean(dim=axes, keepdim=True), torch.where(deviation > 0, deviation, 1.0)
+def _kind(y: Array) -> type:
+    return np.int64 if np.issubdtype(y.dtype, np.integer) else np.float32

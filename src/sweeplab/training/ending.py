@@ -16,8 +16,13 @@ LONGEST = 300  # characters of a reason
 class OwnsRun(Protocol):
     """A logger whose run must be ended, well or not."""
 
-    def begin(self, config: Mapping[str, Any], model: "LightningModule", command: str) -> dict[str, Any]:
-        """Start the run with its configuration and command; return what finds it again, under the service's name."""
+    def begin(
+        self, config: Mapping[str, Any], model: "LightningModule | None", facts: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Start the run with its configuration, or go on with the one that the `facts` of run.json know.
+
+        Return what finds it again, under the service's name.
+        """
 
     def conclude(self, summary: Mapping[str, Any]) -> None:
         """Write the numbers that the run is judged by."""
@@ -28,8 +33,7 @@ class OwnsRun(Protocol):
 
 @contextmanager
 def ended(loggers: Iterable[object], note: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
-    """End the runs of all loggers as the block ends, and note what became of them."""
-    owners = [logger for logger in loggers if isinstance(logger, OwnsRun)]
+    """End the runs of all loggers as the block ends, and note what became of them; more may be added within it."""
     status, reason = Status.COMPLETE, ""
     try:
         yield
@@ -38,5 +42,5 @@ def ended(loggers: Iterable[object], note: Callable[[Mapping[str, Any]], None]) 
         reason = f"{type(error).__name__}: {error}"[:LONGEST] if status is Status.FAILED else ""
         raise
     finally:
-        for owner in owners:
+        for owner in [logger for logger in loggers if isinstance(logger, OwnsRun)]:
             note(owner.end(status, reason))

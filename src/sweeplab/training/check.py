@@ -18,7 +18,8 @@ from sweeplab.runs.config import load
 from sweeplab.runs.record import is_run, occupied, read
 from sweeplab.runs.run import Run
 
-PRUNING = "sweeplab.training.pruning.Pruning"
+PRUNING = "sweeplab.callbacks.Pruning"
+OURS = ("sweeplab.", "lightning.")  # callbacks that are known without being imported
 STAGES = ("test", "validate", "predict")
 SERVING = ("batch_size", "shuffle_seed", "num_workers", "pin_memory")  # of data: how it comes, not what it is
 
@@ -31,17 +32,17 @@ class Check(Callback):
         if "LOCAL_RANK" not in os.environ:  # set where several processes train together, and the first has checked
             _check_or_exit(config, Path(config.hydra.run.dir))
             if (sweep := config.hydra.runtime.choices.get("sweep")) is not None:
-                sys.exit(f"Error: sweep={sweep} makes many runs; add -m, or leave it away for a single one.")
+                sys.exit(f"Error: sweep={sweep} makes many runs; add -m, or remove it for a single one.")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check what all runs have in common, and that their folders are free where nobody goes on with a sweep."""
+        """Check what all runs have in common, and that their folders are free where no sweep is resumed."""
         _check_or_exit(config)
         _exit_on_mistake(lambda: _check_pruning(config))
         if config.hydra.sweeper._target_.rpartition(".")[2] != "BasicSweeper":
             return
         taken = sorted(Path(config.hydra.sweep.dir).glob("*/run.json"))
         if taken:
-            sys.exit(f"Error: {taken[0].parent} already holds a run; leave hydra.sweep.dir away to get a new folder.")
+            sys.exit(f"Error: {taken[0].parent} already holds a run; remove hydra.sweep.dir to get a new folder.")
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration of one run: each run of a sweep has its own."""
@@ -73,9 +74,6 @@ def check(config: DictConfig) -> None:
         UserError: the first mistake found.
         OmegaConfBaseException: a value that is missing, or refers to a key that does not exist.
     """
-    for key in ("test", "compile"):
-        if not isinstance(config[key], bool):
-            raise UserError(f"{key}={config[key]} must be true or false.")
     seed = config.seed
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
         raise UserError(f"seed={seed} must be a whole number from 0 to {2**32 - 1}, or null for a random one.")
@@ -86,13 +84,17 @@ def check(config: DictConfig) -> None:
                 raise UserError(
                     f"{group}.{name} has no _target_: {group}={name} chooses it, {group}.{name}=null turns it off."
                 )
-    _check_data(config)
+    for group in ("data", "model"):
+        _check_values(config[group], group)
+    if source := config.get("init_from"):
+        check_source(Path(source))
 
 
 def _check_pruning(config: DictConfig) -> None:
     pruner = config.hydra.sweeper.get("pruner")
     targets = [entry["_target_"] for entry in (config.callbacks or {}).values() if entry is not None]
-    if pruner and not str(pruner._target_).endswith(".NopPruner") and PRUNING not in targets:
+    prunes = pruner and not str(pruner._target_).endswith(".NopPruner")
+    if prunes and PRUNING not in targets and all(str(target).startswith(OURS) for target in targets):
         raise UserError(
             "a pruner needs callbacks.pruning to report to it; keep it, or choose hydra/sweeper/pruner=none."
         )
@@ -120,7 +122,7 @@ def check_evaluation(run: Path, stage: str, overrides: Sequence[str], conf: Path
         raise UserError(f"stage={stage} is not known{did_you_mean(stage, STAGES)}")
     facts = read(run)
     config = load(run, overrides, conf)
-    _check_data(config)
+    _check_values(config.data, "data")
     return config, Run(run, facts).checkpoint
 
 
@@ -148,55 +150,42 @@ def _samples(config: DictConfig) -> dict[str, str]:
     return {str(key): repr(value) for key, value in config.data.items() if key not in SERVING}
 
 
-def metrics(config: DictConfig) -> list[str]:
-    """Return the names of the metrics that a run can be judged by."""
-    for name, entry in (config.metrics or {}).items():
-        if entry is not None and not (isinstance(entry, Mapping | DictConfig) and "_target_" in entry):
-            raise UserError(f"metrics.{name} has no _target_; write +metrics.{name}._target_=torchmetrics...")
-    return ["val/loss", *(f"val/{name}" for name, entry in (config.metrics or {}).items() if entry is not None)]
-
-
 def _check_objective(config: DictConfig) -> None:
     if not isinstance(config.objective, DictConfig):
         raise UserError(
-            f"objective={config.objective} is no metric and mode; write objective.metric={config.objective}."
+            f"objective={config.objective} has no metric and mode; write objective.metric={config.objective}."
         )
-    _check_judge(config.objective, "objective", metrics(config))
+    _check_metric(config.objective, "objective")
     also = config.objective.get("also", ListConfig([]))
     if not isinstance(also, ListConfig):
-        raise UserError(f"objective.also={also} is no list; write objective.also=[{{metric: val/loss, mode: min}}].")
+        raise UserError(f"objective.also={also} is not a list; write objective.also=[{{metric: ..., mode: min}}].")
     for number, further in enumerate(also):
         if not isinstance(further, DictConfig) or set(further) != {"metric", "mode"}:
             raise UserError(f"objective.also[{number}]={further} must have a metric and a mode, and nothing else.")
-        _check_judge(further, f"objective.also[{number}]", [*metrics(config), "model/parameters"])
+        _check_metric(further, f"objective.also[{number}]")
 
 
-def _check_judge(objective: DictConfig, place: str, choices: Sequence[str]) -> None:
-    metric, mode = objective.metric, objective.mode
-    if metric not in choices:
-        raise UserError(
-            f"{place}.metric={metric} is not a metric of the validation{did_you_mean(str(metric), choices)}"
-        )
-    if mode not in ("min", "max"):
-        raise UserError(f"{place}.mode={mode} is not known; write min or max.")
+def _check_metric(objective: DictConfig, place: str) -> None:
+    """Whether the metric is logged is known later: by the task, or when the model has logged something."""
+    if not isinstance(objective.metric, str):
+        raise UserError(f"{place}.metric={objective.metric} must be the name of a number that the model logs.")
+    if objective.mode not in ("min", "max"):
+        raise UserError(f"{place}.mode={objective.mode} is not known; write min or max.")
 
 
-def _check_data(config: DictConfig) -> None:
-    data = config.data
-    for key in data:
-        if OmegaConf.is_missing(data, key):
-            raise UserError(f"data.{key} has no value; write data.{key}=...")
-    if "path" not in data:
-        return
-    check_file(Path(data.get("root", "."), str(data.path)), "data.path")
+def _check_values(config: DictConfig, group: str) -> None:
+    for key in config:
+        if OmegaConf.is_missing(config, key):
+            raise UserError(f"{group}.{key} has no value; write {group}.{key}=...")
 
 
-def check_file(path: Path, key: str) -> None:
-    """Make sure that the file which `key` names is there.
+def check_source(path: Path) -> None:
+    """Make sure that weights can be taken from a checkpoint, or from the folder of a run.
 
     Raises:
-        UserError: it is not; the message has the nearest name in its folder.
+        UserError: neither is there.
     """
-    if not path.is_file():
-        near = [file.name for file in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
-        raise UserError(f"{key}={path} is not a file{did_you_mean(path.name, near)}")
+    if path.is_dir():
+        _ = Run.read(path).checkpoint
+    elif not path.is_file():
+        raise UserError(f"init_from={path} does not exist; name a checkpoint, or the folder of a run.")

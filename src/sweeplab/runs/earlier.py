@@ -1,0 +1,87 @@
+"""What earlier versions wrote, in the words of this one: folders of runs and studies stay readable.
+
+Version 1 trained classifications only. Its `label_smoothing`, `metrics` and `compile` are keys of `task` now, and what
+its networks were told of the data stands in their configuration.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+TARGETS = {
+    "lab.charts.Charts": "sweeplab.tasks.Charts",
+    "lab.data.npz.Npz": "sweeplab.tasks.Npz",
+    "lab.models.classifier.Classifier": "sweeplab.tasks.Classification",
+    "lab.models.schedule.cosine": "sweeplab.tasks.cosine",
+    "lab.models.schedule.onecycle": "sweeplab.tasks.onecycle",
+    "lab.models.schedule.plateau": "sweeplab.tasks.plateau",
+    "lab.samples.Samples": "sweeplab.tasks.Samples",
+    "sweeplab.tracking.wandb_run.WandbRun": "sweeplab.loggers.WandbRun",
+    "sweeplab.training.best.BestCheckpoint": "sweeplab.callbacks.BestCheckpoint",
+    "sweeplab.training.csv.CSVLogger": "sweeplab.loggers.CSVLogger",
+    "sweeplab.training.last.LastCheckpoint": "sweeplab.callbacks.LastCheckpoint",
+    "sweeplab.training.progress.progress": "sweeplab.callbacks.progress",
+    "sweeplab.training.pruning.Pruning": "sweeplab.callbacks.Pruning",
+    "sweeplab.training.tensorboard.TensorBoardLogger": "sweeplab.loggers.TensorBoardLogger",
+}
+OF_THE_DATA = {"in_shape": "${data:in_shape}", "num_classes": "${data:num_classes}"}
+MOVED = ("label_smoothing", "compile", "metrics")  # from the top to `task`
+CHARTS = ("samples", "charts")  # from `callbacks` to `task.callbacks`
+DROPPED = ("trainer.use_distributed_sampler", "trainer.profiler._target_")
+ADDED = ("init_from", "init_strict", "trainer.profiler", "task")  # with what under it
+
+
+def renamed(value: Any) -> Any:
+    """Return a configuration in which every `_target_` has its name of today."""
+    if isinstance(value, Mapping):
+        return {key: TARGETS.get(item, item) if key == "_target_" else renamed(item) for key, item in value.items()}
+    return [renamed(item) for item in value] if isinstance(value, list) else value
+
+
+def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a run as this version would have written it."""
+    new: dict[str, Any] = renamed(config)
+    if not _is_first_version(new):
+        return new
+    callbacks, trainer = dict(new.get("callbacks") or {}), dict(new["trainer"])
+    task = {"_target_": "sweeplab.tasks.Classification", "scale": "${data:scale}"}
+    task |= {key: new.pop(key) for key in MOVED if key in new}
+    task["metrics"] = {
+        name: metric and metric | {"num_classes": OF_THE_DATA["num_classes"]}
+        for name, metric in (task["metrics"] or {}).items()
+    }
+    task["callbacks"] = {name: callbacks.pop(name) for name in CHARTS if name in callbacks}
+    if (trainer.get("profiler") or {}).get("_target_", "").startswith("sweeplab."):
+        trainer["profiler"] = None
+    trainer.pop("use_distributed_sampler", None)
+    model = new["model"] | OF_THE_DATA
+    return new | {"model": model, "task": task, "callbacks": callbacks, "trainer": trainer}
+
+
+def description(hyper_parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the description of the model in a checkpoint of version 1, from its hyperparameters; None of another."""
+    if not {"network", "optimizer", "label_smoothing"} <= hyper_parameters.keys():
+        return None
+    return {"_target_": "sweeplab.tasks.Classification", **renamed(hyper_parameters)}
+
+
+def upgraded_settings(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return the flat configuration that the trials of a study share as this version would have noted it.
+
+    What this version added, and earlier ones could not choose, is taken from `now`.
+    """
+    if not _is_first_version(before):
+        return {key: TARGETS.get(value, value) for key, value in before.items()}
+    new = {_moved(key): TARGETS.get(value, value) for key, value in before.items() if key not in DROPPED}
+    added = (*ADDED, *(f"model.{key}" for key in OF_THE_DATA))
+    return {key: value for key, value in now.items() if key.startswith(added)} | new
+
+
+def _is_first_version(config: Mapping[str, Any]) -> bool:
+    return "label_smoothing" in config and "task" not in config and "task._target_" not in config
+
+
+def _moved(key: str) -> str:
+    first, _, rest = key.partition(".")
+    if first in MOVED:
+        return f"task.{key}"
+    return f"task.{key}" if first == "callbacks" and rest.partition(".")[0] in CHARTS else key

@@ -1,0 +1,127 @@
+"""`${data:attribute}` in a configuration: what the data module knows and something else asks for.
+
+LightningCLI links arguments in the same way when it instantiates. A link stands as text until the data is built; then
+`linked` replaces it by the attribute's value, so that a run can be built again without its data.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
+
+from sweeplab.errors import SetupError, did_you_mean
+
+RESOLVER = "data"
+LINK = re.compile(r"\$\{data:\s*([\w.]+)\s*\}")
+LARGEST = 10_000  # numbers that a configuration may take from the data
+
+
+class DataNotBuiltError(Exception):
+    """A link was asked for before there was any data."""
+
+
+def register() -> None:
+    """Let OmegaConf know the links."""
+    OmegaConf.register_new_resolver(RESOLVER, _unbuilt, replace=True)
+
+
+def links(config: Any, above: str = "") -> Iterator[tuple[str, str]]:
+    """Return the links of a configuration: the key, and the attribute of the data that it asks for."""
+    plain = OmegaConf.to_container(config, resolve=False) if OmegaConf.is_config(config) else config
+    if isinstance(plain, Mapping | list):
+        for key, value in plain.items() if isinstance(plain, Mapping) else enumerate(plain):
+            yield from links(value, f"{above}.{key}" if above else str(key))
+    elif isinstance(plain, str):
+        yield from ((above, attribute) for attribute in LINK.findall(plain))
+
+
+def linked(config: DictConfig, data: Any) -> DictConfig:
+    """Return the configuration with every link replaced by what the data has.
+
+    Raises:
+        SetupError: the data lacks an attribute, or has none that a configuration can hold.
+    """
+    for key, attribute in links(config):
+        _attribute(data, attribute, key)
+    OmegaConf.register_new_resolver(RESOLVER, lambda name: _attribute(data, name), replace=True)
+    try:
+        return OmegaConf.create(resolved(config))
+    finally:
+        register()
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration as plain data, every interpolation replaced by its value but for links without data."""
+    try:
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]  # a dict in, a dict out
+    except InterpolationResolutionError as error:
+        if DataNotBuiltError.__name__ not in str(error):
+            raise
+    return _but_for_links(config)  # type: ignore[no-any-return]  # a dict in, a dict out
+
+
+def _but_for_links(config: Any) -> Any:
+    texts = OmegaConf.to_container(config, resolve=False)
+    keys = texts.keys() if isinstance(texts, dict) else range(len(texts))  # type: ignore[arg-type]  # else it is a list
+    values = {}
+    for key in keys:
+        try:
+            value = config[key]
+            values[key] = _but_for_links(value) if OmegaConf.is_config(value) else value
+        except InterpolationResolutionError as error:
+            if DataNotBuiltError.__name__ not in str(error):
+                raise
+            values[key] = texts[key]  # type: ignore[index,call-overload]  # its own key
+    return values if isinstance(texts, dict) else list(values.values())
+
+
+def _unbuilt(attribute: str) -> Any:
+    raise DataNotBuiltError(f"{attribute} is an attribute of the data, which is not built yet")
+
+
+def _attribute(data: Any, attribute: str, key: str = "") -> Any:
+    place = f"{key}=" * bool(key) + f"${{data:{attribute}}}"
+    try:
+        value = attrgetter(attribute)(data)
+    except AttributeError:
+        names = [name for name in dir(data) if not name.startswith("_") and not callable(getattr(type(data), name, None))]
+        own = sorted(set(names) - set(_inherited(data)))
+        raise SetupError(
+            f"{place}: {type(data).__name__} has no attribute '{attribute}' after setup('fit')"
+            f"{did_you_mean(attribute, own)}"
+        ) from None
+    try:
+        return plain(value)
+    except TypeError as error:
+        raise SetupError(f"{place} is {error}; a configuration holds numbers, text, lists and null.") from None
+
+
+def _inherited(data: Any) -> list[str]:
+    """Return the names that every data module has."""
+    above = next((kind for kind in type(data).__mro__ if kind.__module__.startswith("lightning.")), object)
+    return dir(above)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as a configuration can hold it; a small array is a list.
+
+    Raises:
+        TypeError: it cannot; the message is its type.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist") and getattr(value, "size", 1) is not None:
+        count = value.numel() if hasattr(value, "numel") else value.size
+        if count <= LARGEST:
+            return value.tolist()
+    raise TypeError(f"a {type(value).__name__}")
+
+
+register()

@@ -1,0 +1,196 @@
+"""A trained model, looked at again from its folder alone; or several of a study, together."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, WeightAveraging
+from omegaconf import DictConfig
+
+from sweeplab.build import build
+from sweeplab.errors import UserError
+from sweeplab.runs.files import write_text
+from sweeplab.runs.flat import interpolations
+from sweeplab.runs.links import LINK, linked, links, plain, resolved
+from sweeplab.runs.paths import moved
+from sweeplab.training.check import check_ensemble
+from sweeplab.training.lean import NoProfiler
+from sweeplab.training.model import (
+    build_model,
+    describe,
+    described_in,
+    is_lightning_module,
+    load_checkpoint,
+    load_model,
+    load_weights,
+    unloadable,
+)
+from sweeplab.training.predictions import Predictions, averaged, gathered, write_predictions
+from sweeplab.training.quiet import quiet
+
+log = logging.getLogger(__name__)
+
+HOOKS = {"test": "on_test_", "validate": "on_validation_", "predict": "on_predict_"}
+# What belongs to training, whatever hooks it has.
+OF_TRAINING = (Checkpoint, EarlyStopping, WeightAveraging)
+
+
+def evaluate(
+    owner: Path,
+    runs: Sequence[Path],
+    stage: str = "test",
+    overrides: Sequence[str] = (),
+    conf: Path | None = None,
+) -> Path:
+    """Test, validate or predict with the best checkpoint of a run, or with several together; return what was written.
+
+    `owner` is the folder of the run, or of the study of several. Overrides change the first run's configuration, say the
+    data or the batch size. The results go to a new folder `<owner>/eval/<stage>-<time>`: `metrics.json`, with what the
+    callbacks of this stage write, or the predictions. Several answer with the mean of what they say; their own metrics
+    stand below `members`, and `members.json` names them.
+
+    Raises:
+        UserError: there is no such run, stage or checkpoint, the data does not fit the model, or several cannot answer
+            together.
+    """
+    owner = owner.resolve()
+    checked = check_ensemble([run.resolve() for run in runs], stage, overrides, conf)
+    names = [os.path.relpath(run.resolve(), owner) for run in runs]
+    folder = owner / "eval" / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
+    log.info("%s with %s", stage, ", ".join(os.path.relpath(path, owner) for _, path in checked))
+    with quiet():
+        members = [Member(*each, overrides, folder) for each in checked]
+        if len(members) == 1:
+            return _one(members[0], stage, folder)
+        write_text(folder / "members.json", json.dumps(names) + "\n")
+        return _together(members, names, stage, folder)
+
+
+class Member:
+    """A trained model with the data and the trainer of its run."""
+
+    def __init__(self, config: DictConfig, checkpoint: Path, overrides: Sequence[str], folder: Path) -> None:
+        self.config, self.checkpoint, self.folder = config, checkpoint, folder
+        seed_everything(config.seed, workers=True, verbose=False)
+        self.data: LightningDataModule = build(config.data, "data")
+        if any(links(config)):
+            self.data.prepare_data()
+            self.data.setup("fit")
+            self.config = linked(config, self.data)
+        self.model = self._model(overrides)
+
+    def measure(self, stage: str, model: LightningModule | None = None) -> dict[str, float]:
+        """Return the metrics of a test or a validation, of all loaders; of another `model` where one is given."""
+        trainer = self._trainer(stage)
+        look = trainer.test if stage == "test" else trainer.validate
+        found = self._run(look, model, verbose=model is None)
+        return {name: value for each in found for name, value in each.items()}
+
+    def predict(self) -> Predictions:
+        """Return what `predict_step` says of all samples."""
+        return gathered(self._run(self._trainer("predict").predict, None))
+
+    def _model(self, overrides: Sequence[str]) -> LightningModule:
+        """Build the model as its checkpoint describes it, or as overrides of its own say."""
+        content = load_checkpoint(self.checkpoint)
+        has_own = any(word.lstrip("+~").split(".")[0].split("=")[0] in ("model", "task") for word in overrides)
+        description = None if has_own else described_in(content, self.checkpoint)
+        model = build_model(description or describe(resolved(self.config)))
+        load_weights(model, content["state_dict"], self.checkpoint)
+        return model.eval()
+
+    def _run(self, look: Any, model: LightningModule | None, **more: Any) -> Any:
+        """Run the trainer; where that fails on data that is not like that of the training, say so."""
+        path = None if model is not None else self.checkpoint
+        try:
+            return look(model or self.model, datamodule=self.data, ckpt_path=path, weights_only=True, **more)
+        except (RuntimeError, IndexError, ValueError) as error:
+            if isinstance(error, UserError) or not (other := self._unlike()):
+                raise
+            raise UserError(f"this data does not fit the model: {other}.") from error
+
+    def _unlike(self) -> str:
+        """Say what the model was told of the data of its training, and is not so of this data; nothing if all is."""
+        saved = resolved(self.config)
+        for key, text in interpolations(Path(self.config.folder)).items():
+            if (link := LINK.fullmatch(text)) and hasattr(self.data, link[1]):
+                before: Any = saved
+                for part in key.split("."):
+                    before = before.get(part) if isinstance(before, Mapping) else None
+                if before is not None and before != (now := plain(getattr(self.data, link[1]))):
+                    return f"{link[1]} was {before} in training, and is {now}"
+        return ""
+
+    def _trainer(self, stage: str) -> Trainer:
+        plain_config = moved(resolved(self.config), str(self.config.folder), str(self.folder))
+        # Several processes would each write a share of the samples, and none the whole.
+        settings = {k: v for k, v in plain_config["trainer"].items() if k not in ("strategy", "num_nodes", "profiler")}
+        callbacks = self._callbacks(plain_config, stage)
+        return build(  # type: ignore[no-any-return]  # whatever the target is
+            settings | {"devices": 1},
+            "trainer",
+            callbacks=callbacks,
+            logger=False,
+            profiler=NoProfiler(),
+            enable_checkpointing=False,
+            enable_model_summary=False,
+        )
+
+    def _callbacks(self, config: Mapping[str, Any], stage: str) -> list[Callback]:
+        """Return the callbacks that have something to do in this stage; what they write goes to the new folder."""
+        entries = (config["callbacks"] or {}) | ((config.get("task") or {}).get("callbacks") or {})
+        built = [build(entry, f"callbacks.{name}") for name, entry in entries.items() if entry is not None]
+        return [
+            callback
+            for callback in built
+            if not isinstance(callback, OF_TRAINING)
+            and any(
+                name.startswith(HOOKS[stage]) and getattr(type(callback), name) is not hook
+                for name, hook in vars(Callback).items()
+            )
+        ]
+
+
+def _one(member: Member, stage: str, folder: Path) -> Path:
+    if stage == "predict":
+        return _told(write_predictions(folder, member.predict(), member.model))
+    return _told(_write_metrics(folder, member.measure(stage)))
+
+
+def _together(members: Sequence[Member], names: Sequence[str], stage: str, folder: Path) -> Path:
+    if stage == "predict":
+        together, left = averaged([member.predict() for member in members])
+        if left:
+            log.warning("Not averaged, but those of %s: %s", names[0], ", ".join(left))
+        return _told(write_predictions(folder, together, members[0].model))
+    kinds = {type(member.model) for member in members}
+    ensemble = getattr(members[0].model, "ensemble", None)
+    if len(kinds) > 1 or ensemble is None:
+        raise UserError(
+            f"{' and '.join(sorted(kind.__name__ for kind in kinds))} cannot be measured together: that takes a method "
+            "ensemble(members) of one class; measure one with trial=<number>, or average with stage=predict."
+        )
+    own = {name: member.measure(stage) for name, member in zip(names, members, strict=True)}
+    metrics = members[0].measure(stage, ensemble([member.model for member in members]).eval())
+    for name, value in metrics.items():
+        alone = sorted(each[name] for each in own.values())
+        log.info("%s %.4g; its members alone %.4g to %.4g", name, value, alone[0], alone[-1])
+    return _told(_write_metrics(folder, metrics | {"members": own}))
+
+
+def _write_metrics(folder: Path, metrics: Mapping[str, Any]) -> Path:
+    path = folder / "metrics.json"
+    write_text(path, json.dumps(metrics, indent=2) + "\n")
+    if not metrics:
+        log.warning("The model logged nothing.")
+    return path
+
+
+def _told(path: Path) -> Path:
+    log.info("Written to %s", os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
+    return path

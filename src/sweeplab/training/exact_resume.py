@@ -1,0 +1,213 @@
+"""What Lightning's checkpoints leave out of a run that is to go on as if it had never stopped.
+
+These are the states of all random number generators, the place in data that keeps none itself, and what the metrics of
+an epoch had counted when it was cut.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_utilities.core.apply_func import apply_to_collection
+from lightning.fabric.utilities.data import _set_sampler_epoch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.fabric.utilities.types import _Stateful
+from torchmetrics import Metric, MetricCollection
+
+from sweeplab.errors import UserError
+
+KEY = "exact_resume"
+
+
+class ExactResume(Callback):
+    """Keeps the rest of a run's state in every checkpoint, as tensors and plain data, and puts it back on resume.
+
+    A loader without a state is read again from the start of its epoch, with the generators as they were then, up to the
+    batch that comes next. With `longer` a schedule that was laid out for fewer steps is refused.
+    """
+
+    def __init__(self, longer: bool = False) -> None:
+        self.longer = longer
+        self._at_epoch_start: dict[str, Any] = {}
+        self._is_rewound = False
+        self._loaded: dict[str, Any] | None = None
+        self._counted: dict[str, Any] = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the generators before Lightning asks the data for its first iterator."""
+        self._at_epoch_start = generator_states()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the generators before the epoch asks the data for an iterator."""
+        if trainer.current_epoch > 0 and not self._is_rewound:
+            self._at_epoch_start = generator_states() | {"loaders": _loader_states(trainer)}
+        self._is_rewound = False
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the states of all processes to a checkpoint."""
+        own = {
+            "generators": generator_states() | {"loaders": _loader_states(trainer)},
+            "at_epoch_start": self._at_epoch_start,
+            "logged": _logged(trainer),
+            "metrics": {name: _metric_state(metric) for name, metric in _metrics(pl_module)},
+        }
+        states: list[Any] = [own] * trainer.world_size
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_gather_object(states, own)
+        checkpoint[KEY] = states
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the states until training starts: what comes between draws numbers of its own."""
+        if "generator_states" in checkpoint:  # of version 1
+            self._loaded = {"generators": checkpoint["generator_states"]}
+        elif states := checkpoint.get(KEY):
+            self._loaded = states[trainer.global_rank % len(states)]
+            if len(states) != trainer.world_size:  # another number of processes has other shares
+                self._loaded = {"generators": self._loaded["generators"]}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the states back."""
+        if self.longer:
+            _check_schedules(trainer)
+        if self._loaded is None:
+            return
+        loaded, self._loaded = self._loaded, None
+        is_inside = trainer.fit_loop.restarted_mid_epoch
+        start = loaded.get("at_epoch_start") if is_inside else loaded["generators"]
+        if start:
+            restore_generators(start)
+            batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready if is_inside else 0
+            self._is_rewound = _rewind(trainer, start.get("loaders"), batches)
+            self._at_epoch_start = start
+        if is_inside:
+            self._is_rewound = False  # no epoch starts
+            restore_generators(loaded["generators"])
+            for name, metric in _metrics(pl_module):
+                if name in loaded.get("metrics", {}):
+                    _restore_metric(metric, loaded["metrics"][name])
+            self._counted = dict(loaded.get("logged", {}))
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Add what was logged before the cut, once Lightning has made the entries that it belongs to."""
+        for key in [key for key in self._counted if key in trainer.fit_loop.epoch_loop._results]:
+            _add(trainer.fit_loop.epoch_loop._results[key], self._counted.pop(key))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget what was not logged again."""
+        self._counted = {}
+
+
+def generator_states() -> dict[str, Any]:
+    """Return the states of the generators of Python, NumPy, and torch on every device in use."""
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": (kind, np.asarray(keys).tolist(), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]  # torch
+    }
+
+
+def restore_generators(states: Mapping[str, Any]) -> None:
+    """Put the generators into the states that `generator_states` returned."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(states["torch"].cpu())
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+
+
+def _loaders(trainer: Trainer) -> list[Any]:
+    combined = trainer.fit_loop._combined_loader
+    return list(combined.flattened) if combined is not None else []
+
+
+def _generators(trainer: Trainer) -> list[torch.Generator]:
+    """Return the generators that loaders and their samplers have of their own."""
+    owners = [owner for loader in _loaders(trainer) for owner in (loader, getattr(loader, "sampler", None))]
+    found = (getattr(owner, "generator", None) for owner in owners)
+    return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
+
+
+def _loader_states(trainer: Trainer) -> list[Any]:
+    return [generator.get_state() for generator in _generators(trainer)]
+
+
+def _rewind(trainer: Trainer, states: list[Any] | None, batches: int) -> bool:
+    """Begin the epoch anew and read so many batches of it; say no where loaders know their place themselves.
+
+    Lightning has asked for an iterator already, with the generators as they happened to be.
+    """
+    fetcher, loaders = trainer.fit_loop._data_fetcher, _loaders(trainer)
+    if fetcher is None or any(isinstance(loader, _Stateful) for loader in loaders):
+        return False
+    for place, generator in enumerate(_generators(trainer)):
+        if states and place < len(states):
+            generator.set_state(states[place].cpu())
+        else:  # the first epoch began as the generator did
+            generator.manual_seed(generator.initial_seed())
+    for loader in loaders:
+        _set_sampler_epoch(loader, trainer.fit_loop.epoch_progress.current.processed)
+    iter(fetcher)
+    for _ in range(batches):
+        next(fetcher)
+    fetcher.fetched -= batches  # Lightning adds them itself
+    return True
+
+
+def _logged(trainer: Trainer) -> dict[str, Any]:
+    """Return what `self.log` has counted of this epoch, but for metric objects, which count themselves."""
+    results = trainer.fit_loop.epoch_loop._results
+    return {
+        key: {"value": result.value, "size": getattr(result, "cumulated_batch_size", 0)}
+        for key, result in results.items()
+        if result.is_tensor and result.meta.on_epoch and not result.has_reset
+    }
+
+
+def _add(result: Any, counted: Mapping[str, Any]) -> None:
+    value = counted["value"].to(result.value.device)
+    if result.meta.is_mean_reduction or result.meta.is_sum_reduction:
+        result.value = result.value + value
+    else:
+        result.value = result.meta.reduce_fx(torch.stack([result.value, value]))
+    if result.meta.is_mean_reduction:
+        result.cumulated_batch_size = result.cumulated_batch_size + counted["size"]
+    result._computed = None
+
+
+def _metrics(module: LightningModule) -> Iterator[tuple[str, Metric]]:
+    for part in module.modules():
+        if isinstance(part, MetricCollection):
+            part.items(keep_base=True, copy_state=False)  # members of a group share their states again
+    yield from ((name, part) for name, part in module.named_modules() if isinstance(part, Metric))
+
+
+def _metric_state(metric: Metric) -> dict[str, Any]:
+    return {"states": {name: getattr(metric, name) for name in metric._defaults}, "count": metric._update_count}
+
+
+def _restore_metric(metric: Metric, saved: Mapping[str, Any]) -> None:
+    for name, value in saved["states"].items():
+        setattr(metric, name, apply_to_collection(value, torch.Tensor, lambda part: part.to(metric.device)))
+    metric._update_count, metric._computed = saved["count"], None
+
+
+def _check_schedules(trainer: Trainer) -> None:
+    """Refuse to train beyond the end of a learning-rate schedule.
+
+    Raises:
+        UserError: one has an end, and it comes earlier.
+    """
+    for config in trainer.lr_scheduler_configs:
+        end = getattr(config.scheduler, "total_steps", None) or getattr(config.scheduler, "T_max", None)
+        needed = trainer.estimated_stepping_batches if config.interval == "step" else trainer.max_epochs
+        if end and needed and needed > end:
+            raise UserError(
+                f"{type(config.scheduler).__name__} was laid out for {end} {config.interval}s, and this training takes "
+                f"{needed}; start a new run, as in init_from=<the folder of this one>."
+            )

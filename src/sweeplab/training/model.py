@@ -1,0 +1,211 @@
+"""The LightningModule that a configuration or a checkpoint describes."""
+
+import inspect
+import logging
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from sweeplab.build import arguments, build, located
+from sweeplab.errors import SetupError, UserError, nearest
+from sweeplab.runs import earlier, record
+from sweeplab.runs import config as run_config
+from sweeplab.runs.run import Run as Recorded
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = "model_config"  # the key of a checkpoint under which the description of its model stands
+# What a task may be given besides its own keys: the argument, and the key of the configuration that it comes from.
+GIVEN_TO_TASKS = {"network": "model", "optimizer": "optimizer", "scheduler": "scheduler"}
+
+
+def is_lightning_module(model: Mapping[str, Any]) -> bool:
+    """Say whether a description names a LightningModule, which no task has to train.
+
+    Raises:
+        SetupError: what it names cannot be imported.
+    """
+    if model.get("_target_") is None:
+        raise SetupError("model has no _target_; choose one with model=..., or write model._target_=<package.Class>.")
+    try:
+        target = located(model["_target_"], "model")
+    except UserError as error:
+        raise SetupError(str(error)) from error
+    if not inspect.isclass(target):  # a function says what it returns, or makes a bare network
+        target = inspect.signature(target).return_annotation
+    return inspect.isclass(target) and issubclass(target, LightningModule)
+
+
+def describe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description of the LightningModule of a configuration: its model, or the task that trains it."""
+    task = config.get("task")
+    if task is None or is_lightning_module(config["model"]):
+        return dict(config["model"])
+    known, open_ended = arguments(located(task.get("_target_"), "task"))
+    given = {name: config[key] for name, key in GIVEN_TO_TASKS.items() if config.get(key)}
+    if "network" not in known and not open_ended:
+        raise SetupError(f"task._target_={task['_target_']} takes no network, so it cannot train model={config['model']}.")
+    own = {key: value for key, value in task.items() if key != "callbacks"}
+    return {**{name: value for name, value in given.items() if name in known or open_ended}, **own}
+
+
+def unread(config: Mapping[str, Any], references: Mapping[str, Any]) -> list[str]:
+    """Return the groups that nothing reads where the model is a LightningModule: the task and what it would be given.
+
+    `references` is the configuration with its interpolations: what refers to a group reads it.
+    """
+    rest = {key: value for key, value in references.items() if key not in ("task", *GIVEN_TO_TASKS.values())}
+    text = repr({**rest, "model": references["model"]})
+    groups = [key for key in GIVEN_TO_TASKS.values() if key != "model" and f"${{{key}" not in text]
+    return [key for key in ("task", *groups) if key in config]
+
+
+def refuse_unread(overrides: Sequence[str], groups: Sequence[str], model: Mapping[str, Any]) -> None:
+    """Refuse overrides of groups that nothing reads.
+
+    Raises:
+        SetupError: the first of them, with the key of the model that is meant.
+    """
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key.split(".")[0] in groups:
+            keys = [f"model.{name}" for name in _keys(model)]
+            tails = [name for name in keys if name.rpartition(".")[2] == key.rpartition(".")[2]]
+            meant = (tails or [nearest(key, keys)])[0] if "." in key else None
+            remedy = f"did you mean '{meant}'?" if meant else "remove it, or set keys of model."
+            raise SetupError(f"'{override}' sets nothing: {model['_target_']} is a LightningModule of its own; {remedy}")
+
+
+def _keys(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        yield f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{above}{key}.")
+
+
+def build_model(description: Mapping[str, Any], **more: Any) -> LightningModule:
+    """Return the LightningModule of a description.
+
+    Raises:
+        UserError: it cannot be built, or is none.
+    """
+    name = "task" if "network" in description else "model"
+    model = build(description, name, **more)
+    if not isinstance(model, LightningModule):
+        raise SetupError(f"{name}._target_={description['_target_']} is a {type(model).__name__}, not a LightningModule.")
+    return model
+
+
+def load_model(path: str | Path, description: Mapping[str, Any] | None = None) -> LightningModule:
+    """Return the model of a checkpoint, or of the run in a folder, with its weights, on the CPU and ready to predict.
+
+    What the model is stands in the checkpoint; another `description`, with a `_target_`, takes its place.
+
+    Raises:
+        UserError: there is no such file, it says not which model it is of, or its weights do not fit.
+    """
+    path = Recorded.read(Path(path)).checkpoint if Path(path).is_dir() else Path(path)
+    checkpoint = load_checkpoint(path)
+    description = description or described_in(checkpoint, path)
+    if description is None:
+        raise UserError(
+            f"{path} does not say which model it is of; load it with its class: "
+            f"<class>.load_from_checkpoint('{path}', weights_only=True)."
+        )
+    try:
+        model = build_model(description)
+    except (UserError, TypeError) as error:
+        said = " ".join(str(error).split()).removesuffix(".")
+        raise UserError(
+            f"the model of {path} cannot be built ({said}); if its class has another name or other arguments now, "
+            "give them: load_model(path, {'_target_': ...}), or model._target_=... to eval.py."
+        ) from error
+    load_weights(model, checkpoint["state_dict"], path)
+    return model.eval()
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, on the CPU; nothing in it is run.
+
+    Raises:
+        UserError: there is none, or it holds objects.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is not a file; name a checkpoint such as outputs/<date>/<time>/checkpoints/best.ckpt.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(unloadable(path, error)) from error
+    except (RuntimeError, EOFError, ValueError, OSError) as error:
+        raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise UserError(f"{path} is no checkpoint of Lightning's: it has no state_dict.")
+    return content
+
+
+def unloadable(path: Path | str, error: Exception) -> str:
+    """Say that a checkpoint holds more than plain data, and what to do."""
+    found = next((line for line in str(error).splitlines() if "GLOBAL" in line), _first_line(error)).strip()
+    return (
+        f"{path} holds an object and not plain data alone ({found}); keep objects out of checkpoints "
+        "(save_hyperparameters(ignore=...), on_save_checkpoint), or allow the class by torch.serialization.add_safe_globals."
+    )
+
+
+def described_in(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+    """Return the description of a checkpoint's model: its own, else that of the run in whose folder it lies."""
+    if DESCRIPTION in checkpoint:
+        return dict(earlier.renamed(checkpoint[DESCRIPTION]))
+    if found := earlier.description(checkpoint.get("hyper_parameters") or {}):
+        return found
+    folder = next((parent for parent in path.absolute().parents if record.is_run(parent)), None)
+    return describe(run_config.resolved(run_config.load(folder))) if folder else None
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Load all weights into a model.
+
+    Raises:
+        UserError: they are not the model's.
+    """
+    lacking, unknown, others = compared(model, weights)
+    if found := lacking or unknown or others:
+        what = "has no" if lacking else "has a" if unknown else "has another shape of"
+        raise UserError(f"the weights in {path} are not those of {_name(model)}: the file {what} {found[0]}.")
+    model.load_state_dict(dict(weights))
+
+
+def load_fitting(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> list[str]:
+    """Load the weights that a model has too, in the same shape; return the names of its own that stay as they are.
+
+    Raises:
+        UserError: none fits.
+    """
+    lacking, _, others = compared(model, weights)
+    own = model.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in own and name not in others}
+    if not fitting:
+        raise UserError(f"no weight in {path} fits {_name(model)}.")
+    model.load_state_dict(fitting, strict=False)
+    return [*lacking, *others]
+
+
+def compared(model: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list[str], list[str], list[str]]:
+    """Return the names that only the model has, those that only the weights have, and those of different shapes."""
+    own = model.state_dict()
+    lacking, unknown = [n for n in own if n not in weights], [n for n in weights if n not in own]
+    others = [name for name in own if name in weights and own[name].shape != weights[name].shape]
+    return lacking, unknown, others
+
+
+def _name(model: nn.Module) -> str:
+    return f"{type(model).__module__}.{type(model).__qualname__}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

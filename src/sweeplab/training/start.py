@@ -1,0 +1,277 @@
+"""The life of a run, from its configuration to the folder that tells of it."""
+
+import logging
+import os
+import pickle
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import seed_everything
+from omegaconf import DictConfig, OmegaConf
+
+from sweeplab.build import located
+from sweeplab.errors import SetupError, UserError, did_you_mean
+from sweeplab.runs import config as run_config
+from sweeplab.runs import record as run_record
+from sweeplab.runs.links import resolved
+from sweeplab.runs.objective import Objective
+from sweeplab.runs.process import rank
+from sweeplab.runs.provenance import program
+from sweeplab.runs.record import Record, TrialPruned, recorded
+from sweeplab.runs.rerun import differences, environment
+from sweeplab.runs.resume import CHECKPOINTS, check_resumable, last_checkpoint
+from sweeplab.sweep.trial import current
+from sweeplab.training.check import check
+from sweeplab.training.ending import OwnsRun, ended
+from sweeplab.training.model import is_lightning_module, refuse_unread, unloadable, unread
+from sweeplab.training.objective import PARAMETERS
+from sweeplab.training.quiet import quiet
+from sweeplab.training.run import Run
+
+log = logging.getLogger(__name__)
+
+Train = Callable[[Run], Any]
+LONGER = ("trainer.max_epochs", "trainer.max_steps")
+
+
+@dataclass
+class Result:
+    """What a run came to: the best objective, the metrics of that moment, the last ones, the test's, the checkpoint.
+
+    `also` are the values of the further objectives.
+    """
+
+    objective: float
+    also: list[float]
+    epoch: int | None = None
+    best: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    checkpoint: Path | None = None
+
+    @property
+    def value(self) -> float | list[float]:
+        """What a sweep is told: the objective, or a list of all where there are further ones."""
+        return [self.objective, *self.also] if self.also else self.objective
+
+
+def start(train: Train, config: DictConfig, origin: Path | None = None) -> float | list[float]:
+    """Train as the configuration says, in `config.folder`; return the best value of the objective.
+
+    With `objective.also` it is a list: behind it the values of the further objectives at that moment. `origin` is the
+    folder of the run that is trained again, if it is.
+
+    Raises:
+        UserError: the folder already holds a run, or the configuration cannot work.
+        TrialPruned: the study stopped the trial.
+    """
+    if config.seed is None:
+        config.seed = int(os.environ["PL_GLOBAL_SEED"]) if rank() > 0 else torch.seed() % 2**32
+    config = settled(config, _overrides())
+    if origin is not None:
+        _leave_logger_runs(config, origin)
+    if rank() > 0:
+        return _join(train, Run(config))
+    folder = Path(config.folder)
+    facts = {"choices": _choices(config), "threads": torch.get_num_threads(), "environment": environment()}
+    record = run_record.begin(folder, _overrides(), config.seed, **facts)
+    if origin is not None:
+        record.update(rerun=str(origin))
+        if changes := differences(origin, folder):
+            log.warning("The same numbers are not promised: %s.", "; ".join(changes))
+    if trial := current():
+        about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat, "params": dict(trial.params)}
+        record.update(trial=about, command=trial.command)
+    run_config.save(config, folder)
+    return _recorded(train, Run(config, record), record)
+
+
+def resume(
+    train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path | None = None
+) -> float | list[float]:
+    """Go on with the run in `folder` where it stopped; overrides may, say, raise `trainer.max_epochs`.
+
+    Raises:
+        UserError: the run cannot go on; see `check_resumable`.
+    """
+    folder = folder.resolve()
+    is_longer = any(word.lstrip("+").startswith(LONGER) for word in overrides)
+    if rank() > 0:
+        config = settled(run_config.load(folder, overrides, conf), overrides)
+        return _join(train, Run(config, None, run_record.read(folder), is_longer))
+    config = check_resumable(folder, overrides, conf)
+    check(config)
+    config = settled(config, overrides)
+    record = run_record.begin_again(folder, overrides)
+    run_config.save(config, folder)
+    return _recorded(train, Run(config, record, record.facts, is_longer), record)
+
+
+def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return the configuration as a run keeps it: interpolations resolved, what nothing reads left out.
+
+    Raises:
+        SetupError: an override sets what nothing reads, or the objective is none that the task logs.
+    """
+    plain, references = resolved(config), OmegaConf.to_container(config, resolve=False)
+    assert isinstance(references, dict)
+    if plain.get("task") is not None and is_lightning_module(plain["model"]):
+        groups = unread(plain, references)
+        refuse_unread(overrides, groups, plain["model"])
+        plain = {key: value for key, value in plain.items() if key not in groups}
+    _check_objective(plain)
+    return OmegaConf.create(plain)
+
+
+def _check_objective(plain: Mapping[str, Any]) -> None:
+    """Compare the objectives with what the task logs, if it says so by a method `logs`."""
+    task = plain.get("task")
+    logs = task and getattr(located(task.get("_target_"), "task"), "logs", None)
+    if not logs:
+        return
+    names = logs(task)
+    for objective in (first := Objective.of(plain["objective"]), *first.also):
+        known = names if objective is first else [*names, PARAMETERS]
+        if objective.metric not in known:
+            raise SetupError(f"objective.metric={objective.metric} is not logged{did_you_mean(objective.metric, known)}")
+
+
+def _leave_logger_runs(config: DictConfig, origin: Path) -> None:
+    """Take the ids of the former run out of the configuration of the loggers: a run has its own."""
+    known = [facts["id"] for facts in run_record.read(origin).values() if isinstance(facts, dict) and "id" in facts]
+    for entry in (config.get("logger") or {}).values():
+        if entry is not None and entry.get("id") in known:
+            entry.id = None
+
+
+def _join(train: Train, run: Run) -> float | list[float]:
+    """Train beside the first process, which alone says how it ended."""
+    try:
+        return _trained(train, run).value
+    except TrialPruned:
+        return _result(run, None).value
+
+
+def _recorded(train: Train, run: Run, record: Record) -> float | list[float]:
+    try:
+        with recorded(record), quiet():
+            result = _trained(train, run)
+    except TrialPruned as pruned:
+        log.info("%s; best %.4g", pruned, record.facts["objective"]["value"])
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        if last_checkpoint(record.folder):
+            log.warning("Stopped. To go on: %s resume=%s", program(), _short(record.folder))
+        raise
+    _print(result, run)
+    return result.value
+
+
+def _trained(train: Train, run: Run) -> Result:
+    """Call the training function, and end the loggers' runs as it ended."""
+    seed_everything(run.config.seed, workers=True, verbose=False)
+    with ended(run.loggers, partial(_note, run.record)):
+        try:
+            result = _result(run, train(run))
+        except MisconfigurationException as error:
+            raise UserError(" ".join(str(error).split())) from error
+        except pickle.UnpicklingError as error:
+            raise UserError(unloadable(run.folder / CHECKPOINTS, error)) from error
+        except TrialPruned:
+            _conclude(run, _result(run, None))
+            raise
+        _conclude(run, result)
+    if (trial := current()) is not None and trial.prunes and not run.steps_reported and rank() == 0:
+        log.warning("Nothing was reported to the pruner: callbacks.pruning does it, or sweeplab.current().report(...).")
+    return result
+
+
+def _result(run: Run, returned: Any) -> Result:
+    """Return what a run came to; what the training function returned is the objective, if it is numbers.
+
+    Raises:
+        UserError: it was never a finite number, or there was no training.
+    """
+    stage = run.stages[-1] if run.stages else None
+    values = [float(value) for value in (returned if isinstance(returned, Sequence) else [returned]) if _is(value)]
+    if not values:
+        if stage is None or stage.best is None:
+            raise UserError(
+                "train(run) fitted no trainer of run.build('trainer'), nor did it return the objective; do one of them."
+            )
+        values = stage.best.result()
+    result = Result(values[0], values[1:], test=run.tests)
+    if stage is not None and stage.best is not None:
+        result.epoch, result.best, result.metrics = stage.best.epoch, stage.best.metrics, stage.metrics
+        result.checkpoint = stage.best_checkpoint
+    return result
+
+
+def _is(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _note(record: Record | None, facts: Mapping[str, Any]) -> None:
+    """Add to what the record knows of the runs of loggers."""
+    if record is not None and facts:
+        record.update(**{service: {**record.facts.get(service, {}), **news} for service, news in facts.items()})
+
+
+def _conclude(run: Run, result: Result) -> None:
+    if run.record is None:
+        return
+    also = [
+        {"metric": further.metric, "mode": further.mode, "value": value}
+        for further, value in zip(run.objective.also, result.also, strict=False)
+    ]
+    summary: dict[str, Any] = {"objective": result.objective}
+    summary |= {f"objective/{further['metric']}": further["value"] for further in also}
+    summary |= {f"best/{name}": value for name, value in result.best.items() if name != PARAMETERS}
+    for logger in run.loggers:
+        if isinstance(logger, OwnsRun):
+            logger.conclude(summary)
+    objective = {"metric": run.objective.metric, "mode": run.objective.mode, "value": result.objective}
+    run.record.update(
+        objective=objective | {"epoch": result.epoch} | ({"also": also} if also else {}),
+        best=result.best,
+        metrics=result.metrics | result.test,
+        test=sorted(result.test),
+        checkpoint=result.checkpoint and os.path.relpath(result.checkpoint, run.folder),
+    )
+
+
+def _print(result: Result, run: Run) -> None:
+    epoch = "" if result.epoch is None else f" (best, epoch {result.epoch + 1})"
+    tests = "".join(f", {name} {value:.4g}" for name, value in result.test.items())
+    log.info("%s %.4g%s%s", run.objective.metric, result.objective, epoch, tests)
+    log.info("Everything is in %s", _short(run.folder))
+    evaluation = Path(sys.argv[0]).with_name("eval.py")
+    if evaluation.is_file() and (result.checkpoint or last_checkpoint(run.folder)):
+        log.info("Evaluate it again: python %s run=%s", _short(evaluation.absolute()), _short(run.folder))
+
+
+def _overrides() -> list[str]:
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def _choices(config: DictConfig) -> dict[str, str]:
+    """Return what was chosen from the groups of conf/, Hydra's own and those that nothing reads left out."""
+    from hydra.core.hydra_config import HydraConfig
+
+    chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    left_out = {"task", "optimizer", "scheduler"} - set(map(str, config))
+    names = {str(group): choice for group, choice in chosen.items() if choice and not str(group).startswith("hydra/")}
+    return {group: choice for group, choice in names.items() if group not in left_out}
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
