@@ -28,22 +28,22 @@ from typing import Any
 import torch
 from engines import OURS, ROOT
 from hydra import compose, initialize_config_dir
+from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from result import Row, machine, save, table
+from sweeplab.tracking.ending import OwnsRun, ended
+from sweeplab.training.batches import Batches
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
-from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
 from lab.data.mnist1d import Mnist1D
 from lab.models.cnn import CNN
 from lab.models.mlp import MLP
 from lab.train import train
-from sweeplab.tracking.ending import OwnsRun, ended
-from sweeplab.training.batches import Batches
 from sweeplab.training.objective import Objective
 
 NETWORKS = {"cnn": CNN, "mlp": MLP}

@@ -25,12 +25,12 @@ def steps() -> None:
     """The CNN on MNIST-1D at batch 128 through the Trainer, validation and logging included."""
     import torch
     from hydra import compose, initialize_config_dir
-    from lightning.pytorch import Callback, LightningModule, Trainer
-
     from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from sweeplab.tracking.ending import OwnsRun, ended
+
     from lab.data.mnist1d import Mnist1D
     from lab.train import train
-    from sweeplab.tracking.ending import OwnsRun, ended
     from sweeplab.training.objective import Objective
 
     class Clock(Callback):

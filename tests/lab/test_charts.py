@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from lab.charts import DRAWN, MATRIX, Charts, Findings
 from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from lab.charts import DRAWN, MATRIX, Charts, Findings
 from lab.train import run
 from sweeplab.sweep import trial
 from tests import wandb_log

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from lab.check import Check
 from omegaconf import DictConfig, read_write
 
-from lab.check import Check
 from tests.conftest import ROOT, Command
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import sweeplab
 from lab.check import check_ensemble
 from lab.ensemble import evaluate_ensemble
+
+import sweeplab
 from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.run import Run

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from lab.evaluate import evaluate
+
 from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import read

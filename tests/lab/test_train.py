@@ -3,8 +3,8 @@ import json
 from pathlib import Path
 
 import pytest
-
 from lab.check import check
+
 from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, read

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sweeplab.tasks import ArrayData, Arrays
 from sweeplab.runs.files import written_whole
+from sweeplab.tasks import ArrayData, Arrays
 
 
 class Mnist1D(ArrayData):

@@ -43,7 +43,7 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     if not _is_first_version(new):
         return new
     callbacks, trainer = dict(new.get("callbacks") or {}), dict(new["trainer"])
-    task = {"_target_": "sweeplab.tasks.Classification", "scale": "${data:scale}"}
+    task: dict[str, Any] = {"_target_": "sweeplab.tasks.Classification", "scale": "${data:scale}"}
     task |= {key: new.pop(key) for key in MOVED if key in new}
     task["metrics"] = {
         name: metric and metric | {"num_classes": OF_THE_DATA["num_classes"]}

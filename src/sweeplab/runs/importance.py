@@ -42,9 +42,10 @@ def shares(trials: Sequence["FrozenTrial"], direction: str) -> dict[str, float]:
 def study_of(trials: Sequence["FrozenTrial"], directions: Sequence[str]) -> "Study":
     """Return a study in memory that has these trials."""
     import optuna
+    from optuna.study import StudyDirection
 
     with _no_word_of_a_new_study():
-        study = optuna.create_study(directions=list(directions))
+        study = optuna.create_study(directions=[StudyDirection[direction.upper()] for direction in directions])
     study.add_trials(trials)
     return study
 

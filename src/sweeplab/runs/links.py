@@ -33,7 +33,7 @@ def links(config: Any, above: str = "") -> Iterator[tuple[str, str]]:
     plain = OmegaConf.to_container(config, resolve=False) if OmegaConf.is_config(config) else config
     if isinstance(plain, Mapping | list):
         for key, value in plain.items() if isinstance(plain, Mapping) else enumerate(plain):
-            yield from links(value, f"{above}.{key}" if above else str(key))
+            yield from links(value, f"{above}.{key!s}" if above else str(key))
     elif isinstance(plain, str):
         yield from ((above, attribute) for attribute in LINK.findall(plain))
 
@@ -74,7 +74,7 @@ def _but_for_links(config: Any) -> Any:
         except InterpolationResolutionError as error:
             if DataNotBuiltError.__name__ not in str(error):
                 raise
-            values[key] = texts[key]  # type: ignore[index,call-overload]  # its own key
+            values[key] = texts[key]  # type: ignore[index]  # its own key
     return values if isinstance(texts, dict) else list(values.values())
 
 
@@ -87,11 +87,9 @@ def _attribute(data: Any, attribute: str, key: str = "") -> Any:
     try:
         value = attrgetter(attribute)(data)
     except AttributeError:
-        names = [name for name in dir(data) if not name.startswith("_") and not callable(getattr(type(data), name, None))]
-        own = sorted(set(names) - set(_inherited(data)))
         raise SetupError(
             f"{place}: {type(data).__name__} has no attribute '{attribute}' after setup('fit')"
-            f"{did_you_mean(attribute, own)}"
+            f"{did_you_mean(attribute, _own_attributes(data))}"
         ) from None
     try:
         return plain(value)
@@ -99,10 +97,11 @@ def _attribute(data: Any, attribute: str, key: str = "") -> Any:
         raise SetupError(f"{place} is {error}; a configuration holds numbers, text, lists and null.") from None
 
 
-def _inherited(data: Any) -> list[str]:
-    """Return the names that every data module has."""
-    above = next((kind for kind in type(data).__mro__ if kind.__module__.startswith("lightning.")), object)
-    return dir(above)
+def _own_attributes(data: Any) -> list[str]:
+    """Return the attributes and properties that a data module has besides those of every one."""
+    kinds = [kind for kind in type(data).__mro__ if kind.__module__.partition(".")[0] not in ("lightning", "builtins")]
+    properties = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
+    return sorted(n for n in vars(data).keys() | properties if not n.startswith(("_", "prepare_data_", "allow_zero_")))
 
 
 def plain(value: Any) -> Any:

@@ -22,6 +22,20 @@ def _shortest(own: tuple[str, ...], every: Sequence[tuple[str, ...]], taken: Seq
     return "_".join(own) + "_" * ("_".join(own) in taken)
 
 
+# What people put in front of a metric to say which part of the data it is of.
+_PART = re.compile(r"^(train|training|val|valid|validation|test)(?=[/_.])")
+
+
+def without_part(metric: str) -> str:
+    """Return what is measured, whatever it is measured on: `val/acc` and `test_acc` are `acc`."""
+    return _PART.sub("", metric).lstrip("/_.")
+
+
+def of_training(metric: str) -> str:
+    """Return what a metric of the validation is probably called in the training: `val_loss` is `train_loss`."""
+    return _PART.sub("train", metric)
+
+
 def short_value(value: Any) -> str:
     """Return a value in few characters: 0.00031 is `3.1e-4`, to three digits."""
     if isinstance(value, bool) or not isinstance(value, float):

@@ -165,6 +165,13 @@ class Run:
         known = [part["seconds"] for part in parts if part.get("seconds") is not None]
         return sum(known) if known else None
 
+    @property
+    def tests(self) -> list[str]:
+        """The names of the metrics that the test measured."""
+        known = self.facts.get("test")
+        # Version 1 did not say, and knew one way to name them.
+        return [name for name in self.facts.get("metrics") or {} if (name in known if known else name[:5] == "test/")]
+
     def values(self) -> dict[str, float]:
         """Return what was measured: the objective, metrics at its best moment, those of the test, and the last ones.
 
@@ -172,8 +179,7 @@ class Run:
         """
         objective = self.facts.get("objective") or {}
         last = self.facts.get("metrics") or {}
-        found = {f"last/{name}": value for name, value in last.items() if not name.startswith("test/")}
-        found |= {name: value for name, value in last.items() if name.startswith("test/")}
+        found = {name if name in self.tests else f"last/{name}": value for name, value in last.items()}
         found |= self.facts.get("best") or {}
         if objective.get("value") is not None:
             found[objective["metric"]] = objective["value"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.runs.compare.columns import varying
-from sweeplab.runs.objective import Objective
 from sweeplab.runs.found import find
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.record import FILE, Status, is_run
 from sweeplab.runs.run import Run
 
@@ -109,7 +109,7 @@ class Trials:
         columns |= {key: [_setting(run, key) for run in self.runs] for key in self.searched}
         columns["seed"] = [run.seed for run in self.runs]
         judged = [metric for run in self.runs for metric in _judges(run)]
-        tests = [name for each in values for name in each if name.startswith("test/")]
+        tests = [name for run in self.runs for name in run.tests]
         columns |= {name: [each.get(name) for each in values] for name in dict.fromkeys([*judged, *tests])}
         columns["seconds"] = [run.seconds for run in self.runs]
         return columns

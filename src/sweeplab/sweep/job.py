@@ -58,7 +58,10 @@ class Job:
 
 @dataclass
 class Outcome:
-    """How a job ended, in the words of `run.json`, and the reason where it did not end well."""
+    """How a job ended, in the words of `run.json`, and the reason where it did not end well.
+
+    `is_shared` says that every other trial would end in the same way.
+    """
 
     status: Status
     reason: str = ""
@@ -66,3 +69,4 @@ class Outcome:
     traceback: str = ""
     seconds: float = 0.0
     constraints: dict[str, float] = field(default_factory=dict)
+    is_shared: bool = False

@@ -26,9 +26,7 @@ def objectives(config: Mapping[str, Any], direction: Any) -> tuple[Objective, ..
     words = [str(direction)] if isinstance(direction, str) else [str(word) for word in direction or ()]
     if words and named and [MODES.get(w) for w in words] != [MODES.get(mode) for _, mode in named]:
         modes = ", ".join(mode for _, mode in named)
-        raise UserError(
-            f"hydra.sweeper.direction={direction} is not what objective says ({modes}); remove direction."
-        )
+        raise UserError(f"hydra.sweeper.direction={direction} is not what objective says ({modes}); remove direction.")
     if not named:
         named = [(f"objective{i}" if len(words) > 1 else "objective", w) for i, w in enumerate(words or ["minimize"])]
     return tuple(Objective(name, _mode(word)) for name, word in named)

@@ -20,6 +20,7 @@ from typing import Any
 
 from omegaconf import open_dict
 
+from sweeplab.errors import SetupError
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Killed, Status, is_pruned, is_run, note_constraints
 from sweeplab.sweep import signals
@@ -134,6 +135,8 @@ def _outcome(error: BaseException) -> Outcome:
         return Outcome(Status.KILLED, error.reason)
     if is_pruned(error):
         return Outcome(Status.PRUNED)
+    if isinstance(error, SetupError):
+        return Outcome(Status.FAILED, str(error), is_shared=True)
     if isinstance(error, SystemExit):
         if isinstance(error.__context__, KeyboardInterrupt):  # as Lightning ends on Ctrl-C
             return Outcome(Status.KILLED, "signal SIGINT")

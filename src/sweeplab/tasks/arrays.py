@@ -22,7 +22,7 @@ Loader = Batches | DataLoader[tuple[Tensor, ...]]
 class Arrays:
     """Inputs of shape (samples, channels, length) or (samples, channels, height, width), and what is learned of them.
 
-    Whole numbers are labels of classes, from 0; others are numbers to predict, of shape (samples,) or (samples, numbers).
+    Whole numbers are labels of classes, from 0; others are numbers to predict, one or a row a sample.
 
     A test or validation part that is left out is split off the training part. `x_predict` has no labels, and is
     enough by itself to predict with a model that is trained already.

@@ -1,6 +1,6 @@
 """The loss and the metrics of an epoch, for any LightningModule that wants them cheap."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from lightning.pytorch import LightningModule
@@ -22,7 +22,7 @@ class EpochMetrics(nn.Module):
         self.loss = MeanLoss()
         self.metrics = nn.ModuleDict(metrics)
         self._batches: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.register_state_dict_pre_hook(lambda *_: self._take_in())
+        self.register_state_dict_pre_hook(lambda *_: self._take_in())  # type: ignore[no-untyped-call]  # torch
 
     def update(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """Take in a batch: its mean loss, of shape (), its outputs and targets, a row a sample."""
@@ -33,8 +33,11 @@ class EpochMetrics(nn.Module):
     def log(self, module: LightningModule, stage: str) -> None:
         """Log everything as `<stage>/loss` and `<stage>/<metric>`, over all processes; Lightning then begins anew."""
         self._take_in()
-        for name, metric in [("loss", self.loss), *self.metrics.items()]:
+        for name, metric in [("loss", self.loss), *self._named()]:
             module.log(f"{stage}/{name}", metric, prog_bar=True)
+
+    def _named(self) -> Iterable[tuple[str, Metric]]:
+        return self.metrics.items()  # type: ignore[return-value]  # a ModuleDict does not say what it holds
 
     def _take_in(self) -> None:
         if not self._batches:
@@ -44,12 +47,12 @@ class EpochMetrics(nn.Module):
         self.loss.update(torch.stack(losses), torch.tensor([len(part) for part in targets], device=losses[0].device))
         if self.metrics:
             every_output, every_target = torch.cat(outputs), torch.cat(targets)
-            for metric in self.metrics.values():
+            for _, metric in self._named():
                 metric.update(every_output, every_target)
 
 
 class MeanLoss(Metric):
-    """The mean over all samples of losses that are means over batches, summed in double precision where there is any."""
+    """The mean over all samples of losses that are means over batches, summed in double precision if it can."""
 
     full_state_update = False
     total: Tensor

@@ -23,16 +23,17 @@ STAGES = ("train", "val", "test")
 class NetworkTask(LightningModule):
     """A LightningModule that trains a bare network on batches of inputs and targets.
 
-    `optimizer` is a factory that gets the parameters, `scheduler` one that gets the optimizer and the number of training
-    steps. `scale` is mean and deviation of each channel, which are taken off the inputs before the network sees them.
+    `optimizer` is a factory that gets the parameters, `scheduler` one that gets the optimizer and the number of steps. `scale` is mean and deviation of each channel, which are taken off the inputs before the network sees them.
 
-    Logs `train/loss`, `val/loss` and `test/loss`, and each metric as `train/<name>`, `val/<name>`, `test/<name>`: updated
-    each batch, computed over each epoch.
+    Logs `train/loss`, `val/loss` and `test/loss`, and each metric under its name in their place: updated each batch,
+    computed over each epoch.
     """
 
     train_metrics: EpochMetrics
     val_metrics: EpochMetrics
     test_metrics: EpochMetrics
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(
         self,
@@ -82,7 +83,9 @@ class NetworkTask(LightningModule):
         """Return what the network says of inputs as the data has them, of shape (samples, *shape)."""
         if self.is_scaled:
             if self.mean.dim() != x.dim():
-                self.mean, self.deviation = (part.view(1, -1, *[1] * (x.dim() - 2)) for part in (self.mean, self.deviation))
+                self.mean, self.deviation = (
+                    part.view(1, -1, *[1] * (x.dim() - 2)) for part in (self.mean, self.deviation)
+                )
             x = (x - self.mean) / self.deviation
         return self.network(x)  # type: ignore[no-any-return]  # torch types the call of a module as Any
 

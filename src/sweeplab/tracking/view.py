@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
+from sweeplab.runs.names import of_training
 from sweeplab.runs.objective import Objective
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter
@@ -223,11 +223,9 @@ def _numbers(plan: Plan) -> list[tuple[str, Objective]]:
 
 
 def _logged(plan: Plan) -> Sequence[str]:
-    """Return the curves to show: those of the objectives and of the loss, validation before training."""
-    first, *further = plan.objectives
-    watched = [first.metric, *(objective.metric for objective in further if objective.metric.startswith("val/")), "val/loss"]
-    pairs = [(name, name.replace("val/", "train/", 1)) for name in watched]
-    return list(dict.fromkeys(name for pair in pairs for name in pair))
+    """Return the curves to show: those of the objectives, and what they are probably called in the training."""
+    metrics = [objective.metric for objective in plan.objectives]
+    return list(dict.fromkeys(name for metric in metrics for name in (metric, of_training(metric))))
 
 
 def _is_log(parameter: Parameter) -> bool:

@@ -176,7 +176,7 @@ def _check_metric(objective: DictConfig, place: str) -> None:
 def _check_values(config: DictConfig, group: str) -> None:
     for key in config:
         if OmegaConf.is_missing(config, key):
-            raise UserError(f"{group}.{key} has no value; write {group}.{key}=...")
+            raise UserError(f"{group}.{key!s} has no value; write {group}.{key!s}=...")
 
 
 def check_source(path: Path) -> None:

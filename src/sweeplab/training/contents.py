@@ -41,8 +41,8 @@ class CheckpointContents(Callback):
 
 def plain_items(values: Any) -> dict[str, Any]:
     """Return the items that are plain data through and through."""
-    content = OmegaConf.to_container(values, resolve=True) if OmegaConf.is_config(values) else values
-    return {str(key): value for key, value in dict(content).items() if _is_plain(value)}
+    content: Any = OmegaConf.to_container(values, resolve=True) if OmegaConf.is_config(values) else values
+    return {str(key): value for key, value in content.items() if _is_plain(value)}
 
 
 def _is_plain(value: Any) -> bool:

@@ -24,11 +24,8 @@ from sweeplab.training.model import (
     build_model,
     describe,
     described_in,
-    is_lightning_module,
     load_checkpoint,
-    load_model,
     load_weights,
-    unloadable,
 )
 from sweeplab.training.predictions import Predictions, averaged, gathered, write_predictions
 from sweeplab.training.quiet import quiet
@@ -49,8 +46,7 @@ def evaluate(
 ) -> Path:
     """Test, validate or predict with the best checkpoint of a run, or with several together; return what was written.
 
-    `owner` is the folder of the run, or of the study of several. Overrides change the first run's configuration, say the
-    data or the batch size. The results go to a new folder `<owner>/eval/<stage>-<time>`: `metrics.json`, with what the
+    `owner` is the folder of the run, or of the study of several. Overrides change the configuration, say the data. The results go to a new folder `<owner>/eval/<stage>-<time>`: `metrics.json`, with what the
     callbacks of this stage write, or the predictions. Several answer with the mean of what they say; their own metrics
     stand below `members`, and `members.json` names them.
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_utilities.core.apply_func import apply_to_collection
 from lightning.fabric.utilities.data import _set_sampler_epoch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.types import _Stateful
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning_utilities.core.apply_func import apply_to_collection
 from torchmetrics import Metric, MetricCollection
 
 from sweeplab.errors import UserError
@@ -151,7 +151,7 @@ def _rewind(trainer: Trainer, states: list[Any] | None, batches: int) -> bool:
         else:  # the first epoch began as the generator did
             generator.manual_seed(generator.initial_seed())
     for loader in loaders:
-        _set_sampler_epoch(loader, trainer.fit_loop.epoch_progress.current.processed)
+        _set_sampler_epoch(loader, trainer.current_epoch)
     iter(fetcher)
     for _ in range(batches):
         next(fetcher)

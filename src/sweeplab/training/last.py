@@ -41,6 +41,7 @@ class LastCheckpoint(Checkpoint):
         before, self._stepped_to = self._stepped_to, trainer.global_step
         self._is_due |= before // self.every_n_steps < trainer.global_step // self.every_n_steps
         loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+        assert fetcher is not None
         if self._is_due and not loop.batch_progress.is_last_batch and not loop._should_check_val_fx(fetcher):
             self._is_due = False
             self._save(trainer)

@@ -34,6 +34,7 @@ STEP_HOOKS = (
 @contextmanager
 def without_idle_hooks(module: LightningModule, callbacks: Sequence[Callback]) -> Iterator[None]:
     """Spare Lightning the hooks of each step that nobody has written: what cannot be called, it passes over."""
+    owners: list[tuple[LightningModule | Callback, type]]
     owners = [(module, LightningModule), *((callback, Callback) for callback in callbacks)]
     idle = [(owner, hook) for owner, kind in owners for hook in STEP_HOOKS if _is_idle(owner, kind, hook)]
     for owner, hook in idle:

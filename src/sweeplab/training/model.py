@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from sweeplab.build import arguments, build, located
 from sweeplab.errors import SetupError, UserError, nearest
-from sweeplab.runs import earlier, record
 from sweeplab.runs import config as run_config
+from sweeplab.runs import earlier, record
+from sweeplab.runs.links import resolved
 from sweeplab.runs.run import Run as Recorded
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,9 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     known, open_ended = arguments(located(task.get("_target_"), "task"))
     given = {name: config[key] for name, key in GIVEN_TO_TASKS.items() if config.get(key)}
     if "network" not in known and not open_ended:
-        raise SetupError(f"task._target_={task['_target_']} takes no network, so it cannot train model={config['model']}.")
+        raise SetupError(
+            f"task._target_={task['_target_']} takes no network, so it cannot train model={config['model']}."
+        )
     own = {key: value for key, value in task.items() if key != "callbacks"}
     return {**{name: value for name, value in given.items() if name in known or open_ended}, **own}
 
@@ -76,9 +79,11 @@ def refuse_unread(overrides: Sequence[str], groups: Sequence[str], model: Mappin
         if key.split(".")[0] in groups:
             keys = [f"model.{name}" for name in _keys(model)]
             tails = [name for name in keys if name.rpartition(".")[2] == key.rpartition(".")[2]]
-            meant = (tails or [nearest(key, keys)])[0] if "." in key else None
+            meant = (tails or [nearest(key, keys) or ""])[0] if "." in key else None
             remedy = f"did you mean '{meant}'?" if meant else "remove it, or set keys of model."
-            raise SetupError(f"'{override}' sets nothing: {model['_target_']} is a LightningModule of its own; {remedy}")
+            raise SetupError(
+                f"'{override}' sets nothing: {model['_target_']} is a LightningModule of its own; {remedy}"
+            )
 
 
 def _keys(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -97,7 +102,9 @@ def build_model(description: Mapping[str, Any], **more: Any) -> LightningModule:
     name = "task" if "network" in description else "model"
     model = build(description, name, **more)
     if not isinstance(model, LightningModule):
-        raise SetupError(f"{name}._target_={description['_target_']} is a {type(model).__name__}, not a LightningModule.")
+        raise SetupError(
+            f"{name}._target_={description['_target_']} is a {type(model).__name__}, not a LightningModule."
+        )
     return model
 
 
@@ -153,7 +160,7 @@ def unloadable(path: Path | str, error: Exception) -> str:
     found = next((line for line in str(error).splitlines() if "GLOBAL" in line), _first_line(error)).strip()
     return (
         f"{path} holds an object and not plain data alone ({found}); keep objects out of checkpoints "
-        "(save_hyperparameters(ignore=...), on_save_checkpoint), or allow the class by torch.serialization.add_safe_globals."
+        "(save_hyperparameters(ignore=...), on_save_checkpoint), or allow them: torch.serialization.add_safe_globals."
     )
 
 
@@ -164,7 +171,7 @@ def described_in(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any] | 
     if found := earlier.description(checkpoint.get("hyper_parameters") or {}):
         return found
     folder = next((parent for parent in path.absolute().parents if record.is_run(parent)), None)
-    return describe(run_config.resolved(run_config.load(folder))) if folder else None
+    return describe(resolved(run_config.load(folder))) if folder else None
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:

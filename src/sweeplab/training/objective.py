@@ -35,7 +35,7 @@ class BestObjective(Checkpoint):
         self.metrics: dict[str, float] = {}
         self._before: dict[str, Tensor] = {}
         self._of_validation: set[str] = set()
-        self._found = self._has_validated = self._has_stepped = False
+        self._found = self._has_validated = self._has_stepped = self._is_over = False
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note what was logged before: training metrics are still those of the epoch before."""
@@ -44,7 +44,7 @@ class BestObjective(Checkpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at a validation that has just ended."""
         new = {name for name, value in trainer.callback_metrics.items() if self._before.get(name) is not value}
-        self._of_validation |= new
+        self._of_validation |= new | _names(trainer.fit_loop.epoch_loop.val_loop._results)
         self._has_validated = True
         if trainer.sanity_checking:
             self._look(new, trained=_source(pl_module))
@@ -56,7 +56,8 @@ class BestObjective(Checkpoint):
         if not (self._found or self._has_stepped):
             self._has_stepped = True
             all_known = type(pl_module).on_train_epoch_end is LightningModule.on_train_epoch_end
-            self._look(trainer.callback_metrics, decided=all_known and self._knows_validation(trainer))
+            logged = {*trainer.callback_metrics, *_names(trainer.fit_loop.epoch_loop._results)}
+            self._look(logged, decided=all_known and self._knows_validation(trainer))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at an epoch that has just ended, if the objective is a metric of the training."""
@@ -64,6 +65,10 @@ class BestObjective(Checkpoint):
         metric = self.objective.metric
         if metric in trainer.callback_metrics and metric not in self._of_validation:
             self._judge(trainer, pl_module, set(trainer.callback_metrics))
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep what was found: a test of a checkpoint restores all callbacks as they were when it was saved."""
+        self._is_over = True
 
     def result(self) -> list[float]:
         """Return the best value, and behind it those of the further objectives.
@@ -91,6 +96,8 @@ class BestObjective(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state."""
+        if self._is_over:
+            return
         self.value, self.epoch, self.metrics = state_dict["value"], state_dict["epoch"], state_dict["metrics"]
 
     def _judge(self, trainer: Trainer, module: LightningModule, names: set[str]) -> None:
@@ -120,9 +127,16 @@ class BestObjective(Checkpoint):
             raise SetupError(_not_logged(metric, names))
 
 
+def _names(results: Any) -> set[str]:
+    """Return the names of all that `self.log` has taken; within an epoch Lightning's own metrics lack some."""
+    pairs = [results._forked_name(result, on_step) for result in results.values() for on_step in (True, False)]
+    return {name for pair in pairs for name in pair}
+
+
 def _not_logged(metric: str, logged: Iterable[str]) -> str:
-    names = sorted({*logged, PARAMETERS})
-    return f"the objective {metric} is not logged{did_you_mean(metric, names)} Write objective.metric=... objective.mode=..."
+    names = sorted({name for name in logged if not name.startswith("lr-")} | {PARAMETERS})
+    near = did_you_mean(metric, names)
+    return f"the objective {metric} is not logged{near} Write objective.metric=... objective.mode=..."
 
 
 def _source(module: LightningModule) -> str:

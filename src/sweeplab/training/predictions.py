@@ -24,7 +24,7 @@ def gathered(batches: Any) -> Predictions:
     Tensors of several batches are joined along their first axis where they can be, else left as a list; so are lists
     and texts. With several loaders the outputs of the second have names that end in `_1`, and so on.
     """
-    if batches and isinstance(batches[0], list) and all(isinstance(each, list) for each in batches) and _several(batches):
+    if _are_of_several_loaders(batches):
         named = [(f"_{number}" if number else "", gathered(each)) for number, each in enumerate(batches)]
         return {f"{name}{end}": value for end, found in named for name, value in found.items()}
     parts: dict[str, list[Any]] = {}
@@ -72,9 +72,11 @@ def write_predictions(folder: Path, predictions: Predictions, model: LightningMo
     return written[0] if written else _write_table(folder / "predictions.csv", {})
 
 
-def _several(batches: Sequence[Any]) -> bool:
-    """Say whether lists are those of several loaders, and not outputs that are lists."""
-    return any(isinstance(item, Tensor | Mapping | tuple) for each in batches for item in each[:1])
+def _are_of_several_loaders(batches: Sequence[Any]) -> bool:
+    """Say whether there is a list of outputs a loader, and no outputs that are lists themselves."""
+    lists = [each for each in batches if isinstance(each, list)]
+    items = [item for each in lists for item in each[:1]]
+    return len(lists) == len(batches) and any(isinstance(item, Tensor | Mapping | tuple) for item in items)
 
 
 def _named(output: Any) -> dict[str, Any]:

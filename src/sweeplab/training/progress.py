@@ -9,6 +9,8 @@ from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 log = logging.getLogger(__name__)
 
+MOST = 12  # metrics that a line shows
+
 
 def progress() -> Callback:
     """Return a progress bar where output goes to a terminal, elsewhere one plain line an epoch."""
@@ -16,7 +18,7 @@ def progress() -> Callback:
 
 
 class EpochLines(ProgressBar):
-    """One line an epoch: its number, the seconds it took, and the metrics that people look for."""
+    """One line an epoch: its number, the seconds it took, and the metrics of the epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +51,10 @@ class EpochLines(ProgressBar):
         if self._ended is None or not self._enabled:
             return
         (epoch, seconds), self._ended = self._ended, None
-        shown = sorted(name for name in trainer.callback_metrics if name.startswith(("train/", "val/")))
-        values = [f"{n} {trainer.callback_metrics[n]:.4g}" for n in shown if not n.endswith("_step")]
+        metrics = trainer.callback_metrics
+        # What is logged by step and by epoch has three names; the learning rates have a curve.
+        names = [name for name in metrics if not name.endswith("_step") and not name.startswith("lr-")]
+        shown = [name for name in names if name.removesuffix("_epoch") not in metrics.keys() - {name}]
+        values = [f"{name} {metrics[name]:.4g}" for name in sorted(shown)[:MOST]]
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
         log.info("epoch %*d%s  %.1fs  %s", len(of) - 1, epoch, of, seconds, "  ".join(values))

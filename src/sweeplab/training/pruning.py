@@ -14,13 +14,13 @@ class Pruning(Checkpoint):
     """Reports a metric to the trial that this process runs, and stops when the study says so.
 
     With `every="epoch"` it reports once at the end of each epoch that had a validation, or of each one where there is
-    none, by the number of the epoch counted from 1. With a number of steps it reports a validation when it ends, by the global
-    step, if that many steps have passed since the last report: 1 means every validation. It reports only numbers that
-    are finite. In a single run it does nothing.
+    none, by the number of the epoch counted from 1. With a number of steps it reports a validation when it ends, by the
+    global step, if that many steps have passed since the last report: 1 means every validation. It reports only numbers
+    that are finite. In a single run it does nothing.
 
     Training ends in good order; `pruned` then says when and at what value. A training that is over when it reports is
-    not pruned: nothing would be saved, and its result lost. (A `Checkpoint`, since Lightning lets these see what a module
-    logs at the end of an epoch.)
+    not pruned: nothing would be saved, and its result lost. (A `Checkpoint`, since Lightning lets these see what a
+    module logs at the end of an epoch.)
     """
 
     def __init__(self, monitor: str, every: Literal["epoch"] | int = "epoch") -> None:

@@ -123,7 +123,7 @@ class Stage:
         fit = trainer.fit
 
         def fit_and_tell(*args: Any, **kwargs: Any) -> None:
-            model = kwargs.get("model", args[0] if args else None)
+            model: LightningModule = kwargs["model"] if "model" in kwargs else args[0]
             callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
             pruning = [callback for callback in callbacks if isinstance(callback, Pruning)]
             for callback in pruning:
@@ -140,7 +140,7 @@ class Stage:
 
 
 class Run:
-    """What a training function gets: `train(run)` builds data, model and trainer from it, and trains with plain Lightning.
+    """What a training function gets: it builds data, model and trainer from it, and trains with plain Lightning.
 
     `config` is the configuration of the run, `folder` where it writes. `is_resumed` says that the run goes on from an
     earlier attempt. The life of the run, from its record to the answer to a sweep, is not the function's concern.
@@ -196,7 +196,7 @@ class Run:
 
     @property
     def best_checkpoint(self) -> Path | None:
-        """The checkpoint with the best objective; None where no callback keeps it, which stands for the last weights."""
+        """The checkpoint with the best objective; None, the last weights, where no callback keeps it."""
         return self.stage("").best_checkpoint
 
     @property
@@ -248,7 +248,9 @@ class Run:
     def _build_data(self, **more: Any) -> LightningDataModule:
         data: Any = build(self.config.data, "data", **more)
         if not isinstance(data, LightningDataModule):
-            raise SetupError(f"data._target_={self.config.data._target_} is a {type(data).__name__}, not a LightningDataModule.")
+            raise SetupError(
+                f"data._target_={self.config.data._target_} is a {type(data).__name__}, not a LightningDataModule."
+            )
         self.data = data
         if any(links(self.config)):
             if rank() == 0:

@@ -93,9 +93,7 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
     return _recorded(train, Run(config, record), record)
 
 
-def resume(
-    train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path | None = None
-) -> float | list[float]:
+def resume(train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> float | list[float]:
     """Go on with the run in `folder` where it stopped; overrides may, say, raise `trainer.max_epochs`.
 
     Raises:
@@ -120,8 +118,8 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     Raises:
         SetupError: an override sets what nothing reads, or the objective is none that the task logs.
     """
-    plain, references = resolved(config), OmegaConf.to_container(config, resolve=False)
-    assert isinstance(references, dict)
+    plain: dict[str, Any] = resolved(config)
+    references: Any = OmegaConf.to_container(config, resolve=False)
     if plain.get("task") is not None and is_lightning_module(plain["model"]):
         groups = unread(plain, references)
         refuse_unread(overrides, groups, plain["model"])
@@ -140,7 +138,9 @@ def _check_objective(plain: Mapping[str, Any]) -> None:
     for objective in (first := Objective.of(plain["objective"]), *first.also):
         known = names if objective is first else [*names, PARAMETERS]
         if objective.metric not in known:
-            raise SetupError(f"objective.metric={objective.metric} is not logged{did_you_mean(objective.metric, known)}")
+            raise SetupError(
+                f"objective.metric={objective.metric} is not logged{did_you_mean(objective.metric, known)}"
+            )
 
 
 def _leave_logger_runs(config: DictConfig, origin: Path) -> None:

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from lab.data.arrays import ArrayData, Arrays
+from lab.data.npz import Npz
+
 from lab.data.digits import Digits
 from lab.data.mnist1d import Mnist1D
-from lab.data.npz import Npz
 from sweeplab.errors import UserError
 
 

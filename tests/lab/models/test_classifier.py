@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from lab.models.classifier import Classifier
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
 from lab.data.digits import Digits
-from lab.models.classifier import Classifier
 from lab.models.cnn import CNN
 from lab.train import run, train
 from sweeplab.errors import UserError

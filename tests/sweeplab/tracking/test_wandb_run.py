@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import wandb
 from lightning.pytorch import LightningModule
+from sweeplab.tracking.ending import ended
 
 from lab.train import resume, run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
-from sweeplab.tracking.ending import ended
 from sweeplab.tracking.wandb_run import WandbRun
 from tests.conftest import Compose
 from tests.wandb_log import offline_runs, records, summary

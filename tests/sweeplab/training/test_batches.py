@@ -1,7 +1,6 @@
 import itertools
 
 import torch
-
 from sweeplab.training.batches import Batches, Shuffle
 
 DATA = torch.arange(103)

@@ -2,9 +2,9 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from sweeplab.training.build import build
 
 from sweeplab.errors import UserError
-from sweeplab.training.build import build
 
 
 class Base:

@@ -1,10 +1,9 @@
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from sweeplab.training.metrics import EpochMetrics
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
-
-from sweeplab.training.metrics import EpochMetrics
 
 
 class Given(LightningModule):

@@ -11,8 +11,9 @@ from sweeplab.runs.compare.columns import varying
 from sweeplab.runs.compare.configurations import SEED, Configuration, configurations, repeated
 from sweeplab.runs.compare.fields import Condition, Fields
 from sweeplab.runs.compare.objective import judge
-from sweeplab.runs.objective import Objective
 from sweeplab.runs.compare.pareto import unbeaten
+from sweeplab.runs.names import without_part
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.record import Status
 from sweeplab.runs.run import Run
 
@@ -73,9 +74,9 @@ class Comparison:
     @property
     def tests(self) -> list[str]:
         """The metrics of the test, that of the objective's name first."""
-        own = self.judge.metric.rpartition("/")[2]
-        names = {name for run in self.runs for name in run.values() if name.startswith("test/")}
-        return sorted(names - {self.judge.metric}, key=lambda name: (name.rpartition("/")[2] != own, name))
+        own = without_part(self.judge.metric)
+        names = {name for run in self.runs for name in run.tests}
+        return sorted(names - {self.judge.metric}, key=lambda name: (without_part(name) != own, name))
 
     @property
     def by_others(self) -> dict[str, int]:

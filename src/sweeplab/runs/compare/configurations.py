@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from sweeplab.runs.compare.columns import token
-from sweeplab.runs.objective import Objective
 from sweeplab.runs.compare.statistics import Difference, Spread, paired, spread, welch
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.run import Run
 
 SEED = "seed"

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sweeplab.errors import UserError, did_you_mean
+from sweeplab.runs.names import without_part
 from sweeplab.runs.objective import Objective
 from sweeplab.runs.run import Run
 
@@ -31,7 +32,7 @@ def judge(runs: Sequence[Run], metric: str | None = None, mode: str | None = Non
 def _direction(metric: str, declared: Sequence[tuple[str, str]]) -> str:
     """Return the direction of an objective that is called the same in another part of the data; a loss goes down."""
     for name, way in declared:
-        if name.rpartition("/")[2] == metric.rpartition("/")[2]:
+        if without_part(name) == without_part(metric):
             return way
     if metric.endswith("loss"):
         return "min"

@@ -29,7 +29,7 @@ def _remarks(comparison: Comparison) -> list[str]:
     """Say what the order of the runs does not: other objectives, and which runs no other one beats."""
     metric, others = comparison.judge.metric, comparison.by_others
     notes = [f"{plural(count, 'run')} had {other} as objective." for other, count in others.items()]
-    if metric.startswith("test/"):
+    if any(metric in run.tests for run in comparison.runs):
         notes = [f"These are in the order of {metric}: a test that chooses is no test any more."]
     if broken := sum(not run.keeps_constraints for run in comparison.runs):
         notes.append(f"{plural(broken, 'run')} broke a constraint, and cannot be the best.")

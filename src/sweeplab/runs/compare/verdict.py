@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeplab.runs.compare.configurations import Configuration
-from sweeplab.runs.objective import Objective
 from sweeplab.runs.compare.statistics import LEVEL, Difference, seeds_needed
 from sweeplab.runs.names import short_keys, short_value
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.run import Run
 
 WORDS = 4  # settings that a name is made of

@@ -15,11 +15,11 @@ from sweeplab.runs.compare.comparison import Comparison
 from sweeplab.runs.compare.configurations import SEED
 from sweeplab.runs.compare.fields import when
 from sweeplab.runs.compare.objective import judge
-from sweeplab.runs.objective import Objective
 from sweeplab.runs.compare.over_seeds import configurations_table
 from sweeplab.runs.compare.table import Table
 from sweeplab.runs.compare.verdict import verdict
 from sweeplab.runs.importance import TENTH, shares
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.record import Status
 from sweeplab.runs.report.columns import Column, columns
 from sweeplab.runs.report.lines import lines

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sweeplab.errors import UserError
 from sweeplab.runs import curves
+from sweeplab.runs.names import of_training
 from sweeplab.runs.report.plain import number
 from sweeplab.runs.run import Run
 
@@ -90,6 +91,5 @@ def _thinned(line: _Line, most: int) -> _Line:
 
 
 def _place(name: str, first: Sequence[str]) -> tuple[int, int]:
-    kinds = ("val/", "train/")
-    kind = next((place for place, prefix in enumerate(kinds) if name.startswith(prefix)), len(kinds))
-    return (first.index(name) if name in first else len(first), kind)
+    likely = [*first, *map(of_training, first)]
+    return (likely.index(name) if name in likely else len(likely), name.endswith("_step"))

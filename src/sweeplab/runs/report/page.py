@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.errors import UserError
-from sweeplab.runs.objective import Objective
 from sweeplab.runs.files import write_text
 from sweeplab.runs.found import find
+from sweeplab.runs.objective import Objective
 from sweeplab.runs.record import Status
 from sweeplab.runs.report.content import content
 from sweeplab.runs.run import Run
