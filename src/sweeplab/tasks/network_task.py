@@ -23,7 +23,8 @@ STAGES = ("train", "val", "test")
 class NetworkTask(LightningModule):
     """A LightningModule that trains a bare network on batches of inputs and targets.
 
-    `optimizer` is a factory that gets the parameters, `scheduler` one that gets the optimizer and the number of steps. `scale` is mean and deviation of each channel, which are taken off the inputs before the network sees them.
+    `optimizer` is a factory that gets the parameters, `scheduler` one that gets the optimizer and the number of steps.
+    `scale` is mean and deviation of each channel, which are taken off the inputs before the network sees them.
 
     Logs `train/loss`, `val/loss` and `test/loss`, and each metric under its name in their place: updated each batch,
     computed over each epoch.

@@ -46,9 +46,10 @@ def evaluate(
 ) -> Path:
     """Test, validate or predict with the best checkpoint of a run, or with several together; return what was written.
 
-    `owner` is the folder of the run, or of the study of several. Overrides change the configuration, say the data. The results go to a new folder `<owner>/eval/<stage>-<time>`: `metrics.json`, with what the
-    callbacks of this stage write, or the predictions. Several answer with the mean of what they say; their own metrics
-    stand below `members`, and `members.json` names them.
+    `owner` is the folder of the run, or of the study of several. Overrides change the configuration, say the data.
+    The results go to a new folder `<owner>/eval/<stage>-<time>`: `metrics.json`, with what the callbacks of this stage
+    write, or the predictions. Several answer with the mean of what they say; their own metrics stand below `members`,
+    and `members.json` names them.
 
     Raises:
         UserError: there is no such run, stage or checkpoint, the data does not fit the model, or several cannot answer
