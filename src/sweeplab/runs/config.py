@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sweeplab.errors import UserError
-from sweeplab.runs.earlier import upgraded
+from sweeplab.runs.earlier import upgraded, upgraded_override
 from sweeplab.runs.files import write_text
 from sweeplab.runs.flat import FILE, interpolations
 from sweeplab.runs.links import LINK, resolved
@@ -125,7 +125,11 @@ def recorded_overrides(folder: Path) -> list[str]:
     """Return the overrides that the run in `folder` was made with, those of all its attempts one after the other."""
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
     parts = [*facts.get("attempts", ()), facts]
-    return [override for part in parts for override in part.get("overrides", ())]
+    return [
+        override if "format" in part else upgraded_override(override)
+        for part in parts
+        for override in part.get("overrides", ())
+    ]
 
 
 def _is_choice(override: Override, conf: Path | None) -> bool:

@@ -30,6 +30,13 @@ DROPPED = ("trainer.use_distributed_sampler", "trainer.profiler._target_")
 ADDED = ("init_from", "init_strict", "trainer.profiler", "task")  # with what under it
 
 
+def upgraded_override(override: str) -> str:
+    """Return an override of a run of version 1 as this version takes it."""
+    key, equals, value = override.partition("=")
+    sign = key[: len(key) - len(key.lstrip("+~"))]
+    return f"{sign}{_moved(key.lstrip('+~'))}{equals}{value}"
+
+
 def renamed(value: Any) -> Any:
     """Return a configuration in which every `_target_` has its name of today."""
     if isinstance(value, Mapping):

@@ -26,6 +26,7 @@ from sweeplab.runs.files import write_bytes, write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
 
 FILE = "run.json"
+FORMAT = 2  # of run.json and config.yaml; `earlier` reads what was written before there was a number
 
 
 class Status(StrEnum):
@@ -154,7 +155,19 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any)
 def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
     """Take up a run that stopped; what earlier attempts recorded moves to `attempts`."""
     before = read(folder)
-    kept = ("status", "command", "overrides", "git", "versions", "process", "started", "ended", "seconds", "error")
+    kept = (
+        "format",
+        "status",
+        "command",
+        "overrides",
+        "git",
+        "versions",
+        "process",
+        "started",
+        "ended",
+        "seconds",
+        "error",
+    )
     attempts = [*before.get("attempts", ()), {key: before[key] for key in kept if key in before}]
     carried = {key: value for key, value in before.items() if key not in kept}
     facts, patch = _beginning(overrides, f"uncommitted-{len(attempts)}.patch")
@@ -242,6 +255,7 @@ def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any
     if git is not None:
         git = {**git, "patch": patch_name if patch else None}
     facts = {
+        "format": FORMAT,
         "status": Status.RUNNING,
         "command": provenance.command(),
         "directory": str(Path.cwd()),

@@ -107,26 +107,26 @@ def _executor(plan: Plan, places: Sequence[Slot], preload: Sequence[str]) -> Exe
     settings = plan.settings
     if settings.executor == "inline":
         return Inline()
-    modules = [*settings.preload, *sorted(set(_modules(plan.base))), *preload]
+    modules = [*settings.preload, *sorted(set(_targets(plan.base))), *preload]
     rehearsal = plan.snapshot / "rehearsal.pickle"
     rehearsal.write_bytes(pickle.dumps((plan.frozen.recipes(), plan.program, plan.context, plan.task.script)))
     return Local(places, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
 
 
-def _modules(config: Any) -> Iterator[str]:
-    """Find the modules of all that a configuration can build."""
+def _targets(config: Any) -> Iterator[str]:
+    """Find all that a configuration can build."""
     if isinstance(config, DictConfig):
         config = OmegaConf.to_container(config, resolve=False)
     if isinstance(config, dict):
         target = config.get("_target_")
         if isinstance(target, str) and "." in target and "${" not in target:
-            yield target.rpartition(".")[0]
+            yield target
         for key, value in config.items():
             if key != "hydra":
-                yield from _modules(value)
+                yield from _targets(value)
     elif isinstance(config, list):
         for value in config:
-            yield from _modules(value)
+            yield from _targets(value)
 
 
 def _check_folder(plan: Plan) -> None:

@@ -8,9 +8,9 @@ could use one.
 
 import contextlib
 import gc
-import importlib
 import os
 import pickle
+import pkgutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +39,7 @@ def _look(config: DictConfig) -> None:
 
 for _name in os.environ.get(MODULES, "").split():
     with contextlib.suppress(Exception):
-        importlib.import_module(_name)
+        pkgutil.resolve_name(_name)
 if _path := os.environ.get(REHEARSAL):
     _recipes, _program, _context, _script = pickle.loads(Path(_path).read_bytes())
     provenance.versions()
