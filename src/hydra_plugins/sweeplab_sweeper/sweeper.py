@@ -24,7 +24,14 @@ def _store() -> None:
             store.store(group=f"hydra/sweeper/{group}", name=name, node=open_node, provider="sweeplab")
 
 
+def _show_links() -> None:
+    """Let `--cfg job --resolve` show what asks the data as it is written; `sweeplab.runs.links` does the rest."""
+    if not OmegaConf.has_resolver("data"):
+        OmegaConf.register_new_resolver("data", lambda attribute: f"${{data:{attribute}}}")
+
+
 _store()
+_show_links()
 
 
 class SweeplabSweeper(Sweeper):

@@ -201,6 +201,10 @@ def _result(run: Run, returned: Any) -> Result:
     """
     stage = run.stages[-1] if run.stages else None
     values = [float(value) for value in (returned if isinstance(returned, Sequence) else [returned]) if _is(value)]
+    if not values and stage is None and run.stages_done:  # all of them in an earlier attempt
+        done = list(run.stages_done.values())[-1]
+        path = done["checkpoint"] and run.folder / done["checkpoint"]
+        return Result(done["objective"], [], done["epoch"], test=run.tests, checkpoint=path)
     if not values:
         if stage is None or stage.best is None:
             raise UserError(
