@@ -30,7 +30,7 @@ SMALL = (
     "++callbacks.progress=null",
     "++callbacks.summary=null",
     "++callbacks.early_stopping=null",
-    "++callbacks.samples=null",
+    "++task.callbacks.samples=null",
 )
 
 Compose = Callable[..., DictConfig]

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from lab.check import check
 
+from sweeplab.training.check import check
 from tests.conftest import ROOT, Compose
 
 CONF = ROOT / "conf"

@@ -14,10 +14,10 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from lab.check import check
 from train import train
 
 from sweeplab.runs.compare.command import main
+from sweeplab.training.check import check
 from tests.conftest import ROOT, SMALL, Command
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

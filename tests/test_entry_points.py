@@ -62,7 +62,7 @@ def test_completion_knows_the_models(command: Command) -> None:
         (["test=maybe"], "test=maybe must be true or false"),
         (["logger=null"], "logger=none"),
         (["objective=val/loss"], "write objective.metric=val/loss"),
-        (["+metrics.f1=F1"], "metrics.f1 has no _target_"),
+        (["+task.metrics.f1=F1"], "metrics.f1 has no _target_"),
         (["-m", "seed=0,1", "hydra/sweeper=basic", "hydra.sweep.dir=sweep"], "sweep/0 already holds a run"),
         (["resume=taken", "model.width=3"], "model.width cannot change in a run that goes on"),
         (["resume=complete", "test=maybe"], "test=maybe must be true or false"),

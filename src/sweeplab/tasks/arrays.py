@@ -189,6 +189,9 @@ def _check(parts: dict[str, tuple[Array, Array]], num_classes: int) -> None:
             raise UserError(f"the {name} part is empty.")
         if x.shape[1:] != parts["train"][0].shape[1:]:
             raise UserError(f"x_{name} has samples of shape {x.shape[1:]}, x_train of {parts['train'][0].shape[1:]}.")
+        if _kind(y) is not _kind(parts["train"][1]):
+            train = parts["train"][1].dtype
+            raise UserError(f"y_{name} is {y.dtype}, y_train is {train}: both must be labels, or both numbers.")
         if not num_classes:
             if not np.isfinite(y).all():
                 raise UserError(f"y_{name} holds numbers that are not finite.")

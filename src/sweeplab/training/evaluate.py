@@ -10,13 +10,13 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, WeightAveraging
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.build import build
 from sweeplab.errors import UserError
+from sweeplab.runs import record
 from sweeplab.runs.files import write_text
-from sweeplab.runs.flat import interpolations
-from sweeplab.runs.links import LINK, linked, links, plain, resolved
+from sweeplab.runs.links import linked, links, plain, resolved
 from sweeplab.runs.paths import moved
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.lean import NoProfiler
@@ -113,14 +113,11 @@ class Member:
 
     def _unlike(self) -> str:
         """Say what the model was told of the data of its training, and is not so of this data; nothing if all is."""
-        saved = resolved(self.config)
-        for key, text in interpolations(Path(self.config.folder)).items():
-            if (link := LINK.fullmatch(text)) and hasattr(self.data, link[1]):
-                before: Any = saved
-                for part in key.split("."):
-                    before = before.get(part) if isinstance(before, Mapping) else None
-                if before is not None and before != (now := plain(getattr(self.data, link[1]))):
-                    return f"{link[1]} was {before} in training, and is {now}"
+        asked = record.read(Path(self.config.folder)).get("links") or {}
+        for key, attribute in asked.items():
+            before, now = OmegaConf.select(self.config, key), plain(getattr(self.data, attribute, None))
+            if before is not None and now is not None and before != now:
+                return f"{attribute} was {before} in training, and is {now}"
         return ""
 
     def _trainer(self, stage: str) -> Trainer:

@@ -111,10 +111,12 @@ class Stage:
 
     def _callbacks(self, plain: Mapping[str, Any], loggers: Sequence[Logger]) -> list[Callback]:
         """Build what is configured; `callbacks=none` is for those of the task too."""
-        entries = plain["callbacks"] and plain["callbacks"] | ((plain.get("task") or {}).get("callbacks") or {})
+        entries = {name: entry for name, entry in (plain["callbacks"] or {}).items() if entry is not None}
+        if entries:
+            entries |= (plain.get("task") or {}).get("callbacks") or {}
         if self.name:
             entries = moved(entries, str(self.run.folder / CHECKPOINTS), str(self.checkpoints))
-        built = [build(entry, f"callbacks.{name}") for name, entry in (entries or {}).items() if entry is not None]
+        built = [build(entry, f"callbacks.{name}") for name, entry in entries.items() if entry is not None]
         # Lightning refuses to monitor learning rates for nobody.
         return [callback for callback in built if loggers or not isinstance(callback, LearningRateMonitor)]
 
@@ -252,13 +254,14 @@ class Run:
                 f"data._target_={self.config.data._target_} is a {type(data).__name__}, not a LightningDataModule."
             )
         self.data = data
-        if any(links(self.config)):
+        if asked := dict(links(self.config)):
             if rank() == 0:
                 data.prepare_data()
             data.setup("fit")
             self.config = linked(self.config, data)
             if self.record is not None:
                 run_config.save(self.config, self.folder, keep=False)
+                self.record.update(links=asked)
         return data
 
     def _build_model(self, **more: Any) -> LightningModule:

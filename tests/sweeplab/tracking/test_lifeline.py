@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import wandb
 
-from lab.train import run
 from sweeplab.runs.record import read
 from tests.conftest import Compose
 from tests.sweeplab.tracking.mishaps import At, kill_service
+from tests.training import run
 from tests.wandb_log import offline_runs, records, summary
 from tests.wandb_server import WandbServer
 
@@ -103,7 +103,7 @@ def test_a_server_that_goes_ends_no_training_and_the_record_is_on_disk(
 
     monkeypatch.setattr("sweeplab.tracking.settings.FINISH_WITHIN", 3.0)
     monkeypatch.setattr(At, "todo", staticmethod(wandb_server.gone if trouble == "gone" else fail), raising=False)
-    config = configured(*TINY, AT_STEP, "callbacks.charts=null")
+    config = configured(*TINY, AT_STEP, "task.callbacks.charts=null")
     assert isinstance(run(config), float)
     facts = read(Path(config.folder))["wandb"]
     assert facts["kept"] == "disk"
@@ -168,7 +168,7 @@ def test_a_key_that_is_refused_half_way_is_told_and_sync_brings_the_rest(
 
     monkeypatch.setattr("sweeplab.tracking.settings.FINISH_WITHIN", 3.0)
     monkeypatch.setattr(At, "todo", staticmethod(refuse), raising=False)
-    config = configured(*TINY, AT_STEP, "callbacks.charts=null")
+    config = configured(*TINY, AT_STEP, "task.callbacks.charts=null")
     run(config)
     folder = Path(config.folder)
     assert read(folder)["wandb"]["kept"] == "disk"

@@ -7,12 +7,12 @@ import wandb
 from lightning.pytorch import LightningModule
 from sweeplab.tracking.ending import ended
 
-from lab.train import resume, run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.tracking.wandb_run import WandbRun
 from tests.conftest import Compose
+from tests.training import resume, run
 from tests.wandb_log import offline_runs, records, summary
 
 TINY = ("model=linear", "trainer.max_epochs=2", "logger=wandb")
@@ -155,7 +155,7 @@ def test_further_objectives_are_numbers_of_the_summary(configured: Compose) -> N
 
 @pytest.mark.slow
 def test_an_interrupted_training_is_a_failed_run_and_its_id_is_taken_up_again(configured: Compose) -> None:
-    stop = "+callbacks.stop={_target_: tests.lab.test_resume.CtrlC, step: 25}"
+    stop = "+callbacks.stop={_target_: tests.sweeplab.training.test_exact_resume.CtrlC, step: 25}"
     config = configured(*TINY, stop)
     with pytest.raises(SystemExit):
         run(config)

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch import LightningModule
 
-from lab.train import resume, run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
-from sweeplab.training.lean import STEP_HOOKS, skip_idle_hooks
+from sweeplab.training.lean import STEP_HOOKS, without_idle_hooks
 from sweeplab.training.pruning import Pruning
 from tests.conftest import ROOT, Command, Compose
+from tests.training import resume, run
 
 # 1,079 samples: 17 steps an epoch.
 TINY = ("model=linear", "test=false", "trainer.max_epochs=4")
@@ -138,8 +139,9 @@ def test_pruning_reads_the_objective(configured: Compose) -> None:
 
 def test_a_step_of_training_pays_nothing_for_it() -> None:
     pruning = Pruning("val/acc")
-    skip_idle_hooks([pruning])
-    assert [getattr(pruning, hook) for hook in STEP_HOOKS] == [None] * len(STEP_HOOKS)
+    with without_idle_hooks(LightningModule(), [pruning]):
+        assert [getattr(pruning, hook) for hook in STEP_HOOKS] == [None] * len(STEP_HOOKS)
+    assert all(callable(getattr(pruning, hook)) for hook in STEP_HOOKS)
 
 
 @pytest.mark.parametrize("more", [(), (TWICE, "callbacks.pruning.every=1")], ids=["epochs", "steps"])

@@ -17,7 +17,7 @@ from tests.sweeplab.sweep.conftest import Sweep, folder, states, sweep
 
 __all__ = ["folder", "sweep"]  # fixtures
 
-KEEP = "+hydra.sweeper.listeners.top={_target_: sweeplab.training.top_checkpoints.TopCheckpoints, keep: %s}"
+KEEP = "+hydra.sweeper.listeners.top={_target_: sweeplab.listeners.TopCheckpoints, keep: %s}"
 STUDY = Path("multirun", "study")
 ONE_BY_ONE = "hydra.sweeper.n_jobs=1"
 

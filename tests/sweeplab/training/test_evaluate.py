@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab.evaluate import evaluate
 
-from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import read
 from tests.conftest import ROOT, Compose
+from tests.training import evaluate, run
 
 
 @pytest.fixture
@@ -80,7 +79,9 @@ def test_new_data_is_scaled_as_the_training_data_was(configured: Compose, tmp_pa
 def test_what_does_not_fit_is_named(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'validate'"):
         evaluate(trained, "validat")
-    with pytest.raises(UserError, match=r"takes samples of shape \(1, 8, 8\), but this data has \(1, 40\)"):
+    with pytest.raises(
+        UserError, match=r"does not fit the model: in_shape was \[1, 8, 8\] in training, and is \[1, 40\]"
+    ):
         evaluate(trained, "test", ["data=mnist1d", f"data.cache={tmp_path}"], ROOT / "conf")
     for checkpoint in (trained / "checkpoints").iterdir():
         checkpoint.unlink()

@@ -1,9 +1,10 @@
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from sweeplab.training.metrics import EpochMetrics
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from sweeplab.tasks.epoch_metrics import EpochMetrics
 
 
 class Given(LightningModule):

@@ -32,7 +32,7 @@ def study(command: Command, tmp_path: Path, request: pytest.FixtureRequest) -> P
         "hydra/sweeper/pruner=threshold",
         "hydra.sweeper.pruner.lower=0.2",
         "hydra.sweeper.pruner.n_warmup_steps=2",
-        "+callbacks.breaks._target_=tests.lab.test_loggers_in_a_sweep.Breaks",
+        "+callbacks.breaks._target_=tests.sweeplab.training.test_loggers_in_a_sweep.Breaks",
     )
     points = ("model=linear", "data.split_seed=1", "optimizer.lr=0.01,0.0,0.02", "trainer.max_epochs=3")
     sweep = small(f"logger={request.param}", "study=demo", *points, *ends, "hydra.sweeper.n_jobs=2")

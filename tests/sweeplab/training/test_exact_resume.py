@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lab.train import resume, run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, read
 from tests.conftest import Compose, equal_weights
+from tests.training import resume, run
 
+SPOIL = "+callbacks.spoil._target_=tests.sweeplab.training.test_exact_resume.Spoil"
 LAST = Path("checkpoints", "last.ckpt")
 # Dropout draws from the generators.
 DROPOUT = ("model=mlp", "model.dropout=0.3", "trainer.max_epochs=4")
@@ -47,7 +48,7 @@ def whole(configured: Compose, *overrides: str) -> Path:
 
 
 def cut(configured: Compose, *overrides: str, step: int) -> Path:
-    stop = f"+callbacks.stop={{_target_: tests.lab.test_resume.CtrlC, step: {step}}}"
+    stop = f"+callbacks.stop={{_target_: tests.sweeplab.training.test_exact_resume.CtrlC, step: {step}}}"
     config = configured(*overrides, stop, folder="cut")
     with pytest.raises(SystemExit):
         run(config)
@@ -124,7 +125,12 @@ def test_a_run_that_was_moved_keeps_its_best_checkpoint(configured: Compose, tmp
     before = read(folder)
     moved = folder.rename(tmp_path / "moved")
     resume(
-        moved, ["trainer.max_epochs=4", "callbacks.last=null", "+callbacks.spoil._target_=tests.lab.test_resume.Spoil"]
+        moved,
+        [
+            "trainer.max_epochs=4",
+            "callbacks.last=null",
+            "+callbacks.spoil._target_=tests.sweeplab.training.test_exact_resume.Spoil",
+        ],
     )
     after = read(moved)
     assert after["objective"] == before["objective"]

@@ -15,12 +15,16 @@ import pytest
 
 from tests import wandb_log
 from tests.conftest import ROOT, Command, small
-from tests.lab.endings import GOOD, HANGS, KILLED, KILLED_ONCE, PRUNED, RAISES
+from tests.sweeplab.tracking.endings import GOOD, HANGS, KILLED, KILLED_ONCE, PRUNED, RAISES
 from tests.wandb_server import WandbServer
 
 pytestmark = pytest.mark.slow
 
-ENDS = ("+callbacks.ends._target_=tests.lab.endings.Ends", "+callbacks.ends.seed=${seed}", "+callbacks.ends.mark=mark")
+ENDS = (
+    "+callbacks.ends._target_=tests.sweeplab.tracking.endings.Ends",
+    "+callbacks.ends.seed=${seed}",
+    "+callbacks.ends.mark=mark",
+)
 LINEAR = ("model=linear", "data.split_seed=1", "optimizer.lr=0.01", "trainer.max_epochs=3", "logger=wandb")
 STUDY = ("study=demo", "hydra.sweeper.n_jobs=2")
 # What W&B, Optuna and run.json say of each ending.

@@ -1,7 +1,8 @@
 import itertools
 
 import torch
-from sweeplab.training.batches import Batches, Shuffle
+
+from sweeplab.tasks.batches import Batches, Shuffle
 
 DATA = torch.arange(103)
 

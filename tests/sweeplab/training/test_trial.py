@@ -10,21 +10,19 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
 from tests.conftest import Compose
+from tests.training import run
 
 TINY = ("model=linear", "trainer.max_epochs=5")
+ODD = "+task.metrics.odd._target_=tests.sweeplab.training.test_trial.NoNumber"
 LESS_LOSS = "objective.also=[{metric: val/loss, mode: min}, {metric: model/parameters, mode: min}]"
 
 
 class NoNumber(Metric):
     """A metric that nobody can compare."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         pass
@@ -63,11 +61,11 @@ def test_a_pruned_run_records_what_it_came_to(configured: Compose) -> None:
 @pytest.mark.usefixtures("pruned_at_two")
 def test_a_pruned_run_says_so_in_one_line(configured: Compose, caplog: pytest.LogCaptureFixture) -> None:
     config = configured(*TINY, "logger=none")
-    with caplog.at_level(logging.INFO, "lab"), pytest.raises(TrialPruned):
+    with caplog.at_level(logging.INFO, "sweeplab"), pytest.raises(TrialPruned):
         run(config)
     facts = read(Path(config.folder))
     last, best = facts["metrics"]["val/acc"], facts["objective"]["value"]
-    said = [record.getMessage() for record in caplog.records if record.name.startswith("lab")]
+    said = [record.getMessage() for record in caplog.records if record.name == "sweeplab.training.start"]
     assert said == [f"pruned at epoch 2: val/acc {last:.4g}; best {best:.4g}"]
 
 
@@ -121,7 +119,9 @@ def test_one_objective_is_a_number(configured: Compose) -> None:
 
 def test_a_further_objective_that_is_no_number_fails_the_run(configured: Compose) -> None:
     also = "objective.also=[{metric: val/odd, mode: min}]"
-    config = configured(*TINY, also, "+metrics.odd._target_=tests.lab.test_trial.NoNumber", "trainer.max_epochs=1")
+    config = configured(
+        *TINY, also, "+task.metrics.odd._target_=tests.sweeplab.training.test_trial.NoNumber", "trainer.max_epochs=1"
+    )
     with pytest.raises(UserError, match="val/odd was nan when val/acc was best"):
         run(config)
     assert read(Path(config.folder))["status"] == Status.FAILED

@@ -2,8 +2,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from sweeplab.training.build import build
 
+from sweeplab.build import build
 from sweeplab.errors import UserError
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 import torch
-from lab.charts import DRAWN, MATRIX, Charts, Findings
 from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from lab.train import run
 from sweeplab.sweep import trial
+from sweeplab.tasks.charts import DRAWN, MATRIX, Charts, Findings
 from tests import wandb_log
 from tests.conftest import Command, Compose, small
+from tests.training import run
 
 FILES = ["confusion.csv", "confusion.png", "curves.csv", "predictions.csv"]
 CLASSES, SAMPLES = 4, 61
@@ -175,7 +175,7 @@ TINY = ("model=linear", "trainer.max_epochs=1")
 
 @pytest.mark.slow
 def test_w_and_b_draws_them_by_itself(configured: Compose) -> None:
-    config = configured(*TINY, "logger=wandb", "callbacks.charts.count=20")
+    config = configured(*TINY, "logger=wandb", "task.callbacks.charts.count=20")
     run(config)
     (recorded,) = wandb_log.offline_runs(Path(config.folder))
     summary = wandb_log.summary(recorded)["summary"]
@@ -201,7 +201,7 @@ def test_w_and_b_draws_them_by_itself(configured: Compose) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("in_trials", [False, True])
 def test_the_trials_of_a_sweep_write_numbers_alone_unless_asked(configured: Compose, in_trials: bool) -> None:
-    config = configured(*TINY, "logger=wandb", f"callbacks.charts.in_trials={in_trials}")
+    config = configured(*TINY, "logger=wandb", f"task.callbacks.charts.in_trials={in_trials}")
     trial.enter(trial.Trial("study", 0, {}))
     try:
         run(config)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from lab.train import run
 from sweeplab.runs.record import read
 from sweeplab.runs.rerun import NUMERIC, Rerun
 from tests.conftest import ROOT, Compose, equal_weights, small
+from tests.training import run
 
 pytestmark = pytest.mark.slow
 

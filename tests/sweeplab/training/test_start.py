@@ -3,12 +3,12 @@ import json
 from pathlib import Path
 
 import pytest
-from lab.check import check
 
-from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, read
+from sweeplab.training.check import check
 from tests.conftest import Command, Compose, equal_weights
+from tests.training import run
 
 LAST = Path("checkpoints", "last.ckpt")
 
@@ -84,7 +84,7 @@ def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
 )
 def test_each_callback_can_be_switched_off(configured: Compose, name: str) -> None:
     config = configured("trainer.max_epochs=1")
-    config.callbacks[name] = None
+    (config.callbacks if name in config.callbacks else config.task.callbacks)[name] = None
     run(config)
     folder = Path(config.folder)
     assert (folder / "checkpoints" / "best.ckpt").exists() == (name != "best")
@@ -104,7 +104,11 @@ def test_predictions_are_drawn(configured: Compose) -> None:
 
     for data in ("digits", "mnist1d"):
         config = configured(f"data={data}", folder=data)
-        config.callbacks.samples = {"_target_": "lab.samples.Samples", "folder": f"{config.folder}/samples", "count": 5}
+        config.task.callbacks.samples = {
+            "_target_": "sweeplab.tasks.Samples",
+            "folder": f"{config.folder}/samples",
+            "count": 5,
+        }
         run(config)
         (path,) = (Path(config.folder) / "samples").iterdir()
         with Image.open(path) as picture:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab.check import check_ensemble
-from lab.ensemble import evaluate_ensemble
 
 import sweeplab
-from lab.train import run
 from sweeplab.errors import UserError
 from sweeplab.runs.run import Run
 from sweeplab.runs.trials import Trials
+from sweeplab.training.check import check_ensemble
+from sweeplab.training.evaluate import evaluate
 from tests.conftest import ROOT, Compose
+from tests.training import run
 
 PREDICTED = [f"p{number}" for number in range(10)]
 
@@ -28,7 +28,7 @@ def study(configured: Compose, tmp_path: Path) -> Path:
 
 def probabilities(member: Run) -> tuple[np.ndarray, np.ndarray]:
     """What a member says of the test part, without the code under test, and the truth."""
-    from sweeplab.training.build import build
+    from sweeplab.build import build
 
     data = build(member.config.data, "data")
     data.setup()
@@ -39,7 +39,7 @@ def probabilities(member: Run) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.slow
 def test_an_ensemble_is_judged_by_the_mean_of_its_members_probabilities(study: Path) -> None:
     trials = Trials.read(study)
-    written = evaluate_ensemble(study, [member.folder for member in trials.ranked])
+    written = evaluate(study, [member.folder for member in trials.ranked])
     metrics = json.loads(written.read_text())
     said, (labels, *_) = zip(*(probabilities(member) for member in trials), strict=True)
     mean = np.mean(said, axis=0)
@@ -51,14 +51,14 @@ def test_an_ensemble_is_judged_by_the_mean_of_its_members_probabilities(study: P
         assert metrics["members"][member.folder.name] == pytest.approx(known, rel=1e-5)
     assert written.is_relative_to(study / "eval")
 
-    predicted = evaluate_ensemble(study, [member.folder for member in trials.ranked], "predict")
+    predicted = evaluate(study, [member.folder for member in trials.ranked], "predict")
     with predicted.open(newline="") as file:
         rows = list(csv.DictReader(file))
     np.testing.assert_allclose([[float(row[name]) for name in PREDICTED] for row in rows], mean, atol=2e-6)
     assert [int(row["label"]) for row in rows] == labels.tolist()
     assert json.loads((predicted.parent / "members.json").read_text()) == list(metrics["members"])
 
-    together = json.loads(evaluate_ensemble(study, [trials.runs[0].folder], "validate").read_text())
+    together = json.loads(evaluate(study, [trials.runs[0].folder], "validate").read_text())
     assert together["val/acc"] == pytest.approx(trials.runs[0].objective)
     assert not math.isnan(together["val/loss"])
 
@@ -67,10 +67,10 @@ def test_members_that_were_trained_on_other_samples_are_refused(configured: Comp
     for number in (0, 1):
         run(configured("model=linear", f"data.split_seed={number}", folder=str(number)))
     with pytest.raises(UserError, match=r"do not see the same samples: their data\.split_seed differs"):
-        evaluate_ensemble(tmp_path, [tmp_path / "0", tmp_path / "1"])
-    # Told to see the same, they do; but what each was scaled by says where they come from.
-    with pytest.raises(UserError, match="were trained on different data"):
-        evaluate_ensemble(tmp_path, [tmp_path / "0", tmp_path / "1"], overrides=["data.split_seed=0"])
+        evaluate(tmp_path, [tmp_path / "0", tmp_path / "1"])
+    # Told to see the same, they do, each scaled as its own training data was.
+    written = evaluate(tmp_path, [tmp_path / "0", tmp_path / "1"], overrides=["data.split_seed=0"])
+    assert json.loads(written.read_text())["test/acc"] > 0.3
 
 
 def test_members_may_be_served_in_other_ways(configured: Compose, tmp_path: Path) -> None:
