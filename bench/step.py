@@ -28,13 +28,10 @@ from typing import Any
 import torch
 from engines import OURS, ROOT
 from hydra import compose, initialize_config_dir
-from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from result import Row, machine, save, table
-from sweeplab.tracking.ending import OwnsRun, ended
-from sweeplab.training.batches import Batches
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
@@ -43,8 +40,10 @@ from torchmetrics.classification import MulticlassAccuracy
 from lab.data.mnist1d import Mnist1D
 from lab.models.cnn import CNN
 from lab.models.mlp import MLP
-from lab.train import train
-from sweeplab.training.objective import Objective
+from sweeplab.tasks.batches import Batches
+from sweeplab.training.ending import ended
+from sweeplab.training.run import Run
+from sweeplab.training.start import settled
 
 NETWORKS = {"cnn": CNN, "mlp": MLP}
 BATCHES = [32, 128, 512, 1024]
@@ -150,21 +149,19 @@ class UsualModule(LoneModule):
         self.log("val/acc", self.val_acc, on_step=False, on_epoch=True, prog_bar=True)
 
 
-def ours(case: Case, data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
+def ours(case: Case, _: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
     """Train as train.py does, callbacks and all."""
     choices = [f"model={case.model}", "data=mnist1d", "trainer=cpu", f"logger={case.logger}", f"folder={folder}"]
-    choices += [f"data.batch_size={case.batch}", f"trainer.max_epochs={epochs}", "root=."]
+    choices += [f"data.batch_size={case.batch}", f"trainer.max_epochs={epochs}", f"root={ROOT}"]
     choices += [f"callbacks.{name}=null" for name in ("early_stopping", "progress", "summary")]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("train", choices)
-    loggers, model = assemble_loggers(config), assemble_model(config, data)
-    with ended(loggers, lambda facts: None):
-        for logger in loggers:
-            if isinstance(logger, OwnsRun):
-                logger.begin({}, model, "")
-        trainer = assemble_trainer(config, loggers)
-        trainer.callbacks.append(clock)  # type: ignore[attr-defined]  # set by one of its connectors
-        train(model, data, trainer, Objective("val/acc", "max"), test=False)
+    run = Run(settled(config, []))
+    data, model = run.build("data"), run.build("model")
+    trainer = run.build("trainer")
+    trainer.callbacks.append(clock)
+    with ended(run.loggers, lambda facts: None):
+        trainer.fit(model, data)
 
 
 def usual(case: Case, data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:

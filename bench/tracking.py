@@ -25,13 +25,11 @@ def steps() -> None:
     """The CNN on MNIST-1D at batch 128 through the Trainer, validation and logging included."""
     import torch
     from hydra import compose, initialize_config_dir
-    from lab.assemble import assemble_loggers, assemble_model, assemble_trainer
     from lightning.pytorch import Callback, LightningModule, Trainer
-    from sweeplab.tracking.ending import OwnsRun, ended
 
-    from lab.data.mnist1d import Mnist1D
-    from lab.train import train
-    from sweeplab.training.objective import Objective
+    from sweeplab.training.ending import ended
+    from sweeplab.training.run import Run
+    from sweeplab.training.start import settled
 
     class Clock(Callback):
         seconds = 0.0
@@ -42,30 +40,25 @@ def steps() -> None:
         def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
             self.seconds += time.perf_counter()
 
-    def fit(logger: str, data: Mnist1D, folder: str) -> float:
+    def fit(logger: str, folder: str) -> float:
         choices = ["model=cnn", "data=mnist1d", "trainer=cpu", "callbacks=none", f"logger={logger}", f"folder={folder}"]
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("train", [*choices, "root=.", f"trainer.max_epochs={STEPS // 25}"])
-        loggers, model, clock = assemble_loggers(config), assemble_model(config, data), Clock()
-        with ended(loggers, lambda facts: None):
-            for owner in loggers:
-                if isinstance(owner, OwnsRun):
-                    owner.begin({}, model, "")
-            trainer = assemble_trainer(config, loggers)
-            trainer.callbacks.append(clock)  # type: ignore[attr-defined]  # set by one of its connectors
-            train(model, data, trainer, Objective("val/acc", "max"), test=False)
+            config = compose("train", [*choices, f"root={CONF.parent}", f"trainer.max_epochs={STEPS // 25}"])
+        run, clock = Run(settled(config, [])), Clock()
+        data, model, trainer = run.build("data"), run.build("model"), run.build("trainer")
+        trainer.callbacks.append(clock)
+        with ended(run.loggers, lambda facts: None):
+            trainer.fit(model, data)
         assert trainer.global_step == STEPS
         return clock.seconds
 
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    data = Mnist1D(cache=str(CONF.parent / "data"), batch_size=128, val_fraction=0.2)
-    data.setup()
     ratios: dict[str, list[float]] = {"csv": [], "wandb": []}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(ROUNDS + 1):
             for logger, found in ratios.items():
-                bare, logged = (fit(name, data, f"{folder}/{number}{name}") for name in ("none", logger))
+                bare, logged = (fit(name, f"{folder}/{number}{name}") for name in ("none", logger))
                 if number:  # the first round warms up
                     found.append(logged / bare)
     for logger, found in ratios.items():

@@ -1,4 +1,5 @@
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +9,16 @@ from tests.conftest import ROOT
 
 SRC = ROOT / "src"
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")
-# From the ground up: a room imports from rooms before it, and from itself.
+# From the ground up: a room imports from rooms before it, and from itself. A face gathers names of other rooms.
+FACES = ("sweeplab.callbacks", "sweeplab.loggers", "sweeplab.listeners")
 FLOORS = (
     "sweeplab",
     "sweeplab.runs",
     "sweeplab.sweep",
     "sweeplab.training",
     "sweeplab.tracking",
+    "sweeplab.tasks",
+    *FACES,
     "hydra_plugins",
     "lab",
 )
@@ -22,7 +26,10 @@ NEIGHBOURS = {
     "lab": {"hydra_plugins"},
     "sweeplab.training": {"sweeplab.tracking"},
     "sweeplab.tracking": {"sweeplab.training"},
+    "sweeplab.tasks": {"sweeplab.tracking"},
+    **{face: {"sweeplab.tasks", *FACES} - {face} for face in FACES},
 }
+CLASSES = re.compile(r"num_classes|in_shape|Classifier|label_smoothing")
 
 
 def room(module: str) -> str | None:
@@ -54,6 +61,13 @@ def test_rooms_import_downwards_only(path: Path) -> None:
         if there is not None and there != here:
             assert FLOORS.index(there) < FLOORS.index(here), f"{here} imports {module}"
             assert there not in NEIGHBOURS.get(here, ()), f"{here} imports {module}"
+
+
+def test_nothing_outside_the_tasks_and_lab_knows_of_classes() -> None:
+    rooms = [path for path in MODULES if path.is_relative_to(SRC / "sweeplab") and path.parent.name != "tasks"]
+    entries = list(ROOT.glob("*.py"))
+    knowing = [path.name for path in [*rooms, *entries] if CLASSES.search(path.read_text())]
+    assert knowing == ["earlier.py"]  # the words of version 1
 
 
 def test_no_room_is_a_junk_room() -> None:

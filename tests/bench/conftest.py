@@ -2,4 +2,4 @@ import sys
 
 from tests.conftest import ROOT
 
-sys.path.append(str(ROOT / "bench"))  # at the end: bench/mnist1d.py has the name of a package
+sys.path.append(str(ROOT / "bench"))  # at the end: no script there may hide a package

@@ -48,7 +48,7 @@ class Autoencoder(LightningModule):
         super().__init__()
         self.lr = lr
         self.encoder, self.decoder = nn.Linear(width, code), nn.Linear(code, width)
-        self.errors = nn.ModuleList([MeanMetric(), MeanMetric()])
+        self.first_error, self.second_error = MeanMetric(), MeanMetric()
         self.train_error = MeanMetric()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class Autoencoder(LightningModule):
         return loss
 
     def validation_step(self, batch: list[Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
-        metric = self.errors[dataloader_idx]
+        metric = self.second_error if dataloader_idx else self.first_error
         metric.update(mse_loss(self(batch[0]), batch[0]))
         self.log("reconstruction", metric)
 

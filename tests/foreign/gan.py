@@ -38,7 +38,7 @@ class Gan(LightningModule):
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> None:
         (real,) = batch
-        first, second = self.optimizers()  # type: ignore[misc, attr-defined]  # there are two
+        first, second = self.optimizers()  # type: ignore[attr-defined]  # there are two
         fake = self(torch.randn(len(real), self.latent, device=self.device))
         right, wrong = torch.ones(len(real), 1, device=self.device), torch.zeros(len(real), 1, device=self.device)
         self.toggle_optimizer(first)

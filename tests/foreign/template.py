@@ -90,6 +90,7 @@ class LitModule(LightningModule):
             self.net = torch.compile(self.net)  # type: ignore[assignment]  # as the template has it
 
     def configure_optimizers(self) -> Any:
+        assert self.trainer.model is not None
         optimizer = self.hparams["optimizer"](params=self.trainer.model.parameters())
         if self.hparams["scheduler"] is not None:
             scheduler = self.hparams["scheduler"](optimizer=optimizer)

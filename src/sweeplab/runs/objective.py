@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sweeplab.runs.run import Run
 
 
+PARAMETERS = "model/parameters"  # the number of weights that were trained, which no model has to log
+
+
 @dataclass(frozen=True)
 class Objective:
     """A logged metric, and where it should go: `mode` is `min` or `max`.

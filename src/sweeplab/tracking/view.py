@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
 from sweeplab.runs.names import of_training
-from sweeplab.runs.objective import Objective
+from sweeplab.runs.objective import PARAMETERS, Objective
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter
 from sweeplab.tracking.names import run_id, short_keys
@@ -224,7 +224,7 @@ def _numbers(plan: Plan) -> list[tuple[str, Objective]]:
 
 def _logged(plan: Plan) -> Sequence[str]:
     """Return the curves to show: those of the objectives, and what they are probably called in the training."""
-    metrics = [objective.metric for objective in plan.objectives]
+    metrics = [objective.metric for objective in plan.objectives if objective.metric != PARAMETERS]
     return list(dict.fromkeys(name for metric in metrics for name in (metric, of_training(metric))))
 
 

@@ -21,7 +21,7 @@ from sweeplab.errors import SetupError, UserError, did_you_mean
 from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
 from sweeplab.runs.links import resolved
-from sweeplab.runs.objective import Objective
+from sweeplab.runs.objective import PARAMETERS, Objective
 from sweeplab.runs.process import rank
 from sweeplab.runs.provenance import program
 from sweeplab.runs.record import Record, TrialPruned, recorded
@@ -31,7 +31,6 @@ from sweeplab.sweep.trial import current
 from sweeplab.training.check import check
 from sweeplab.training.ending import OwnsRun, ended
 from sweeplab.training.model import is_lightning_module, refuse_unread, unloadable, unread
-from sweeplab.training.objective import PARAMETERS
 from sweeplab.training.quiet import quiet
 from sweeplab.training.run import Run
 
@@ -135,12 +134,12 @@ def _check_objective(plain: Mapping[str, Any]) -> None:
     if not logs:
         return
     names = logs(task)
-    for objective in (first := Objective.of(plain["objective"]), *first.also):
+    first = Objective.of(plain["objective"])
+    places = {"objective": first, **{f"objective.also[{n}]": further for n, further in enumerate(first.also)}}
+    for place, objective in places.items():
         known = names if objective is first else [*names, PARAMETERS]
         if objective.metric not in known:
-            raise SetupError(
-                f"objective.metric={objective.metric} is not logged{did_you_mean(objective.metric, known)}"
-            )
+            raise SetupError(f"{place}.metric={objective.metric} is not logged{did_you_mean(objective.metric, known)}")
 
 
 def _leave_logger_runs(config: DictConfig, origin: Path) -> None:

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
 from sweeplab.runs import record
-from sweeplab.runs.config import resolved, save
+from sweeplab.runs.links import resolved, save
 from sweeplab.runs.rerun import NUMERIC, Rerun, differences, environment
 from tests.conftest import ROOT, Compose
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import wandb
 from lightning.pytorch import LightningModule
-from sweeplab.tracking.ending import ended
 
 from sweeplab.errors import UserError
 from sweeplab.runs.record import TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.tracking.wandb_run import WandbRun
+from sweeplab.training.ending import ended
 from tests.conftest import Compose
 from tests.training import resume, run
 from tests.wandb_log import offline_runs, records, summary
@@ -236,7 +236,8 @@ def test_a_run_that_never_started_needs_no_end(tmp_path: Path) -> None:
 def test_a_model_is_handed_over_with_its_configuration(tmp_path: Path) -> None:
     logger = WandbRun(save_dir=str(tmp_path), offline=True, project="p", id="abc123")
     with ended([logger], lambda facts: None):
-        where = logger.begin({"a": {"b": 1}, "folder": str(tmp_path)}, LightningModule(), "python train.py")["wandb"]
+        config = {"a": {"b": 1}, "folder": str(tmp_path), "model": {"_target_": "nets.Net"}}
+        where = logger.begin(config, LightningModule(), {"command": "python train.py"})["wandb"]
     assert (where["id"], where["project"], where["mode"], where["url"]) == ("abc123", "p", "offline", None)
     assert tmp_path / where["directory"] == only_run(tmp_path)
     assert summary(only_run(tmp_path))["config"]["a"] == {"b": 1}

@@ -3,10 +3,12 @@ import json
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, read
 from sweeplab.training.check import check
+from sweeplab.training.start import settled
 from tests.conftest import Command, Compose, equal_weights
 from tests.training import run
 
@@ -166,21 +168,27 @@ def test_two_processes_train_test_resume_and_evaluate_one_model(tmp_path: Path, 
 
 
 @pytest.mark.slow
+def find_mistakes(config: DictConfig) -> None:
+    """Look for mistakes as it is done before anything is written."""
+    check(config)
+    settled(config, [])
+
+
 def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> None:
     for override, words in {
         "objective.metric=val/ac": "did you mean 'val/acc'",
-        "objective.metric=test/acc": "not a metric of the validation",
+        "objective.metric=test/acc": "objective.metric=test/acc is not logged",
         "objective.mode=up": "write min or max",
         "objective.also=[{metric: val/los, mode: min}]": r"also\[0\].metric=val/los .* did you mean 'val/loss'",
         "objective.also=[{metric: parameters, mode: min}]": "did you mean 'model/parameters'",
-        "objective.also=[{metric: val/f1, mode: min}]": "there is val/loss, val/acc, model/parameters",
+        "objective.also=[{metric: val/f1, mode: min}]": "there is val/loss, val/acc, train/loss, .*model/parameters",
         "objective.also=[{metric: val/loss, mode: down}]": r"also\[0\].mode=down is not known; write min or max",
         "objective.also=[{metric: val/loss}]": "must have a metric and a mode",
         "objective.also=[val/loss]": "must have a metric and a mode",
-        "objective.also=val/loss": "is no list; write objective.also=",
+        "objective.also=val/loss": "is not a list; write objective.also=",
         "seed=-1": "whole number",
         "+logger.mine={name: x}": "logger.mine has no _target_",
         "data=npz": "data.path has no value",
     }.items():
         with pytest.raises(UserError, match=words):
-            check(configured(override))
+            find_mistakes(configured(override))

@@ -15,7 +15,7 @@ def log(folder: Path, trial: Trial | None = None, status: Status = Status.COMPLE
     logger: Any = TensorBoardLogger(str(folder))
     enter(trial)
     try:
-        assert logger.begin(CONFIG, None, "python train.py") == {}
+        assert logger.begin(CONFIG, None, {}) == {}
     finally:
         enter(None)
     if status in (Status.COMPLETE, Status.PRUNED):

@@ -1,4 +1,4 @@
-"""The paper's table of MNIST-1D, five seeds a model: `python bench/mnist1d.py [linear mlp cnn gru]`.
+"""The paper's table of MNIST-1D, five seeds a model: `python bench/paper_table.py [linear mlp cnn gru]`.
 
 Trains what is not trained yet, below multirun/mnist1d, and prints the rows of docs/results.md.
 """
