@@ -40,6 +40,24 @@ def test_questions_are_answered_without_heavy_imports(command: Command, argument
     assert done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["objective.metric=val/ac"], "did you mean 'val/acc'?"),
+        (["data=npz", "data.path=mien.npz"], "did you mean 'mine.npz'?"),
+    ],
+)
+def test_what_the_model_and_the_data_must_be_asked_is_one_sentence_too(
+    command: Command, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    (tmp_path / "mine.npz").touch()
+    done = command("train.py", *arguments, check=False)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_completion_knows_the_models(command: Command) -> None:
     line = "python train.py model=re"
     done = command("train.py", "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
@@ -54,9 +72,7 @@ def test_completion_knows_the_models(command: Command) -> None:
         (["lr=1"], "there is no key 'lr'; did you mean 'optimizer.lr'?"),
         (["model=cn"], "model=cn is not a choice; did you mean 'cnn'?"),
         (["experiment=mnist1d/cn"], "experiment=mnist1d/cn is not a choice; did you mean 'mnist1d/cnn'?"),
-        (["objective.metric=val/ac"], "did you mean 'val/acc'?"),
         (["data=npz"], "data.path has no value; write data.path=..."),
-        (["data=npz", "data.path=mien.npz"], "did you mean 'mine.npz'?"),
         (["model.width=1,2"], "names several values: add -m"),
         (["seed=x"], "seed=x must be a whole number"),
         (["test=maybe"], "test=maybe must be true or false"),
@@ -142,7 +158,7 @@ def test_a_bug_shows_the_traceback_of_the_task(command: Command, tmp_path: Path)
 
 @pytest.mark.slow
 def test_train_stop_resume_evaluate_as_the_readme_has_it(tmp_path: Path, command: Command) -> None:
-    quiet = [f"callbacks.{name}=null" for name in ("summary", "samples", "early_stopping")]
+    quiet = [f"{name}=null" for name in ("callbacks.summary", "task.callbacks.samples", "callbacks.early_stopping")]
     arguments = ["model=cnn", "logger=[csv,wandb]", *quiet, "trainer=cpu", "trainer.max_epochs=200"]
     with (tmp_path / "log").open("w") as log:
         line = [sys.executable, str(ROOT / "train.py"), *arguments, "hydra.run.dir=run"]

@@ -43,7 +43,7 @@ class PythonTopics(LightningDataModule):
     def val_dataloader(self) -> Any:
         return DataLoader(self.val, self.batch_size)
 
-    test_dataloader = val_dataloader
+    test_dataloader = predict_dataloader = val_dataloader
 
 
 class LetterModel(LightningModule):

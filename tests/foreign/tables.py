@@ -25,10 +25,13 @@ class Rows(Dataset[Batch]):
 
 
 class Tables(LightningDataModule):
-    def __init__(self, count: int = 240, width: int = 6, batch_size: int = 16, num_workers: int = 0) -> None:
+    def __init__(
+        self, count: int = 240, width: int = 6, batch_size: int = 16, num_workers: int = 0, seed: int | None = None
+    ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.count, self.width, self.batch_size, self.num_workers = count, width, batch_size, num_workers
+        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
 
     def setup(self, stage: str) -> None:
         rows = Rows(self.count, self.width)
@@ -36,7 +39,9 @@ class Tables(LightningDataModule):
         self.train, self.val, self.test = random_split(rows, [0.6, 0.2, 0.2], split)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return DataLoader(self.train, self.batch_size, shuffle=True, num_workers=self.num_workers)
+        return DataLoader(
+            self.train, self.batch_size, shuffle=True, num_workers=self.num_workers, generator=self.generator
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return DataLoader(self.val, self.batch_size)

@@ -74,6 +74,9 @@ def check(config: DictConfig) -> None:
         UserError: the first mistake found.
         OmegaConfBaseException: a value that is missing, or refers to a key that does not exist.
     """
+    for key in ("test", "init_strict"):
+        if not isinstance(config.get(key, True), bool):
+            raise UserError(f"{key}={config[key]} must be true or false.")
     seed = config.seed
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
         raise UserError(f"seed={seed} must be a whole number from 0 to {2**32 - 1}, or null for a random one.")
@@ -84,8 +87,11 @@ def check(config: DictConfig) -> None:
                 raise UserError(
                     f"{group}.{name} has no _target_: {group}={name} chooses it, {group}.{name}=null turns it off."
                 )
-    for group in ("data", "model"):
-        _check_values(config[group], group)
+    for group in ("data", "model", "task"):
+        _check_values(config.get(group) or OmegaConf.create(), group)
+    for name, metric in ((config.get("task") or {}).get("metrics") or {}).items():
+        if metric is not None and not isinstance(metric, DictConfig):
+            raise UserError(f"task.metrics.{name} has no _target_; write +task.metrics.{name}._target_=torchmetrics...")
     if source := config.get("init_from"):
         check_source(Path(source))
 

@@ -3,14 +3,17 @@
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, WeightAveraging
+from lightning_utilities.core.apply_func import apply_to_collection
 from omegaconf import DictConfig, OmegaConf
+from torch.utils.data import DataLoader
 
 from sweeplab.build import build
 from sweeplab.errors import UserError
@@ -90,7 +93,15 @@ class Member:
 
     def predict(self) -> Predictions:
         """Return what `predict_step` says of all samples."""
-        return gathered(self._run(self._trainer("predict").predict, None))
+        try:
+            batches = self._run(self._trainer("predict").predict, None)
+        except MisconfigurationException as error:
+            if "DataLoader" not in str(error):
+                raise
+            # To predict, Lightning makes each loader anew, and cannot if its batch size came without its name.
+            self.data.predict_dataloader = _as_they_are(self.data.predict_dataloader)  # type: ignore[method-assign]
+            batches = self._run(self._trainer("predict").predict, None)
+        return gathered(batches)
 
     def _model(self, overrides: Sequence[str]) -> LightningModule:
         """Build the model as its checkpoint describes it, or as overrides of its own say."""
@@ -114,11 +125,12 @@ class Member:
     def _unlike(self) -> str:
         """Say what the model was told of the data of its training, and is not so of this data; nothing if all is."""
         asked = record.read(Path(self.config.folder)).get("links") or {}
+        changes = []
         for key, attribute in asked.items():
             before, now = OmegaConf.select(self.config, key), plain(getattr(self.data, attribute, None))
             if before is not None and now is not None and before != now:
-                return f"{attribute} was {before} in training, and is {now}"
-        return ""
+                changes.append(f"{attribute} was {before} in training, and is {now}")
+        return min(changes, key=lambda change: "." in change, default="")  # a shape says more than a mean
 
     def _trainer(self, stage: str) -> Trainer:
         plain_config = moved(resolved(self.config), str(self.config.folder), str(self.folder))
@@ -148,6 +160,23 @@ class Member:
                 for name, hook in vars(Callback).items()
             )
         ]
+
+
+class _AsItIs:
+    """A loader that Lightning takes for somebody else's."""
+
+    def __init__(self, loader: Iterable[Any]) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.loader)
+
+    def __len__(self) -> int:
+        return len(self.loader)  # type: ignore[arg-type]  # those without a length raise TypeError, as they should
+
+
+def _as_they_are(loaders: Callable[[], Any]) -> Callable[[], Any]:
+    return lambda: apply_to_collection(loaders(), DataLoader, _AsItIs)
 
 
 def _one(member: Member, stage: str, folder: Path) -> Path:

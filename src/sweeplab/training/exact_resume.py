@@ -33,7 +33,6 @@ class ExactResume(Callback):
         self._at_epoch_start: dict[str, Any] = {}
         self._is_rewound = False
         self._loaded: dict[str, Any] | None = None
-        self._counted: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the generators before Lightning asks the data for its first iterator."""
@@ -84,19 +83,36 @@ class ExactResume(Callback):
         if is_inside:
             self._is_rewound = False  # no epoch starts
             restore_generators(loaded["generators"])
-            for name, metric in _metrics(pl_module):
-                if name in loaded.get("metrics", {}):
-                    _restore_metric(metric, loaded["metrics"][name])
-            self._counted = dict(loaded.get("logged", {}))
+        logged = loaded.get("logged", {}) if is_inside else {}
+        trainer.callbacks.append(_CountedBefore(loaded.get("metrics", {}), logged))  # type: ignore[attr-defined]  # set by one of its connectors
+
+
+class _CountedBefore(Callback):
+    """Gives a resumed run what its metrics had counted, once the module has begun, which may reset them."""
+
+    def __init__(self, metrics: Mapping[str, Any], logged: Mapping[str, Any]) -> None:
+        self.metrics, self.logged = dict(metrics), dict(logged)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the states of metric objects back."""
+        for name, metric in _metrics(pl_module) if self.metrics else ():
+            if name in self.metrics:
+                _restore_metric(metric, self.metrics[name])
+        self.metrics = {}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Do so inside an epoch too."""
+        self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Add what was logged before the cut, once Lightning has made the entries that it belongs to."""
-        for key in [key for key in self._counted if key in trainer.fit_loop.epoch_loop._results]:
-            _add(trainer.fit_loop.epoch_loop._results[key], self._counted.pop(key))
+        results = trainer.fit_loop.epoch_loop._results
+        for key in [key for key in self.logged if key in results]:
+            _add(results[key], self.logged.pop(key))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget what was not logged again."""
-        self._counted = {}
+        self.logged = {}
 
 
 def generator_states() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sweeplab.runs import config as run_config
 from sweeplab.runs import earlier, record
 from sweeplab.runs.links import resolved
 from sweeplab.runs.run import Run as Recorded
+from sweeplab.training.quiet import quiet
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,8 @@ def load_model(path: str | Path, description: Mapping[str, Any] | None = None) -
             f"<class>.load_from_checkpoint('{path}', weights_only=True)."
         )
     try:
-        model = build_model(description)
+        with quiet():
+            model = build_model(description)
     except (UserError, TypeError) as error:
         said = " ".join(str(error).split()).removesuffix(".")
         raise UserError(

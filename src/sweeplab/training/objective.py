@@ -1,8 +1,9 @@
 """What a run is judged by: the best value of its objective, when it was reached, and what else was true then."""
 
+import contextlib
 import inspect
 import math
-import sys
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -116,11 +117,11 @@ class BestObjective(Checkpoint):
     def _look(self, logged: Iterable[str], decided: bool = False, trained: str = "") -> None:
         """Look for the objective in what is logged so far; unless that is all, refuse what is clearly misspelt only.
 
-        A name that stands in the source of the module, `trained`, may be logged by the training, which comes later.
+        A name that stands in the source of the class, `trained`, may be logged by the training, which comes later.
         """
         metric, names = self.objective.metric, {*logged, *self._of_validation}
         self._found = self._found or metric in names
-        misspelt = nearest(metric, names) is not None and metric not in trained
+        misspelt = nearest(metric, names) is not None and not re.search(rf"['\"]{re.escape(metric)}['\"]", trained)
         if not self._found and (decided or misspelt):
             raise SetupError(_not_logged(metric, names))
 
@@ -138,8 +139,10 @@ def _not_logged(metric: str, logged: Iterable[str]) -> str:
 
 
 def _source(module: LightningModule) -> str:
-    """Return the source of the file that a module's class stands in; nothing where there is none."""
-    try:
-        return inspect.getsource(sys.modules[type(module).__module__])
-    except (OSError, TypeError, KeyError):
-        return ""
+    """Return the source of a module's class and its parents, as far as there is any."""
+    texts = []
+    for kind in type(module).__mro__:
+        if kind.__module__.partition(".")[0] not in ("lightning", "torch", "builtins"):
+            with contextlib.suppress(OSError, TypeError):
+                texts.append(inspect.getsource(kind))
+    return "\n".join(texts)

@@ -8,7 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
 from sweeplab.runs import record
-from sweeplab.runs.links import resolved, save
+from sweeplab.runs.config import save
+from sweeplab.runs.links import resolved
 from sweeplab.runs.rerun import NUMERIC, Rerun, differences, environment
 from tests.conftest import ROOT, Compose
 

@@ -1,0 +1,43 @@
+"""Modules that somebody else brings, each with his data: two Python files and two YAML files of his own."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from tests.conftest import ROOT, Compose
+
+CONF = ROOT / "tests" / "foreign" / "conf"
+SMALL = ("trainer=cpu", "trainer.max_epochs=3", "callbacks.progress=null", "callbacks.summary=null")
+CHOICES = {
+    "tables": ("model=tables", "data=tables", "objective.metric=val_rmse", "objective.mode=min"),
+    "gan": ("model=gan", "data=ring", "test=false", "objective.metric=off_the_ring", "objective.mode=min"),
+    "letters": ("model=letters", "data=topics", "objective.metric=perplexity", "objective.mode=min"),
+    "autoencoder": (
+        "model=autoencoder",
+        "data=waves",
+        "test=false",
+        "objective.metric=reconstruction/dataloader_idx_0",
+        "objective.mode=min",
+    ),
+    "silent": (
+        "model=silent",
+        "data=waves",
+        "test=false",
+        "objective.metric=reconstruction/train",
+        "objective.mode=min",
+    ),
+    "template": ("model=template", "data=blobs", "objective.metric=val/acc", "objective.mode=max"),
+}
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Compose:
+    """Compose the configuration of a foreign module, small, writing below the test's own folder."""
+
+    def compose_foreign(name: str, *overrides: str, folder: str = "run") -> object:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            where = [f"hydra.searchpath=[file://{CONF}]", f"folder={tmp_path / folder}", f"root={tmp_path}"]
+            return compose("train", [*SMALL, *CHOICES[name], *where, *overrides])
+
+    return compose_foreign  # type: ignore[return-value]  # a DictConfig, as compose gives it
