@@ -71,6 +71,7 @@ class ExactResume(Callback):
         if self.longer:
             _check_schedules(trainer)
         if self._loaded is None:
+            self._begin_anew(trainer)
             return
         loaded, self._loaded = self._loaded, None
         is_inside = trainer.fit_loop.restarted_mid_epoch
@@ -85,6 +86,13 @@ class ExactResume(Callback):
             restore_generators(loaded["generators"])
         logged = loaded.get("logged", {}) if is_inside else {}
         trainer.callbacks.append(_CountedBefore(loaded.get("metrics", {}), logged))  # type: ignore[attr-defined]  # set by one of its connectors
+
+    def _begin_anew(self, trainer: Trainer) -> None:
+        """Let the first epoch begin now where loaders have generators, whose states nobody could note before."""
+        fetcher = trainer.fit_loop._data_fetcher
+        if fetcher is not None and _generators(trainer) and not _knows_its_place(trainer):
+            self._at_epoch_start = generator_states() | {"loaders": _loader_states(trainer)}
+            iter(fetcher)
 
 
 class _CountedBefore(Callback):
@@ -142,6 +150,10 @@ def _loaders(trainer: Trainer) -> list[Any]:
     return list(combined.flattened) if combined is not None else []
 
 
+def _knows_its_place(trainer: Trainer) -> bool:
+    return any(isinstance(loader, _Stateful) for loader in _loaders(trainer))
+
+
 def _generators(trainer: Trainer) -> list[torch.Generator]:
     """Return the generators that loaders and their samplers have of their own."""
     owners = [owner for loader in _loaders(trainer) for owner in (loader, getattr(loader, "sampler", None))]
@@ -158,15 +170,12 @@ def _rewind(trainer: Trainer, states: list[Any] | None, batches: int) -> bool:
 
     Lightning has asked for an iterator already, with the generators as they happened to be.
     """
-    fetcher, loaders = trainer.fit_loop._data_fetcher, _loaders(trainer)
-    if fetcher is None or any(isinstance(loader, _Stateful) for loader in loaders):
+    fetcher = trainer.fit_loop._data_fetcher
+    if fetcher is None or _knows_its_place(trainer):
         return False
-    for place, generator in enumerate(_generators(trainer)):
-        if states and place < len(states):
-            generator.set_state(states[place].cpu())
-        else:  # the first epoch began as the generator did
-            generator.manual_seed(generator.initial_seed())
-    for loader in loaders:
+    for generator, state in zip(_generators(trainer), states or (), strict=False):
+        generator.set_state(state.cpu())
+    for loader in _loaders(trainer):
         _set_sampler_epoch(loader, trainer.current_epoch)
     iter(fetcher)
     for _ in range(batches):
