@@ -153,7 +153,8 @@ def _leave_logger_runs(config: DictConfig, origin: Path) -> None:
 def _join(train: Train, run: Run) -> float | list[float]:
     """Train beside the first process, which alone says how it ended."""
     try:
-        return _trained(train, run).value
+        with quiet():
+            return _trained(train, run).value
     except TrialPruned:
         return _result(run, None).value
 

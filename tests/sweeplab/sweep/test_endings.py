@@ -30,6 +30,15 @@ def test_a_trial_that_raises_fails_with_its_reason_and_is_not_tried_again(sweep:
     assert "RuntimeError: no good" in Path("multirun/study/0/output.log").read_text()
 
 
+def test_a_mistake_that_all_trials_share_ends_the_sweep(sweep: Sweep, capfd: pytest.CaptureFixture[str]) -> None:
+    assert sweep("x=1,2,3,4", "hydra.sweeper.n_jobs=1", task=app.misconfigured) == 1
+    (trial,) = trials()
+    assert (trial.state.name, trial.user_attrs["reason"]) == ("FAIL", "the objective is not logged")
+    shown = "".join(capfd.readouterr())
+    assert "every trial would fail as #0 did: the objective is not logged" in shown
+    assert "Traceback" not in shown
+
+
 @pytest.mark.parametrize("task", [app.nothing, app.not_a_number, app.infinite, app.some_bytes])
 def test_a_trial_without_a_finite_objective_fails(sweep: Sweep, task: object) -> None:
     assert sweep("x=1", task=task) == 1

@@ -16,6 +16,7 @@ import hydra
 import optuna
 from omegaconf import DictConfig
 
+from sweeplab.errors import SetupError
 from sweeplab.sweep.trial import TrialPruned, current
 
 
@@ -50,6 +51,10 @@ def breaks(config: DictConfig) -> float:
     if len(list(Path().glob("apart-*"))) >= 3:
         raise RuntimeError("enough of that")
     return float(config.x)
+
+
+def misconfigured(config: DictConfig) -> float:
+    raise SetupError("the objective is not logged")
 
 
 class MuteError(Exception):

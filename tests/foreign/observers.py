@@ -1,0 +1,36 @@
+"""A callback and a logger derived from ours, and a callback that notes which samples a process saw."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from sweeplab.callbacks import Pruning
+from sweeplab.loggers import WandbRun
+
+
+class Careful(Pruning):
+    """Prunes as ours does."""
+
+
+class TaggedRun(WandbRun):
+    """Records as ours does, under a tag."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**{**arguments, "tags": ["mine"]})
+
+
+class Seen(Callback):
+    """Writes what a process was trained on in its first epoch, a line a batch."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if trainer.current_epoch == 0:
+            first = batch["features"][:, 0] if isinstance(batch, dict) else torch.as_tensor(batch)[:, 1]
+            with (self.folder / f"seen-{trainer.global_rank}.jsonl").open("a") as file:
+                file.write(json.dumps([round(float(value), 5) for value in first]) + os.linesep)
