@@ -40,7 +40,14 @@ TRAIN = [(page, line) for page, line in COMMANDS if " train.py" in line and not 
 SWEEPS = [(page, line) for page, line in TRAIN if " -m " in line]
 SINGLE = [command for command in TRAIN if command not in SWEEPS]
 WRITTEN = {"conf/local/default.yaml", "src/lab/models/wide.py"}  # by the reader, besides what snippets say
-PAGES_THAT_ADD = ["README.md", "docs/data.md", "docs/spaces.md", "docs/sweeps.md"]
+PAGES_THAT_ADD = [
+    "README.md",
+    "docs/bring-your-own.md",
+    "docs/models.md",
+    "docs/data.md",
+    "docs/spaces.md",
+    "docs/sweeps.md",
+]
 
 
 def snippets(page: str) -> dict[str, str]:
@@ -81,6 +88,9 @@ def test_commands_for_training_compose(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = shlex.split(line)[2:]
+    if any(word.startswith("init_from=") for word in words):
+        finished = shutil.copytree(ROOT / "tests/earlier/v1/outputs/complete", tmp_path / RUN)
+        assert finished.is_dir()
     if not {"--help", "--cfg", "optimiser.lr=0.1"} & set(words):
         np.savez(tmp_path / "my.npz", x=np.zeros(1))
         config = request.getfixturevalue("hydra").compose_config("train", words, RunMode.RUN)

@@ -11,8 +11,8 @@ CONF = ROOT / "tests" / "foreign" / "conf"
 SMALL = ("trainer=cpu", "trainer.max_epochs=3", "callbacks.progress=null", "callbacks.summary=null")
 CHOICES = {
     "tables": ("model=tables", "data=tables", "objective.metric=val_rmse", "objective.mode=min"),
-    "gan": ("model=gan", "data=ring", "test=false", "objective.metric=off_the_ring", "objective.mode=min"),
-    "letters": ("model=letters", "data=topics", "objective.metric=perplexity", "objective.mode=min"),
+    "gan": ("model=their_gan", "data=ring", "test=false", "objective.metric=off_the_ring", "objective.mode=min"),
+    "letters": ("model=their_letters", "data=their_topics", "objective.metric=perplexity", "objective.mode=min"),
     "autoencoder": (
         "model=autoencoder",
         "data=waves",

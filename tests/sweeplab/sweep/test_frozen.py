@@ -23,6 +23,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from sweeplab.runs.links import resolved
 from sweeplab.sweep.frozen import Frozen, Recipe
 from tests.conftest import ROOT
 
@@ -150,7 +151,7 @@ def resolved(config: DictConfig) -> Any:
     with open_dict(task):
         del task["hydra"]
     parts = (task, config.hydra.job, config.hydra.sweep, config.hydra.job_logging)
-    return [OmegaConf.to_container(part, resolve=True) for part in parts]
+    return [resolved(part) for part in parts]
 
 
 @pytest.fixture(autouse=True)

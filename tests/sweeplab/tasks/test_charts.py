@@ -241,6 +241,7 @@ def test_two_processes_find_together_what_one_finds_alone(command: Command, tmp_
     command("train.py", *[word for word in choices if word != "trainer=cpu"], *devices)
     command("eval.py", "run=run")
     (alone,) = (tmp_path / "run" / "eval").iterdir()
-    assert sorted(path.name for path in alone.iterdir()) == sorted([*FILES, "metrics.json"])
+    assert sorted(path.name for path in alone.iterdir()) == ["metrics.json", "test"]
+    assert sorted(path.name for path in (alone / "test").iterdir()) == sorted(FILES)
     for name in ("confusion.csv", "curves.csv", "predictions.csv"):
-        assert table(tmp_path / "run" / "test" / name) == table(alone / name)
+        assert table(tmp_path / "run" / "test" / name) == table(alone / "test" / name)
