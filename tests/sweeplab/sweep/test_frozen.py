@@ -23,7 +23,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from sweeplab.runs.links import resolved
+from sweeplab.runs import links
 from sweeplab.sweep.frozen import Frozen, Recipe
 from tests.conftest import ROOT
 
@@ -151,7 +151,7 @@ def resolved(config: DictConfig) -> Any:
     with open_dict(task):
         del task["hydra"]
     parts = (task, config.hydra.job, config.hydra.sweep, config.hydra.job_logging)
-    return [resolved(part) for part in parts]
+    return [links.resolved(part) for part in parts]
 
 
 @pytest.fixture(autouse=True)
