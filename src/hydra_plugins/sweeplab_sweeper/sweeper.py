@@ -11,6 +11,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from sweeplab.resolvers import register_resolver
 from sweeplab.sweep.settings import Settings, pruner_choices, sampler_choices
 
 
@@ -27,7 +28,7 @@ def _store() -> None:
 def _show_links() -> None:
     """Let `--cfg job --resolve` show what asks the data as it is written; `sweeplab.runs.links` does the rest."""
     if not OmegaConf.has_resolver("data"):
-        OmegaConf.register_new_resolver("data", lambda attribute: f"${{data:{attribute}}}")
+        register_resolver("data", lambda attribute: f"${{data:{attribute}}}")
 
 
 _store()

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from sweeplab.errors import SetupError, did_you_mean
+from sweeplab.resolvers import register_resolver
 
 RESOLVER = "data"
 LINK = re.compile(r"\$\{data:\s*([\w.]+)\s*\}")
@@ -25,7 +26,7 @@ class DataNotBuiltError(Exception):
 
 def register() -> None:
     """Let OmegaConf know the links."""
-    OmegaConf.register_new_resolver(RESOLVER, _unbuilt, replace=True)
+    register_resolver(RESOLVER, _unbuilt)
 
 
 def links(config: Any, above: str = "") -> Iterator[tuple[str, str]]:
@@ -46,7 +47,7 @@ def linked(config: DictConfig, data: Any) -> DictConfig:
     """
     for key, attribute in links(config):
         _attribute(data, attribute, key)
-    OmegaConf.register_new_resolver(RESOLVER, lambda name: _attribute(data, name), replace=True)
+    register_resolver(RESOLVER, lambda name: _attribute(data, name))
     try:
         return OmegaConf.create(resolved(config))
     finally:

@@ -5,6 +5,8 @@ from pathlib import Path
 from hydra.core.utils import configure_log
 from omegaconf import OmegaConf
 
+from sweeplab.resolvers import register_resolver
+
 
 def log_again(folder: Path) -> None:
     """Log to the terminal, and to the end of the run's own log file."""
@@ -13,5 +15,5 @@ def log_again(folder: Path) -> None:
         return
     saved = OmegaConf.load(path)
     saved.hydra.runtime.output_dir = str(folder.resolve())
-    OmegaConf.register_new_resolver("hydra", lambda key: OmegaConf.select(saved.hydra, key), replace=True)
+    register_resolver("hydra", lambda key: OmegaConf.select(saved.hydra, key))
     configure_log(saved.hydra.job_logging, saved.hydra.verbose)

@@ -1,0 +1,13 @@
+"""Resolvers of interpolations, registered as the installed OmegaConf wants it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import OmegaConf
+
+
+def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
+    """Let `${name:...}` be what a function returns, in the place of an earlier one."""
+    # OmegaConf 2.4 has another name for it, and warns of the one that 2.3 has.
+    register: Any = getattr(OmegaConf, "register_resolver", OmegaConf.register_new_resolver)
+    register(name, resolver, replace=True)
