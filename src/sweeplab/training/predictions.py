@@ -130,9 +130,9 @@ def _write_arrays(folder: Path, outputs: Mapping[str, Any]) -> Path:
     rest: dict[str, Any] = {}
     for name, value in outputs.items():
         if isinstance(value, Tensor):
-            arrays[name] = value.detach().cpu().numpy()
+            arrays[name] = _array(value)
         elif isinstance(value, list) and value and all(isinstance(item, Tensor) for item in value):
-            arrays |= {f"{name}_{number}": item.detach().cpu().numpy() for number, item in enumerate(value)}
+            arrays |= {f"{name}_{number}": _array(item) for number, item in enumerate(value)}
         else:
             rest[name] = value
     if rest:
@@ -143,6 +143,11 @@ def _write_arrays(folder: Path, outputs: Mapping[str, Any]) -> Path:
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
     return path
+
+
+def _array(value: Tensor) -> Any:
+    value = value.detach().cpu()
+    return (value.float() if value.dtype is torch.bfloat16 else value).numpy()  # numpy has no bfloat16
 
 
 def _plain(value: Any) -> Any:

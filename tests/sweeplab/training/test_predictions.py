@@ -14,7 +14,7 @@ from torch import Tensor
 from sweeplab.training.predictions import averaged, gathered, write_predictions
 
 A, B = torch.arange(3.0), torch.arange(3.0, 5.0)
-Pair = namedtuple("Pair", ["near", "far"])  # noqa: PYI024 - as somebody's module may have it
+Pair = namedtuple("Pair", ["near", "far"])
 
 
 def table(path: Path) -> list[dict[str, str]]:
