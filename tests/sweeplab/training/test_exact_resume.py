@@ -124,14 +124,7 @@ def test_a_run_that_was_moved_keeps_its_best_checkpoint(configured: Compose, tmp
     folder = whole(configured, "trainer.max_epochs=3", "optimizer=sgd", "optimizer.lr=0.1")
     before = read(folder)
     moved = folder.rename(tmp_path / "moved")
-    resume(
-        moved,
-        [
-            "trainer.max_epochs=4",
-            "callbacks.last=null",
-            "+callbacks.spoil._target_=tests.sweeplab.training.test_exact_resume.Spoil",
-        ],
-    )
+    resume(moved, ["trainer.max_epochs=4", "callbacks.last=null", SPOIL])
     after = read(moved)
     assert after["objective"] == before["objective"]
     assert after["metrics"]["val/acc"] < before["objective"]["value"]

@@ -167,13 +167,13 @@ def test_two_processes_train_test_resume_and_evaluate_one_model(tmp_path: Path, 
     assert (len(table), right / len(table)) == (359, pytest.approx(facts["metrics"]["test/acc"]))
 
 
-@pytest.mark.slow
 def find_mistakes(config: DictConfig) -> None:
     """Look for mistakes as it is done before anything is written."""
     check(config)
     settled(config, [])
 
 
+@pytest.mark.slow
 def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> None:
     for override, words in {
         "objective.metric=val/ac": "did you mean 'val/acc'",

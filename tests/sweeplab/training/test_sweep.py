@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from sweeplab.tracking.service import LATE
 from tests import wandb_log
-from tests.conftest import Command, small
+from tests.conftest import ROOT, Command, small
 
 pytestmark = pytest.mark.slow
 
@@ -78,26 +81,35 @@ def test_several_objectives_give_a_front(command: Command, tmp_path: Path) -> No
     assert "solutions:" in (tmp_path / "multirun" / "demo" / "optimization_results.yaml").read_text()
 
 
+def preloaded() -> list[str]:
+    """Return what a sweep imports before its first trial: what its configuration can build, and what W&B needs."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", ["logger=[csv,wandb,tensorboard]"], return_hydra_config=True)
+    rest = OmegaConf.to_yaml(OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"]))
+    return [*config.hydra.sweeper.preload, *sorted(set(re.findall(r"_target_: (.+)", rest))), *LATE]
+
+
 def test_nothing_that_is_preloaded_touches_cuda_or_starts_threads(tmp_path: Path) -> None:
     """No GPU is at hand where the tests run: torch's doors to CUDA are replaced by an alarm."""
-    program = f"""
-import os, threading
+    program = """
+import os, pkgutil, sys, threading
 import torch
 calls = []
 def alarm(*arguments):
     calls.append(arguments)
     return 0
 torch.cuda._lazy_init = torch.cuda.is_available = torch.cuda.device_count = alarm
-os.environ.pop("SWEEPLAB_REHEARSAL", None)  # of a sweep that a test ran in this process before
-os.environ["SWEEPLAB_MODULES"] = "lab.train lab.samples sweeplab.tracking.wandb_run {" ".join(LATE)}"
 import sweeplab.sweep.warm
-import sys
 assert "lab.train" in sys.modules and "wandb.sdk.launch.inputs.internal" in sys.modules
+for name in os.environ["SWEEPLAB_MODULES"].split():
+    pkgutil.resolve_name(name)
 assert not calls, calls
 assert threading.active_count() == 1, threading.enumerate()
 assert not torch.cuda.is_initialized()
 """
+    environment = {**os.environ, "SWEEPLAB_MODULES": " ".join(preloaded())}
+    environment.pop("SWEEPLAB_REHEARSAL", None)  # of a sweep that a test ran in this process before
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, env={**os.environ}
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr

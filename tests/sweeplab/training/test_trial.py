@@ -119,9 +119,7 @@ def test_one_objective_is_a_number(configured: Compose) -> None:
 
 def test_a_further_objective_that_is_no_number_fails_the_run(configured: Compose) -> None:
     also = "objective.also=[{metric: val/odd, mode: min}]"
-    config = configured(
-        *TINY, also, "+task.metrics.odd._target_=tests.sweeplab.training.test_trial.NoNumber", "trainer.max_epochs=1"
-    )
+    config = configured(*TINY, also, ODD, "trainer.max_epochs=1")
     with pytest.raises(UserError, match="val/odd was nan when val/acc was best"):
         run(config)
     assert read(Path(config.folder))["status"] == Status.FAILED
