@@ -79,9 +79,9 @@ def located(target: Any, name: str) -> Any:
     try:
         return pkgutil.resolve_name(target)
     except AttributeError:
-        module, _, attribute = target.rpartition(".")
-        choices = (n for n in dir(pkgutil.resolve_name(module)) if not n.startswith("_"))
-        raise UserError(f"{name}._target_={target} does not exist{did_you_mean(attribute, choices)}") from None
+        module = target.rpartition(".")[0]
+        choices = [f"{module}.{n}" for n in dir(pkgutil.resolve_name(module)) if not n.startswith("_")]
+        raise UserError(f"{name}._target_={target} does not exist{did_you_mean(target, choices)}") from None
     except (ImportError, ValueError) as error:
         raise UserError(f"{name}._target_={target} cannot be imported: {error}.") from error
 
@@ -107,9 +107,12 @@ def arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
     for layer in layers:
         try:
             parameters = inspect.signature(layer).parameters.values()
-            hints = get_type_hints(layer)
-        except (ValueError, TypeError, NameError):  # built in C, or hints that only a type checker can read
+        except (ValueError, TypeError):  # built in C
             return known, True
+        try:
+            hints = get_type_hints(layer)
+        except (TypeError, NameError):  # that only a type checker can read
+            hints = {}
         for parameter in parameters:
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                 known.setdefault(parameter.name, hints.get(parameter.name))

@@ -32,7 +32,7 @@ def test_arguments_reach_the_target_and_its_parent() -> None:
     ("config", "words"),
     [
         ({"rate": 1}, "layer has no _target_"),
-        ({"_target_": f"{__name__}.Layr"}, "did you mean 'Layer'"),
+        ({"_target_": f"{__name__}.Layr"}, "did you mean 'tests.sweeplab.test_build.Layer'"),
         ({"_target_": "nowhere.Layer"}, "layer._target_=nowhere.Layer cannot be imported"),
         ({"_target_": HERE, "rate": 1, "naem": "x"}, "no argument 'layer.naem'; did you mean 'name'"),
         ({"_target_": HERE, "rate": 1, "widht": 2}, "did you mean 'width'"),
