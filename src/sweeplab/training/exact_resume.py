@@ -31,12 +31,16 @@ class ExactResume(Callback):
     def __init__(self, longer: bool = False) -> None:
         self.longer = longer
         self._at_epoch_start: dict[str, Any] = {}
-        self._is_rewound = False
+        self._is_rewound = self._has_begun_early = False
         self._loaded: dict[str, Any] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the generators before Lightning asks the data for its first iterator."""
+        """Note the generators before Lightning asks the data for its first iterator.
+
+        It has asked already where `configure_optimizers` wanted to know how many steps there will be.
+        """
         self._at_epoch_start = generator_states()
+        self._has_begun_early = trainer.fit_loop._data_fetcher is not None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the generators before the epoch asks the data for an iterator."""
@@ -51,6 +55,7 @@ class ExactResume(Callback):
             "at_epoch_start": self._at_epoch_start,
             "logged": _logged(trainer),
             "metrics": {name: _metric_state(metric) for name, metric in _metrics(pl_module)},
+            "callback_metrics": dict(trainer.callback_metrics),
         }
         states: list[Any] = [own] * trainer.world_size
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -74,6 +79,8 @@ class ExactResume(Callback):
             self._begin_anew(trainer)
             return
         loaded, self._loaded = self._loaded, None
+        latest = {**loaded.get("callback_metrics", {}), **trainer.callback_metrics}
+        trainer._logger_connector._callback_metrics.update(latest)  # what monitors find until it is measured again
         is_inside = trainer.fit_loop.restarted_mid_epoch
         start = loaded.get("at_epoch_start") if is_inside else loaded["generators"]
         if start:
@@ -88,9 +95,10 @@ class ExactResume(Callback):
         trainer.callbacks.append(_CountedBefore(loaded.get("metrics", {}), logged))  # type: ignore[attr-defined]  # set by one of its connectors
 
     def _begin_anew(self, trainer: Trainer) -> None:
-        """Let the first epoch begin now where loaders have generators, whose states nobody could note before."""
+        """Let the first epoch begin now where nobody could note the states of all generators before."""
         fetcher = trainer.fit_loop._data_fetcher
-        if fetcher is not None and _generators(trainer) and not _knows_its_place(trainer):
+        is_unknown = self._has_begun_early or _generators(trainer)
+        if fetcher is not None and is_unknown and not _knows_its_place(trainer):
             self._at_epoch_start = generator_states() | {"loaders": _loader_states(trainer)}
             iter(fetcher)
 

@@ -91,13 +91,15 @@ class BestObjective(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know."""
-        return {"value": self.value, "epoch": self.epoch, "metrics": self.metrics}
+        validated = sorted(self._of_validation)
+        return {"value": self.value, "epoch": self.epoch, "metrics": self.metrics, "of_validation": validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state."""
         if self._is_over:
             return
         self.value, self.epoch, self.metrics = state_dict["value"], state_dict["epoch"], state_dict["metrics"]
+        self._of_validation = set(state_dict.get("of_validation", ()))
 
     def _judge(self, trainer: Trainer, module: LightningModule, names: set[str]) -> None:
         metrics = {name: float(trainer.callback_metrics[name]) for name in sorted(names)}
