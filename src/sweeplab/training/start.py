@@ -1,6 +1,7 @@
 """The life of a run, from its configuration to the folder that tells of it."""
 
 import logging
+import math
 import os
 import pickle
 import sys
@@ -197,10 +198,10 @@ def _result(run: Run, returned: Any) -> Result:
     """Return what a run came to; what the training function returned is the objective, if it is numbers.
 
     Raises:
-        UserError: it was never a finite number, or there was no training.
+        UserError: it was never a finite number, there was no training, or there are more objectives or fewer.
     """
     stage = run.stages[-1] if run.stages else None
-    values = [float(value) for value in (returned if isinstance(returned, Sequence) else [returned]) if _is(value)]
+    values = _numbers(returned, 1 + len(run.objective.also))
     if not values and stage is None and run.stages_done:  # all of them in an earlier attempt
         done = list(run.stages_done.values())[-1]
         path = done["checkpoint"] and run.folder / done["checkpoint"]
@@ -218,7 +219,26 @@ def _result(run: Run, returned: Any) -> Result:
     return result
 
 
-def _is(value: object) -> bool:
+def _numbers(returned: Any, count: int) -> list[float]:
+    """Return the numbers that a training function returned, none where it returned something else.
+
+    Raises:
+        UserError: one is not finite, or they are not as many as the objectives.
+    """
+    values = returned if isinstance(returned, list | tuple) else [returned]
+    if not all(map(_is_number, values)):
+        return []
+    numbers = [float(value) for value in values]
+    if not all(map(math.isfinite, numbers)):
+        raise UserError(f"train(run) returned {returned}: the objective must be a finite number.")
+    if numbers and len(numbers) != count:
+        raise UserError(f"train(run) returned {returned}; return one number for each objective, {count} in all.")
+    return numbers
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, torch.Tensor):
+        return value.dim() == 0
     return isinstance(value, Real) and not isinstance(value, bool)
 
 

@@ -1,14 +1,20 @@
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from omegaconf import DictConfig
 
+from lab.train import train
+from sweeplab import Run
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, read
 from sweeplab.training.check import check
-from sweeplab.training.start import settled
+from sweeplab.training.start import settled, start
 from tests.conftest import Command, Compose, equal_weights
 from tests.training import run
 
@@ -71,6 +77,57 @@ def test_a_training_that_diverges_fails(configured: Compose) -> None:
     facts = read(Path(config.folder))
     assert facts["status"] == Status.FAILED
     assert "never a finite number" in facts["error"]
+
+
+def returning(value: Any) -> Callable[[Run], Any]:
+    """A training function that returns something of its own."""
+
+    def train_and_return(under_way: Run) -> Any:
+        train(under_way)
+        return value
+
+    return train_and_return
+
+
+TINY = ("model=linear", "trainer.max_epochs=1", "test=false")
+LESS_LOSS = "objective.also=[{metric: val/loss, mode: min}]"
+
+
+@pytest.mark.parametrize("value", [0.25, np.float32(0.25), torch.tensor(0.25), [0.25]], ids=repr)
+def test_a_number_that_the_training_returns_is_the_objective(configured: Compose, value: Any) -> None:
+    config = configured(*TINY)
+    assert start(returning(value), config) == 0.25
+    assert read(Path(config.folder))["objective"]["value"] == 0.25
+
+
+@pytest.mark.parametrize("value", [None, True, "0.25", {"acc": 0.25}, [], torch.zeros(2)], ids=repr)
+def test_what_else_the_training_returns_is_not_the_objective(configured: Compose, value: Any) -> None:
+    config = configured(*TINY)
+    assert start(returning(value), config) == read(Path(config.folder))["best"]["val/acc"]
+
+
+def test_several_objectives_are_returned_together(configured: Compose) -> None:
+    config = configured(*TINY, LESS_LOSS)
+    assert start(returning((0.25, 3)), config) == [0.25, 3.0]
+    assert read(Path(config.folder))["objective"]["also"] == [{"metric": "val/loss", "mode": "min", "value": 3.0}]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "value", "words"),
+    [
+        ((), float("nan"), r"train\(run\) returned nan: the objective must be a finite number"),
+        ((), torch.tensor(float("inf")), r"returned inf: the objective must be a finite number"),
+        ((), [0.25, 3.0], r"returned \[0\.25, 3\.0\]; return one number for each objective, 1 in all"),
+        ((LESS_LOSS,), 0.25, r"returned 0\.25; return one number for each objective, 2 in all"),
+    ],
+)
+def test_a_run_fails_by_what_its_training_returns(
+    configured: Compose, overrides: tuple[str, ...], value: Any, words: str
+) -> None:
+    config = configured(*TINY, *overrides)
+    with pytest.raises(UserError, match=words):
+        start(returning(value), config)
+    assert read(Path(config.folder))["status"] == Status.FAILED
 
 
 def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
