@@ -47,9 +47,9 @@ class Limits:
         self._successes += 1
 
     def failed(self, plan: Plan, number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
-        """Count a failure, and stop the sweep if it was one too many."""
+        """Count a failure, and stop the sweep if it was one too many, or if no trial can do better."""
         self._failures += 1
-        if outcome.is_shared and not self.stopped:
+        if outcome.is_shared and not self._successes and not self.stopped:
             self.stopped = f"every trial would fail as #{number} did: {outcome.reason}"
         self._traceback = self._traceback or outcome.traceback
         if self._too_many() and not self.stopped:

@@ -31,7 +31,9 @@ MISTAKES = {
     "x=interval(0,1)": "has no end, and a grid needs one",
     "x=interval(0,1) hydra/sweeper/sampler=grid": "has no end, and a grid needs one",
     "x=interval(0,1) hydra/sweeper/sampler=tpe": "TPESampler never ends by itself",
-    "x=1,2 hydra/sweeper/sampler=tpe +hydra.sweeper.sampler.startup=1 hydra.sweeper.n_trials=3": "has no argument 'hydra.sweeper.sampler.startup'",
+    "x=1,2 hydra/sweeper/sampler=tpe +hydra.sweeper.sampler.startup=1 hydra.sweeper.n_trials=3": (
+        "has no argument 'hydra.sweeper.sampler.startup'"
+    ),
     "x=1,2 hydra/sweeper/sampler=tpe +hydra.sweeper.sampler.n_startup=1 hydra.sweeper.n_trials=3": (
         "did you mean 'n_startup_trials'?"
     ),

@@ -39,6 +39,35 @@ def test_a_mistake_that_all_trials_share_ends_the_sweep(sweep: Sweep, capfd: pyt
     assert "Traceback" not in shown
 
 
+@pytest.mark.parametrize("executor", ["spawn", "inline"])
+def test_no_limit_of_failures_lets_a_shared_mistake_go_on(sweep: Sweep, executor: str) -> None:
+    limits = ("hydra.sweeper.max_failures=10", "hydra.sweeper.max_failure_rate=1", "hydra.sweeper.repeats=2")
+    alone = ("hydra.sweeper.n_jobs=1", f"hydra.sweeper.executor={executor}")
+    assert sweep("x=1,2,3", *limits, *alone, task=app.misconfigured) == 1
+    assert states() == ["FAIL"]
+    assert sorted(path.name for path in Path("multirun/study/0").iterdir()) == ["0"]
+
+
+def test_trials_under_way_end_as_they_do_when_another_finds_a_shared_mistake(sweep: Sweep) -> None:
+    assert sweep("x=1,2,3,4", "only=1", "sleep=1", "hydra.sweeper.n_jobs=2", task=app.misconfigured) == 1
+    assert states() == ["FAIL", "COMPLETE"]
+
+
+def test_a_mistake_that_an_earlier_trial_did_not_have_is_not_shared(
+    sweep: Sweep, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("x=1,2,3", "hydra.sweeper.n_jobs=1", task=app.needs_more) == 0
+    assert states() == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert trials()[1].user_attrs["reason"] == "there is no data for 2"
+    assert "every trial would fail" not in "".join(capfd.readouterr())
+
+
+def test_another_mistake_of_the_user_is_that_trials_own(sweep: Sweep) -> None:
+    assert sweep("x=1,2,3", "hydra.sweeper.n_jobs=1", task=app.mistaken) == 0
+    assert states() == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert trials()[0].user_attrs["reason"] == "UserError: x=1 is too little"
+
+
 @pytest.mark.parametrize("task", [app.nothing, app.not_a_number, app.infinite, app.some_bytes])
 def test_a_trial_without_a_finite_objective_fails(sweep: Sweep, task: object) -> None:
     assert sweep("x=1", task=task) == 1

@@ -16,7 +16,7 @@ import hydra
 import optuna
 from omegaconf import DictConfig
 
-from sweeplab.errors import SetupError
+from sweeplab.errors import SetupError, UserError
 from sweeplab.sweep.trial import TrialPruned, current
 
 
@@ -54,7 +54,25 @@ def breaks(config: DictConfig) -> float:
 
 
 def misconfigured(config: DictConfig) -> float:
-    raise SetupError("the objective is not logged")
+    """Find a mistake that all trials share, but for those behind `only`, which sleep for a while and return."""
+    if config.only is None or config.x <= config.only:
+        raise SetupError("the objective is not logged")
+    time.sleep(config.sleep)
+    return float(config.x)
+
+
+def needs_more(config: DictConfig) -> float:
+    """Find a mistake that only the point x=2 has, though it looks like one of all."""
+    if config.x == 2:
+        raise SetupError("there is no data for 2")
+    return float(config.x)
+
+
+def mistaken(config: DictConfig) -> float:
+    """Find a mistake of the user that comes with x=1."""
+    if config.x == 1:
+        raise UserError("x=1 is too little")
+    return float(config.x)
 
 
 class MuteError(Exception):
