@@ -3,8 +3,9 @@
 On MNIST-1D, on one thread of the CPU, as `python train.py model=... data=mnist1d` trains, metrics and callbacks on but
 for early stopping and the console. Each epoch of the Trainer is followed by one of the bare loop in the same process,
 with the same network, optimizer, batches and tensors, so that a machine whose speed changes changes both; `ratio` is
-the median of the ratios of neighbours, behind three epochs to warm up. `between` is what lies between the last step of
-an epoch and the first one of the next: validation, logging, checkpoints.
+the median of the ratios of neighbours, behind three epochs to warm up. Ours scales its inputs in each step, the bare
+loop does not. `between` is what lies between the last step of an epoch and the first one of the next: validation,
+logging, checkpoints.
 
 Measured are all batch sizes and models with the CSV logger, and, at batch 128 with the first model, all loggers and two
 others: `usual` is the same training as most templates write it, with a DataLoader that collates samples and metrics

@@ -30,26 +30,22 @@ objective:
   metric: val/acc
   mode: max
   also: {also}
-metrics:
-  acc:
-    _target_: torchmetrics.classification.MulticlassAccuracy
-    average: micro
 seed: {seed}
-label_smoothing: 0.0
-compile: false
+init_from: null
+init_strict: true
 test: true
 folder: {folder}
 root: {root}
 study: {study}
 callbacks:
   best:
-    _target_: sweeplab.training.best.BestCheckpoint
+    _target_: sweeplab.callbacks.BestCheckpoint
     dirpath: {folder}/checkpoints
     filename: best
     monitor: val/acc
     mode: max
   last:
-    _target_: sweeplab.training.last.LastCheckpoint
+    _target_: sweeplab.callbacks.LastCheckpoint
     path: {folder}/checkpoints/last.ckpt
     every_n_steps: null
   early_stopping:
@@ -59,7 +55,7 @@ callbacks:
     patience: 10
 logger:
   csv:
-    _target_: sweeplab.training.csv.CSVLogger
+    _target_: sweeplab.loggers.CSVLogger
     save_dir: {folder}
 data:
   _target_: lab.data.digits.Digits
@@ -68,8 +64,19 @@ data:
   split_seed: 0
   batch_size: 64
   num_workers: 0
+task:
+  _target_: sweeplab.tasks.Classification
+  label_smoothing: 0.0
+  metrics:
+    acc:
+      _target_: torchmetrics.classification.MulticlassAccuracy
+      num_classes: 10
+      average: micro
+  compile: false
 model:
   _target_: lab.models.cnn.CNN
+  in_shape: [1, 8, 8]
+  num_classes: 10
   channels: {channels}
   depth: {depth}
   dropout: {dropout}
@@ -219,7 +226,8 @@ def _facts(
         facts["best"] = {"val/loss": 2.3 * (1 - best), "val/acc": best, **further}
         facts["metrics"] = {"val/loss": 2.3 * (1 - curve[-1]), "val/acc": curve[-1]}
     if status == "complete":
-        facts["metrics"] |= {"test/acc": best - 0.01, "test/loss": 2.3 * (1.01 - best)}
+        tests = {"test/acc": best - 0.01, "test/loss": 2.3 * (1.01 - best)}
+        facts |= {"metrics": facts["metrics"] | tests, "test": sorted(tests)}
     return facts
 
 
