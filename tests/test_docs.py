@@ -1,7 +1,9 @@
+import ast
 import inspect
 import re
 import shlex
 import shutil
+from ast import FunctionDef
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -54,6 +56,19 @@ def snippets(page: str) -> dict[str, str]:
     """The files that a page tells the reader to write, by their paths."""
     text = (ROOT / page).read_text()
     return dict(re.findall(r"`((?:src|conf)/[\w/]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)```", text, re.S))
+
+
+def test_every_page_that_adds_files_is_followed() -> None:
+    adding = {str(page.relative_to(ROOT)) for page in PAGES if snippets(str(page.relative_to(ROOT)))}
+    assert adding == set(PAGES_THAT_ADD)
+
+
+def test_the_training_function_that_a_page_shows_is_the_one_that_trains() -> None:
+    shown = re.findall(r"```python\n(def train.*?)```", (ROOT / "docs/training.md").read_text(), re.S)[0]
+    (own,) = (node for node in ast.parse((ROOT / "src/lab/train.py").read_text()).body if isinstance(node, FunctionDef))
+    assert ast.get_docstring(own)
+    del own.body[0]
+    assert ast.unparse(ast.parse(shown)) == ast.unparse(own)
 
 
 def test_the_readme_can_be_read_in_one_sitting() -> None:
@@ -163,18 +178,20 @@ def test_what_a_page_tells_to_add_works(tmp_path: Path, page: str) -> None:
     for name in ("conf", "src", "train.py"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
     for path, content in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(content)
-    match = re.search(r"Then `python (train\.py [^`]+)`", text)
-    assert match
-    done = subprocess.run(
-        [sys.executable, *match.group(1).split(), *SMALL[:2]],
-        cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.search("Everything is in|All trials: ", done.stdout + done.stderr)
+    lines = re.findall(r"Then `python (train\.py [^`]+)`", text)
+    assert lines
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, *shlex.split(line), *SMALL[:2]],
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert re.search("Everything is in|All trials: ", done.stdout + done.stderr)
 
 
 @pytest.mark.slow
