@@ -103,3 +103,38 @@ def test_a_schedule_finds_the_validation_before_the_cut(foreign: Compose) -> Non
     first = whole(foreign, "template", *options)
     assert logged(first)[("9", "lr-Adam")] == pytest.approx(0.001)
     assert_same(first, cut(foreign, "template", *options, batch=8))
+
+
+ODD = {
+    "many-metrics": ("model._target_=tests.foreign.odd.ManyMetrics",),
+    "many-metrics-accumulated": (
+        "model._target_=tests.foreign.odd.ManyMetrics",
+        "trainer.accumulate_grad_batches=2",
+        "+trainer.val_check_interval=0.5",
+    ),
+    "two-loaders": ("model._target_=tests.foreign.odd.OfTwoLoaders", "data._target_=tests.foreign.odd.TwoLoaders"),
+    "sampled": ("data._target_=tests.foreign.odd.Sampled",),
+    "sampled-by-a-worker": ("data._target_=tests.foreign.odd.Sampled", "data.num_workers=1"),
+    "weighted": ("data._target_=tests.foreign.odd.Weighted",),
+    "ema": ("+callbacks.ema._target_=lightning.pytorch.callbacks.EMAWeightAveraging", "+callbacks.ema.decay=0.9"),
+    "limited": ("+trainer.limit_train_batches=5",),
+    "loaders-made-anew": ("+trainer.reload_dataloaders_every_n_epochs=1",),
+    "validated-by-batches": ("+trainer.val_check_interval=7", "+trainer.check_val_every_n_epoch=null"),
+}
+
+
+@pytest.mark.parametrize("batch", [3, 13], ids=["first-epoch", "second-epoch"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * name.endswith("worker")) for name in ODD]
+)
+def test_a_run_cut_inside_an_epoch_has_every_number(foreign: Compose, name: str, batch: int) -> None:
+    options = (EVERY, STEPS, TWO, *ODD[name])
+    batch = min(batch, 8) if name == "limited" else batch
+    assert_same(whole(foreign, "tables", *options), cut(foreign, "tables", *options, batch=batch))
+
+
+DRAWS = ("model._target_=tests.foreign.odd.Drawing", "+callbacks.draws._target_=tests.foreign.odd.Draws")
+
+
+def test_numbers_that_are_drawn_as_a_training_begins_leave_the_next_epoch_as_it_was(foreign: Compose) -> None:
+    assert_same(whole(foreign, "tables", *DRAWS), cut(foreign, "tables", *DRAWS, batch=20))

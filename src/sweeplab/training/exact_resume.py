@@ -6,6 +6,7 @@ an epoch had counted when it was cut.
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
 from lightning.fabric.utilities.types import _Stateful
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from lightning_utilities.core.apply_func import apply_to_collection
 from torchmetrics import Metric, MetricCollection
 
@@ -31,8 +33,9 @@ class ExactResume(Callback):
     def __init__(self, longer: bool = False) -> None:
         self.longer = longer
         self._at_epoch_start: dict[str, Any] = {}
-        self._is_rewound = self._has_begun_early = False
+        self._has_begun_early = False
         self._loaded: dict[str, Any] | None = None
+        self._between_epochs: dict[str, Any] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the generators before Lightning asks the data for its first iterator.
@@ -43,10 +46,17 @@ class ExactResume(Callback):
         self._has_begun_early = trainer.fit_loop._data_fetcher is not None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the generators before the epoch asks the data for an iterator."""
-        if trainer.current_epoch > 0 and not self._is_rewound:
+        """Note the generators before the epoch asks the data for an iterator.
+
+        In a resumed run put them back, now that all that begins has drawn its numbers.
+        """
+        if start := self._between_epochs:
+            self._between_epochs = None
+            self._at_epoch_start = start
+            restore_generators(start)
+            _rewind(trainer, start.get("loaders"), 0)
+        elif trainer.current_epoch > 0:
             self._at_epoch_start = generator_states() | {"loaders": _loader_states(trainer)}
-        self._is_rewound = False
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the states of all processes to a checkpoint."""
@@ -63,7 +73,7 @@ class ExactResume(Callback):
         checkpoint[KEY] = states
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the states until training starts: what comes between draws numbers of its own."""
+        """Keep the states until training starts, or the epoch: what comes between draws numbers of its own."""
         if "generator_states" in checkpoint:  # of version 1
             self._loaded = {"generators": checkpoint["generator_states"]}
         elif states := checkpoint.get(KEY):
@@ -82,15 +92,14 @@ class ExactResume(Callback):
         latest = {**loaded.get("callback_metrics", {}), **trainer.callback_metrics}
         trainer._logger_connector._callback_metrics.update(latest)  # what monitors find until it is measured again
         is_inside = trainer.fit_loop.restarted_mid_epoch
-        start = loaded.get("at_epoch_start") if is_inside else loaded["generators"]
-        if start:
-            restore_generators(start)
-            batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready if is_inside else 0
-            self._is_rewound = _rewind(trainer, start.get("loaders"), batches)
+        if is_inside and (start := loaded.get("at_epoch_start")):
             self._at_epoch_start = start
+            restore_generators(start)
+            _rewind(trainer, start.get("loaders"), trainer.fit_loop.epoch_loop.batch_progress.current.ready)
         if is_inside:
-            self._is_rewound = False  # no epoch starts
             restore_generators(loaded["generators"])
+        else:
+            self._between_epochs = loaded["generators"]
         logged = loaded.get("logged", {}) if is_inside else {}
         trainer.callbacks.append(_CountedBefore(loaded.get("metrics", {}), logged))  # type: ignore[attr-defined]  # set by one of its connectors
 
@@ -124,10 +133,15 @@ class _CountedBefore(Callback):
         """Add what was logged before the cut, once Lightning has made the entries that it belongs to."""
         results = trainer.fit_loop.epoch_loop._results
         for key in [key for key in self.logged if key in results]:
-            _add(results[key], self.logged.pop(key))
+            counted = self.logged.pop(key)
+            if counted["is_tensor"]:
+                _add(results[key], counted)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget what was not logged again."""
+        """Bring back what was not logged again."""
+        for key, counted in self.logged.items():
+            if result := _result(counted, trainer, pl_module):
+                trainer.fit_loop.epoch_loop._results[key] = result
         self.logged = {}
 
 
@@ -173,14 +187,14 @@ def _loader_states(trainer: Trainer) -> list[Any]:
     return [generator.get_state() for generator in _generators(trainer)]
 
 
-def _rewind(trainer: Trainer, states: list[Any] | None, batches: int) -> bool:
-    """Begin the epoch anew and read so many batches of it; say no where loaders know their place themselves.
+def _rewind(trainer: Trainer, states: list[Any] | None, batches: int) -> None:
+    """Begin the epoch anew and read so many batches of it, unless loaders know their place themselves.
 
     Lightning has asked for an iterator already, with the generators as they happened to be.
     """
     fetcher = trainer.fit_loop._data_fetcher
     if fetcher is None or _knows_its_place(trainer):
-        return False
+        return
     for generator, state in zip(_generators(trainer), states or (), strict=False):
         generator.set_state(state.cpu())
     for loader in _loaders(trainer):
@@ -189,17 +203,39 @@ def _rewind(trainer: Trainer, states: list[Any] | None, batches: int) -> bool:
     for _ in range(batches):
         next(fetcher)
     fetcher.fetched -= batches  # Lightning adds them itself
-    return True
 
 
 def _logged(trainer: Trainer) -> dict[str, Any]:
-    """Return what `self.log` has counted of this epoch, but for metric objects, which count themselves."""
+    """Return what `self.log` has counted of this epoch; metric objects count themselves."""
     results = trainer.fit_loop.epoch_loop._results
     return {
-        key: {"value": result.value, "size": getattr(result, "cumulated_batch_size", 0)}
+        key: {"meta": _meta(result.meta), "is_tensor": result.is_tensor}
+        | ({"value": result.value, "size": getattr(result, "cumulated_batch_size", 0)} if result.is_tensor else {})
         for key, result in results.items()
-        if result.is_tensor and result.meta.on_epoch and not result.has_reset
+        if result.meta.on_epoch and not result.has_reset
     }
+
+
+def _meta(meta: _Metadata) -> dict[str, Any]:
+    plain = {
+        field.name: getattr(meta, field.name) for field in fields(meta) if field.name not in ("_sync", "reduce_fx")
+    }
+    sync = {"should": meta.sync.should, "rank_zero_only": meta.sync.rank_zero_only}
+    return plain | {"reduce_fx": meta.reduce_fx.__name__, "sync": sync}
+
+
+def _result(counted: Mapping[str, Any], trainer: Trainer, module: LightningModule) -> _ResultMetric | None:
+    """Return the entry that Lightning had made for what was logged; none where its metric object is gone."""
+    sync = counted["meta"]["sync"]
+    meta = _Metadata(**{name: value for name, value in counted["meta"].items() if name != "sync"})
+    meta.sync = _Sync(trainer.strategy.reduce, sync["should"], rank_zero_only=sync["rank_zero_only"])
+    result = _ResultMetric(meta, counted["is_tensor"]).to(module.device)
+    result._update_count = 1
+    if counted["is_tensor"]:
+        _add(result, counted)
+    else:
+        result.value = dict(_metrics(module)).get(meta.metric_attribute or "")
+    return None if result.value is None else result
 
 
 def _add(result: Any, counted: Mapping[str, Any]) -> None:
