@@ -38,7 +38,7 @@ def resume(folder: str, overrides: list[str]) -> None:
     from sweeplab.training.check import check
 
     if rank() == 0:
-        check(check_resumable(Path(folder), overrides, CONF))
+        check(check_resumable(Path(folder), overrides, CONF), is_new=False)
         log_again(Path(folder))
     from lab.train import train
     from sweeplab.training.start import resume

@@ -67,8 +67,8 @@ def _exit_on_mistake(look: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def check(config: DictConfig) -> None:
-    """Find the mistakes that need no more than the configuration.
+def check(config: DictConfig, is_new: bool = True) -> None:
+    """Find the mistakes that need no more than the configuration; a resumed run, not `is_new`, begins from nothing else.
 
     Raises:
         UserError: the first mistake found.
@@ -92,7 +92,7 @@ def check(config: DictConfig) -> None:
     for name, metric in ((config.get("task") or {}).get("metrics") or {}).items():
         if metric is not None and not isinstance(metric, DictConfig):
             raise UserError(f"task.metrics.{name} has no _target_; write +task.metrics.{name}._target_=torchmetrics...")
-    if source := config.get("init_from"):
+    if is_new and (source := config.get("init_from")):
         check_source(Path(source))
 
 

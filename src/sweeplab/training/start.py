@@ -105,7 +105,7 @@ def resume(train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path
         config = settled(run_config.load(folder, overrides, conf), overrides)
         return _join(train, Run(config, None, run_record.read(folder), is_longer))
     config = check_resumable(folder, overrides, conf)
-    check(config)
+    check(config, is_new=False)
     config = settled(config, overrides)
     record = run_record.begin_again(folder, overrides)
     run_config.save(config, folder)
