@@ -68,7 +68,9 @@ def _exit_on_mistake(look: Callable[[], None]) -> None:
 
 
 def check(config: DictConfig, is_new: bool = True) -> None:
-    """Find the mistakes that need no more than the configuration; a resumed run, not `is_new`, begins from nothing else.
+    """Find the mistakes that need no more than the configuration.
+
+    A run that is resumed, and not new, does not begin with the weights of another again.
 
     Raises:
         UserError: the first mistake found.
