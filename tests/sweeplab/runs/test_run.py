@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +53,20 @@ def test_load_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
 def test_importing_the_package_costs_nothing() -> None:
     code = "import sys, sweeplab; print(sorted({'torch', 'numpy', 'hydra', 'omegaconf'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("facts", "tests"),
+    [
+        ({"test": ["heldout"]}, ["heldout"]),
+        ({"test": []}, []),
+        ({"test": ["test/acc", "heldout"]}, ["test/acc", "heldout"]),
+        ({}, ["test/acc"]),  # version 1 did not say
+    ],
+)
+def test_the_record_says_which_metrics_are_of_the_test(tmp_path: Path, facts: dict[str, Any], tests: list[str]) -> None:
+    metrics = {"val/acc": 0.4, "test/acc": 0.3, "heldout": 0.2}
+    run = make_run(tmp_path / "run", acc=0.5, metrics=metrics, **facts)
+    assert run.tests == tests
+    last = {f"last/{name}" for name in metrics if name not in tests}
+    assert set(run.values()) == {"val/acc", *tests, *last}
