@@ -93,15 +93,18 @@ class Member:
 
     def predict(self) -> Predictions:
         """Return what `predict_step` says of all samples."""
+        trainer = self._trainer("predict")
         try:
-            batches = self._run(self._trainer("predict").predict, None)
+            batches = self._run(trainer.predict, None)
         except MisconfigurationException as error:
             if "DataLoader" not in str(error):
                 raise
             # To predict, Lightning makes each loader anew, and cannot if its batch size came without its name.
             self.data.predict_dataloader = _as_they_are(self.data.predict_dataloader)  # type: ignore[method-assign]
-            batches = self._run(self._trainer("predict").predict, None)
-        return gathered(batches)
+            trainer = self._trainer("predict")
+            batches = self._run(trainer.predict, None)
+        loaders = trainer.predict_dataloaders
+        return gathered(batches, len(loaders) if isinstance(loaders, list | tuple) else 1)
 
     def _model(self, overrides: Sequence[str]) -> LightningModule:
         """Build the model as its checkpoint describes it, or as overrides of its own say."""

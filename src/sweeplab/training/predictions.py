@@ -18,13 +18,14 @@ VALUE = "value"  # what an output without a name is called
 Predictions = dict[str, Any]
 
 
-def gathered(batches: Any) -> Predictions:
+def gathered(batches: Sequence[Any], loaders: int = 1) -> Predictions:
     """Return the outputs of `predict_step` of all batches as one, by name.
 
     Tensors of several batches are joined along their first axis where they can be, else left as a list; so are lists
-    and texts. With several loaders the outputs of the second have names that end in `_1`, and so on.
+    and texts. With several loaders there is a list of batches for each, and the outputs of the second have names that
+    end in `_1`, and so on.
     """
-    if _are_of_several_loaders(batches):
+    if loaders > 1:
         named = [(f"_{number}" if number else "", gathered(each)) for number, each in enumerate(batches)]
         return {f"{name}{end}": value for end, found in named for name, value in found.items()}
     parts: dict[str, list[Any]] = {}
@@ -70,13 +71,6 @@ def write_predictions(folder: Path, predictions: Predictions, model: LightningMo
     if arrays:
         written.append(_write_arrays(folder, arrays))
     return written[0] if written else _write_table(folder / "predictions.csv", {})
-
-
-def _are_of_several_loaders(batches: Sequence[Any]) -> bool:
-    """Say whether there is a list of outputs a loader, and no outputs that are lists themselves."""
-    lists = [each for each in batches if isinstance(each, list)]
-    items = [item for each in lists for item in each[:1]]
-    return len(lists) == len(batches) and any(isinstance(item, Tensor | Mapping | tuple) for item in items)
 
 
 def _named(output: Any) -> dict[str, Any]:

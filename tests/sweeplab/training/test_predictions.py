@@ -34,13 +34,20 @@ def table(path: Path) -> list[dict[str, str]]:
         ([{"text": "a"}, {"text": "b"}], {"text": ["a", "b"]}),
         ([None, None], {}),
         ([], {}),
-        ([[A, B], [B]], {"value": [0, 1, 2, 3, 4], "value_1": [3, 4]}),
-        ([[{"p": A}], [{"p": B}]], {"p": [0, 1, 2], "p_1": [3, 4]}),
     ],
 )
 def test_batches_become_one(batches: list[Any], expected: dict[str, list[Any]]) -> None:
     found = gathered(batches)
     assert {name: value.tolist() if isinstance(value, Tensor) else value for name, value in found.items()} == expected
+
+
+def test_the_outputs_of_several_loaders_have_names_of_their_own() -> None:
+    found = gathered([[{"p": A}, {"p": B}], [{"p": B}]], loaders=2)
+    assert {name: value.tolist() for name, value in found.items()} == {"p": [0, 1, 2, 3, 4], "p_1": [3, 4]}
+
+
+def test_a_list_of_tensors_is_the_output_of_a_batch_and_not_of_a_loader() -> None:
+    assert [value.tolist() for value in gathered([[A, B], [A, B]])["value"]] == [[0, 1, 2], [3, 4], [0, 1, 2], [3, 4]]
 
 
 def test_what_cannot_be_joined_is_a_list() -> None:
