@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import sweeplab
+from sweeplab.errors import UserError
 from sweeplab.runs.record import read
 from sweeplab.runs.rerun import Rerun
 from sweeplab.runs.run import Run
@@ -87,6 +88,17 @@ def test_the_outputs_of_several_loaders_stand_apart(trained: Path) -> None:
     written = evaluate(trained, "predict")
     arrays = np.load(written)
     assert {name: arrays[name].shape for name in arrays} == {"value": (32, 3), "value_1": (16, 3)}
+
+
+@pytest.mark.parametrize(
+    ("trained", "stage", "missing"),
+    [("gan", "test", "Gan has no test_step"), ("gan", "predict", "Ring has no predict_dataloader")],
+    indirect=["trained"],
+)
+def test_a_stage_that_cannot_be_is_refused(trained: Path, stage: str, missing: str) -> None:
+    with pytest.raises(UserError, match=f"^{missing}; take another stage than {stage}\\.$"):
+        evaluate(trained, stage)
+    assert not (trained / "eval").exists()
 
 
 @pytest.mark.slow

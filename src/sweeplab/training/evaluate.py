@@ -11,6 +11,7 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, WeightAveraging
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning_utilities.core.apply_func import apply_to_collection
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader
@@ -35,6 +36,12 @@ from sweeplab.training.quiet import quiet
 
 log = logging.getLogger(__name__)
 
+# What a model and its data must have of their own for a stage; a prediction is `forward` where nothing else is said.
+NEEDS = {
+    "test": ("test_step", "test_dataloader"),
+    "validate": ("validation_step", "val_dataloader"),
+    "predict": (None, "predict_dataloader"),
+}
 HOOKS = {"test": "on_test_", "validate": "on_validation_", "predict": "on_predict_"}
 # What belongs to training, whatever hooks it has.
 OF_TRAINING = (Checkpoint, EarlyStopping, WeightAveraging)
@@ -65,6 +72,8 @@ def evaluate(
     log.info("%s with %s", stage, ", ".join(os.path.relpath(path, owner) for _, path in checked))
     with quiet():
         members = [Member(*each, overrides, folder) for each in checked]
+        for member in members:
+            member.check(stage)
         if len(members) == 1:
             return _one(members[0], stage, folder)
         write_text(folder / "members.json", json.dumps(names) + "\n")
@@ -83,6 +92,17 @@ class Member:
             self.data.setup("fit")
             self.config = linked(config, self.data)
         self.model = self._model(overrides)
+
+    def check(self, stage: str) -> None:
+        """Make sure that model and data have what a stage needs.
+
+        Raises:
+            UserError: one of them has not.
+        """
+        step, loader = NEEDS[stage]
+        for part, kind, name in ((self.model, LightningModule, step), (self.data, LightningDataModule, loader)):
+            if name and not is_overridden(name, part, kind):
+                raise UserError(f"{type(part).__name__} has no {name}; take another stage than {stage}.")
 
     def measure(self, stage: str, model: LightningModule | None = None) -> dict[str, float]:
         """Return the metrics of a test or a validation, of all loaders; of another `model` where one is given."""

@@ -278,7 +278,8 @@ def _print(result: Result, run: Run) -> None:
     log.info("Everything is in %s", _short(run.folder))
     evaluation = Path(sys.argv[0]).with_name("eval.py")
     if evaluation.is_file() and (result.checkpoint or last_checkpoint(run.folder)):
-        log.info("Evaluate it again: python %s run=%s", _short(evaluation.absolute()), _short(run.folder))
+        stage = "" if result.test else " stage=validate"
+        log.info("Evaluate it again: python %s run=%s%s", _short(evaluation.absolute()), _short(run.folder), stage)
 
 
 def _overrides() -> list[str]:
