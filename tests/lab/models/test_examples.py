@@ -1,5 +1,6 @@
 """The examples of lab: each trains by its experiment, and resumes exactly where it was cut."""
 
+import json
 import math
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 from sweeplab.runs.record import read
 from tests.conftest import ROOT, Compose, equal_weights
 from tests.foreign.test_resume import logged
-from tests.training import resume, run
+from tests.training import evaluate, resume, run
 
 SMALL = ("trainer=cpu", "trainer.max_epochs=2", "callbacks.progress=null", "callbacks.summary=null")
 EXAMPLES = {
@@ -55,6 +56,21 @@ def test_an_example_that_was_cut_inside_an_epoch_leaves_no_trace_of_it(example: 
     assert equal_weights(first / "checkpoints" / "last.ckpt", second / "checkpoints" / "last.ckpt")
     assert read(first)["metrics"] == read(second)["metrics"]
     assert sorted(map(str, logged(first))) == sorted(map(str, logged(second)))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_validation_of_an_example_gives_its_objective_again(example: Compose, name: str) -> None:
+    config = example(name)
+    value = run(config)
+    found = json.loads(evaluate(Path(config.folder), "validate").read_text())
+    assert found == {config.objective.metric: pytest.approx(value, rel=1e-5)}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_predicts(example: Compose, name: str) -> None:
+    config = example(name)
+    run(config)
+    assert evaluate(Path(config.folder), "predict").stem == "predictions"
 
 
 def test_letters_writes_text(example: Compose, tmp_path: Path) -> None:
