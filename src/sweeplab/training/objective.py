@@ -46,7 +46,7 @@ class BestObjective(Checkpoint):
         self._of_validation |= new | _names(trainer.fit_loop.epoch_loop.val_loop._results)
         self._has_validated = True
         if trainer.sanity_checking:
-            self._look(new, trained=_source(pl_module))
+            self._look(new, trained=pl_module)
         elif self.objective.metric in self._of_validation:
             self._judge(trainer, pl_module, new)
 
@@ -116,15 +116,16 @@ class BestObjective(Checkpoint):
     def _knows_validation(self, trainer: Trainer) -> bool:
         return self._has_validated or not trainer.enable_validation
 
-    def _look(self, logged: Iterable[str], decided: bool = False, trained: str = "") -> None:
+    def _look(self, logged: Iterable[str], decided: bool = False, trained: LightningModule | None = None) -> None:
         """Look for the objective in what is logged so far; unless that is all, refuse what is clearly misspelt only.
 
-        A name that stands in the source of the class, `trained`, may be logged by the training, which comes later.
+        A name that stands in the source of the module, `trained`, may be logged by the training, which comes later.
         """
         metric, names = self.objective.metric, {*logged, *self._of_validation}
         self._found = self._found or metric in names
-        misspelt = nearest(metric, names) is not None and not re.search(rf"['\"]{re.escape(metric)}['\"]", trained)
-        if not self._found and (decided or misspelt):
+        if self._found:
+            return
+        if decided or (nearest(metric, names) is not None and not _is_in_source(trained, metric)):
             raise SetupError(_not_logged(metric, names))
 
 
@@ -140,11 +141,13 @@ def _not_logged(metric: str, logged: Iterable[str]) -> str:
     return f"the objective {metric} is not logged{near} Write objective.metric=... objective.mode=..."
 
 
-def _source(module: LightningModule) -> str:
-    """Return the source of a module's class and its parents, as far as there is any."""
-    texts = []
+def _is_in_source(module: LightningModule | None, metric: str) -> bool:
+    """Say whether a metric's name stands in the source of a module's class or its parents, as far as there is any."""
     for kind in type(module).__mro__:
-        if kind.__module__.partition(".")[0] not in ("lightning", "torch", "builtins"):
-            with contextlib.suppress(OSError, TypeError):
-                texts.append(inspect.getsource(kind))
-    return "\n".join(texts)
+        if kind.__module__.partition(".")[0] in ("lightning", "torch", "builtins"):
+            continue
+        # Python parses the file, which may have changed since; 3.11 fails at that at times beside other threads.
+        with contextlib.suppress(OSError, TypeError, SyntaxError, SystemError):
+            if re.search(rf"['\"]{re.escape(metric)}['\"]", inspect.getsource(kind)):
+                return True
+    return False
