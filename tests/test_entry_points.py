@@ -170,7 +170,7 @@ def test_train_stop_resume_evaluate_as_the_readme_has_it(tmp_path: Path, command
     assert process.wait() == 128 + signal.SIGTERM
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (facts["status"], facts["error"]) == ("killed", "signal SIGTERM")
-    assert "To go on: python train.py resume=run" in (tmp_path / "log").read_text()
+    assert f"To go on: python {ROOT / 'train.py'} resume=run" in (tmp_path / "log").read_text()
     (first,) = offline_runs(tmp_path / "run")
     assert summary(first)["state"] == "failed"
 
