@@ -1,5 +1,6 @@
 """Weights from one run in another, and what is said where they do not fit."""
 
+import csv
 import logging
 import shutil
 from pathlib import Path
@@ -192,10 +193,14 @@ def test_a_module_that_can_loads_by_lightning_alone(trained: Path) -> None:
 
 
 def test_a_module_that_saves_objects_is_told_so(foreign: Compose) -> None:
-    config = foreign("tables", "model._target_=tests.foreign.test_weights.KeepsAnObject", "trainer.max_epochs=1")
-    with pytest.raises(UserError, match=r"holds an object and not plain data alone .*add_safe_globals"):
+    config = foreign("tables", "model._target_=tests.foreign.test_weights.KeepsAnObject", "trainer.max_epochs=9")
+    with pytest.raises(UserError, match=r"holds an object and not plain data alone .*add_safe_globals") as error:
         run(config)
+    one_sentence(error)
     assert read(Path(config.folder))["status"] == Status.FAILED
+    with (Path(config.folder) / "metrics.csv").open(newline="") as file:
+        epochs = {row["epoch"] for row in csv.DictReader(file)}
+    assert epochs <= {"", "0", "1"}, "the first checkpoint shows it"
 
 
 def test_the_weights_that_were_taken_are_counted(foreign: Compose, trained: Path, caplog: Any) -> None:

@@ -6,6 +6,7 @@ import torch
 
 from sweeplab import Run
 from tests.foreign.tables import TableRegression
+from tests.foreign.template import SimpleDenseNet
 
 
 def two_stages(run: Run) -> None:
@@ -45,3 +46,20 @@ def two_trainers(run: Run) -> None:
 def no_trainer(run: Run) -> None:
     """Train nothing."""
     run.build("data")
+
+
+def look_first(run: Run) -> None:
+    """Validate the weights that the training begins with."""
+    data, model = run.build("data"), run.build("model")
+    trainer = run.build("trainer")
+    trainer.validate(model, data, ckpt_path=run.config.before, verbose=False)
+    trainer.fit(model, data, ckpt_path=run.resume_from)
+
+
+def own_network(run: Run) -> None:
+    """Give the model a network that no configuration describes."""
+    data = run.build("data")
+    model = run.build("model", net=SimpleDenseNet(lin1_size=4))
+    trainer = run.build("trainer")
+    trainer.fit(model, data, ckpt_path=run.resume_from)
+    trainer.test(model, data, ckpt_path=run.best_checkpoint)

@@ -15,6 +15,7 @@ from lightning.fabric.utilities.data import _set_sampler_epoch
 from lightning.fabric.utilities.types import _Stateful
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning_utilities.core.apply_func import apply_to_collection
 from torchmetrics import Metric, MetricCollection
 
@@ -74,6 +75,8 @@ class ExactResume(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the states until training starts, or the epoch: what comes between draws numbers of its own."""
+        if trainer.state.fn is not TrainerFn.FITTING:  # a test, or a validation before the training
+            return
         if "generator_states" in checkpoint:  # of version 1
             self._loaded = {"generators": checkpoint["generator_states"]}
         elif states := checkpoint.get(KEY):

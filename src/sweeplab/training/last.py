@@ -6,6 +6,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from sweeplab.training.model import load_checkpoint
+
 
 class LastCheckpoint(Checkpoint):
     """Keeps the state between two epochs in one file; with `every_n_steps` inside epochs as well.
@@ -18,7 +20,7 @@ class LastCheckpoint(Checkpoint):
         self.path, self.every_n_steps = path, every_n_steps
         self._saved_at = 0
         self._stepped_to = 0
-        self._is_due = self._between_epochs = False
+        self._is_due = self._between_epochs = self._has_looked = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note where training goes on, which is saved already; and that it does not, if it was stopped early."""
@@ -63,5 +65,12 @@ class LastCheckpoint(Checkpoint):
             trainer.save_checkpoint(part, weights_only=False)
             if trainer.is_global_zero:
                 Path(part).replace(self.path)  # Lightning's own writing is not atomic everywhere
+                self._look()
             self._between_epochs = False
             self._saved_at = trainer.global_step
+
+    def _look(self) -> None:
+        """Look once whether a run could go on from it: that objects are inside is better known now than at the end."""
+        if not self._has_looked and Path(self.path).is_file():
+            self._has_looked = True
+            load_checkpoint(Path(self.path), mmap=True)

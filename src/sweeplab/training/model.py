@@ -138,8 +138,8 @@ def load_model(path: str | Path, description: Mapping[str, Any] | None = None) -
     return model.eval()
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the content of a checkpoint, on the CPU; nothing in it is run.
+def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
+    """Return the content of a checkpoint, on the CPU; nothing in it is run. With `mmap` tensors stay on disk.
 
     Raises:
         UserError: there is none, or it holds objects.
@@ -147,7 +147,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} is not a file; name a checkpoint such as outputs/<date>/<time>/checkpoints/best.ckpt.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise UserError(unloadable(path, error)) from error
     except (RuntimeError, EOFError, ValueError, OSError) as error:

@@ -21,7 +21,7 @@ from sweeplab.runs.process import rank
 from sweeplab.runs.record import Record, TrialPruned
 from sweeplab.runs.resume import CHECKPOINTS, LAST
 from sweeplab.runs.run import Run as Recorded
-from sweeplab.training.contents import CheckpointContents
+from sweeplab.training.contents import CheckpointContents, plain_items
 from sweeplab.training.ending import OwnsRun
 from sweeplab.training.exact_resume import ExactResume
 from sweeplab.training.lean import NoProfiler, without_idle_hooks
@@ -270,11 +270,11 @@ class Run:
         if left := list(links(OmegaConf.create(description))):
             raise SetupError(f"{left[0][0]} of the model is an attribute of the data: call run.build('data') first.")
         self.model = build_model(description, **more)
-        self.description = {**description, **more}
+        self.description = {**description, **plain_items(more)}
         if self.record is not None:
             kind = type(self.model)
             self.record.update(module=f"{kind.__module__}.{kind.__qualname__}")
-        if plain.get("init_from") and not self.is_resumed:
+        if plain.get("init_from") and self.resume_from is None:  # a later stage of a resumed run begins so too
             self._initialize(Path(plain["init_from"]), plain.get("init_strict", True))
         return self.model
 

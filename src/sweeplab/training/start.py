@@ -102,7 +102,7 @@ def resume(train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path
     folder = folder.resolve()
     is_longer = any(word.lstrip("+").startswith(LONGER) for word in overrides)
     if rank() > 0:
-        config = settled(run_config.load(folder, overrides, conf), overrides)
+        config = settled(run_config.load(folder, _left(folder, overrides), conf), overrides)
         return _join(train, Run(config, None, run_record.read(folder), is_longer))
     config = check_resumable(folder, overrides, conf)
     check(config, is_new=False)
@@ -110,6 +110,14 @@ def resume(train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path
     record = run_record.begin_again(folder, overrides)
     run_config.save(config, folder)
     return _recorded(train, Run(config, record, record.facts, is_longer), record)
+
+
+def _left(folder: Path, overrides: Sequence[str]) -> list[str]:
+    """Leave removals out that the first process has saved already."""
+    saved = run_config.load(folder)
+    keys = [override.lstrip("~").partition("=")[0] for override in overrides]
+    pairs = zip(overrides, keys, strict=True)
+    return [word for word, key in pairs if not word.startswith("~") or OmegaConf.select(saved, key) is not None]
 
 
 def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
