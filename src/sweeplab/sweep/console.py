@@ -143,7 +143,8 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
     if summary.running:
         lines.append(f"{summary.running} trials still run elsewhere.")
     if summary.stopped:
-        lines += [f"Stopped: {summary.stopped}.", f"To go on: {plan.again}"]
+        end = "" if summary.stopped.endswith((".", "?")) else "."
+        lines += [f"Stopped: {summary.stopped}{end}", f"To go on: {plan.again}"]
     for trial in summary.best:
         values = plan.space.values(trial.params)
         said = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))
