@@ -43,7 +43,7 @@ class BestObjective(Checkpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at a validation that has just ended."""
         new = {name for name, value in trainer.callback_metrics.items() if self._before.get(name) is not value}
-        self._of_validation |= new | _names(trainer.fit_loop.epoch_loop.val_loop._results)
+        self._of_validation |= new | logged_names(trainer.fit_loop.epoch_loop.val_loop._results)
         self._has_validated = True
         if trainer.sanity_checking:
             self._look(new, trained=pl_module)
@@ -55,7 +55,7 @@ class BestObjective(Checkpoint):
         if not (self._found or self._has_stepped):
             self._has_stepped = True
             all_known = type(pl_module).on_train_epoch_end is LightningModule.on_train_epoch_end
-            logged = {*trainer.callback_metrics, *_names(trainer.fit_loop.epoch_loop._results)}
+            logged = {*trainer.callback_metrics, *logged_names(trainer.fit_loop.epoch_loop._results)}
             self._look(logged, decided=all_known and self._knows_validation(trainer))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -64,6 +64,8 @@ class BestObjective(Checkpoint):
         metric = self.objective.metric
         if metric in trainer.callback_metrics and metric not in self._of_validation:
             self._judge(trainer, pl_module, set(trainer.callback_metrics))
+        if self.epoch == trainer.current_epoch:
+            self._complete(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep what was found: a test of a checkpoint restores all callbacks as they were when it was saved."""
@@ -82,7 +84,7 @@ class BestObjective(Checkpoint):
             )
         values = [self.value]
         for metric in (further.metric for further in self.objective.also):
-            values.append(self.metrics[metric])
+            values.append(self.metrics.get(metric, math.nan))
             if not math.isfinite(values[-1]):
                 raise UserError(
                     f"{metric} was {values[-1]} when {self.objective.metric} was best: it cannot be compared."
@@ -104,14 +106,16 @@ class BestObjective(Checkpoint):
     def _judge(self, trainer: Trainer, module: LightningModule, names: set[str]) -> None:
         metrics = {name: float(trainer.callback_metrics[name]) for name in sorted(names)}
         metrics[PARAMETERS] = sum(weights.numel() for weights in module.parameters() if weights.requires_grad)
-        for further in self.objective.also:
-            if further.metric not in metrics:
-                if further.metric not in trainer.callback_metrics:
-                    raise SetupError(_not_logged(further.metric, metrics))
-                metrics[further.metric] = float(trainer.callback_metrics[further.metric])
         value = metrics[self.objective.metric]
         if self.objective.better(value, self.value):
             self.value, self.epoch, self.metrics = value, trainer.current_epoch, metrics
+
+    def _complete(self, trainer: Trainer) -> None:
+        """Add the further objectives that the training logs, as an epoch ends whose validation was the best."""
+        for metric in (further.metric for further in self.objective.also):
+            if metric not in self.metrics and metric not in trainer.callback_metrics:
+                raise SetupError(_not_logged(metric, {*self.metrics, *trainer.callback_metrics}))
+            self.metrics.setdefault(metric, float(trainer.callback_metrics.get(metric, math.nan)))
 
     def _knows_validation(self, trainer: Trainer) -> bool:
         return self._has_validated or not trainer.enable_validation
@@ -129,7 +133,7 @@ class BestObjective(Checkpoint):
             raise SetupError(_not_logged(metric, names))
 
 
-def _names(results: Any) -> set[str]:
+def logged_names(results: Any) -> set[str]:
     """Return the names of all that `self.log` has taken; within an epoch Lightning's own metrics lack some."""
     pairs = [results._forked_name(result, on_step) for result in results.values() for on_step in (True, False)]
     return {name for pair in pairs for name in pair}

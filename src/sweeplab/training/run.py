@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelCheckpoint, ModelSummary, ProgressBar
+from lightning.pytorch.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ModelSummary,
+    ProgressBar,
+)
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
@@ -117,6 +124,9 @@ class Stage:
         if self.name:
             entries = moved(entries, str(self.run.folder / CHECKPOINTS), str(self.checkpoints))
         built = [build(entry, f"callbacks.{name}") for name, entry in entries.items() if entry is not None]
+        for callback in built:
+            if isinstance(callback, EarlyStopping) and callback.monitor == self.run.objective.metric:
+                callback.strict = False  # BestObjective looks whether it is logged; here it may only be early
         # Lightning refuses to monitor learning rates for nobody.
         return [callback for callback in built if loggers or not isinstance(callback, LearningRateMonitor)]
 
