@@ -108,7 +108,7 @@ def test_the_snippet_of_the_page_on_notebooks_works(
     (study.parent / "multirun").mkdir()
     study.rename(study.parent / "multirun" / "cnn")
     monkeypatch.chdir(study.parent)
-    (snippet,) = re.findall("```python\n(.*?)```", (ROOT / "docs" / "notebooks.md").read_text(), re.DOTALL)
+    snippet, *_ = re.findall("```python\n(.*?)```", (ROOT / "docs" / "notebooks.md").read_text(), re.DOTALL)
     exec(snippet, {})
     said = capsys.readouterr().out
     assert re.findall(r"^cnn/\d complete 0\.\d+ ", said, re.MULTILINE)

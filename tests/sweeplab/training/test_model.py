@@ -1,5 +1,6 @@
 """Models from checkpoints, whole or in part."""
 
+import shutil
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,11 @@ def test_a_run_begins_with_the_weights_of_another(configured: Compose, trained: 
     for source in (trained, trained / "checkpoints" / "best.ckpt"):
         config = configured("model=mlp", f"init_from={source}")
         assert same(begun(config), weights)
+        last = Path(config.folder) / "checkpoints" / "last.ckpt"
+        last.parent.mkdir(parents=True)
+        last.touch()
         assert not same(begun(config, earlier={}), weights), "a resumed run has weights of its own"
+        shutil.rmtree(last.parent)
     assert not same(begun(configured("model=mlp")), weights)
 
 
