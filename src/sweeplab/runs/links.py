@@ -64,6 +64,17 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return _but_for_links(config)  # type: ignore[no-any-return]  # a dict in, a dict out
 
 
+def select(config: DictConfig, key: str) -> Any:
+    """Return the plain value of a key; None where there is none, or the data has it."""
+    try:
+        value = OmegaConf.select(config, key)
+    except InterpolationResolutionError as error:
+        if DataNotBuiltError.__name__ not in str(error):
+            raise
+        return None
+    return resolved(value) if OmegaConf.is_config(value) else value
+
+
 def _but_for_links(config: Any) -> Any:
     texts = OmegaConf.to_container(config, resolve=False)
     keys = texts.keys() if isinstance(texts, dict) else range(len(texts))  # type: ignore[arg-type]  # else it is a list

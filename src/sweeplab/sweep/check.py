@@ -14,6 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from sweeplab.errors import UserError
 from sweeplab.hydra_errors import sentence
+from sweeplab.runs.links import select
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter
@@ -137,7 +138,7 @@ def _check_types(plan: Plan, point: Mapping[str, Any], config: DictConfig) -> No
     for parameter in plan.space.active(point, plan.known):
         if parameter.key in groups or parameter.prefix:
             continue
-        there, value = OmegaConf.select(original, parameter.key), point[parameter.key]
+        there, value = select(original, parameter.key), point[parameter.key]
         if not _fits(parameter, there, value):
             raise UserError(_misfit(parameter, there, value))
 

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeplab.errors import UserError
 from sweeplab.hydra_errors import sentence
+from sweeplab.runs.links import select
 from sweeplab.runs.objective import Objective
 from sweeplab.sweep.frozen import Frozen
 from sweeplab.sweep.hydra_job import hydra_context
@@ -57,8 +58,7 @@ class Plan:
     def known(self, key: str) -> Any:
         """Return what the configuration has for a key, or chose for a group; None if it has neither."""
         choices = self.base.hydra.runtime.choices
-        value = choices[key] if key in choices else OmegaConf.select(self.base, key)
-        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        return choices[key] if key in choices else select(self.base, key)
 
     def points(self) -> Iterator[dict[str, Value]]:
         """Return all points that a walk through the space goes to, in order.

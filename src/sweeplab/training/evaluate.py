@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,7 @@ class Member:
             self.data.predict_dataloader = _as_they_are(self.data.predict_dataloader)  # type: ignore[method-assign]
             trainer = self._trainer("predict")
             batches = self._run(trainer.predict, None)
-        loaders = trainer.predict_dataloaders
-        return gathered(batches, len(loaders) if isinstance(loaders, list | tuple) else 1)
+        return gathered(batches, len(trainer.num_predict_batches))
 
     def _model(self, overrides: Sequence[str]) -> LightningModule:
         """Build the model as its checkpoint describes it, or as overrides of its own say."""
@@ -150,7 +150,7 @@ class Member:
         asked = record.read(Path(self.config.folder)).get("links") or {}
         changes = []
         for key, attribute in asked.items():
-            before, now = OmegaConf.select(self.config, key), plain(getattr(self.data, attribute, None))
+            before, now = OmegaConf.select(self.config, key), _attribute(self.data, attribute)
             if before is not None and now is not None and before != now:
                 changes.append(f"{attribute} was {before} in training, and is {now}")
         return min(changes, key=lambda change: "." in change, default="")  # a shape says more than a mean
@@ -183,6 +183,13 @@ class Member:
                 for name, hook in vars(Callback).items()
             )
         ]
+
+
+def _attribute(data: Any, name: str) -> Any:
+    try:
+        return plain(attrgetter(name)(data))
+    except (AttributeError, TypeError):
+        return None
 
 
 class _AsItIs:

@@ -278,7 +278,7 @@ def _check_schedules(trainer: Trainer) -> None:
     for config in trainer.lr_scheduler_configs:
         end = getattr(config.scheduler, "total_steps", None) or getattr(config.scheduler, "T_max", None)
         needed = trainer.estimated_stepping_batches if config.interval == "step" else trainer.max_epochs
-        if end and needed and needed > end:
+        if end and needed and needed / config.frequency > end:
             raise UserError(
                 f"{type(config.scheduler).__name__} was laid out for {end} {config.interval}s, and this training takes "
                 f"{needed}; start a new run, as in init_from=<the folder of this one>."

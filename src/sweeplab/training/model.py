@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from sweeplab.build import arguments, build, located
 from sweeplab.errors import SetupError, UserError, nearest
@@ -177,16 +178,23 @@ def described_in(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any] | 
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Load all weights into a model.
+    """Load all weights into a model, whose layers are made first where `configure_model` makes them.
+
+    A module with `strict_loading=False` may have more or fewer than the file.
 
     Raises:
         UserError: they are not the model's.
     """
+    if isinstance(model, LightningModule):
+        model.configure_model()
+    strict = getattr(model, "strict_loading", True)
     lacking, unknown, others = compared(model, weights)
+    if not strict:
+        lacking = unknown = []
     if found := lacking or unknown or others:
         what = "has no" if lacking else "has a" if unknown else "has another shape of"
         raise UserError(f"the weights in {path} are not those of {_name(model)}: the file {what} {found[0]}.")
-    model.load_state_dict(dict(weights))
+    model.load_state_dict(dict(weights), strict=strict)
 
 
 def load_fitting(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> list[str]:
@@ -208,7 +216,8 @@ def compared(model: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list[str]
     """Return the names that only the model has, those that only the weights have, and those of different shapes."""
     own = model.state_dict()
     lacking, unknown = [n for n in own if n not in weights], [n for n in weights if n not in own]
-    others = [name for name in own if name in weights and own[name].shape != weights[name].shape]
+    both = [name for name in own if name in weights and not is_lazy(own[name])]
+    others = [name for name in both if own[name].shape != weights[name].shape]
     return lacking, unknown, others
 
 

@@ -34,7 +34,7 @@ class BestObjective(Checkpoint):
         self.metrics: dict[str, float] = {}
         self._before: dict[str, Tensor] = {}
         self._of_validation: set[str] = set()
-        self._found = self._has_validated = self._has_stepped = self._is_over = False
+        self._found = self._has_checked = self._has_validated = self._has_stepped = self._is_over = False
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note what was logged before: training metrics are still those of the epoch before."""
@@ -44,7 +44,8 @@ class BestObjective(Checkpoint):
         """Look at a validation that has just ended."""
         new = {name for name, value in trainer.callback_metrics.items() if self._before.get(name) is not value}
         self._of_validation |= new | logged_names(trainer.fit_loop.epoch_loop.val_loop._results)
-        self._has_validated = True
+        self._has_checked = True
+        self._has_validated |= not trainer.sanity_checking
         if trainer.sanity_checking:
             self._look(new, trained=pl_module)
         elif self.objective.metric in self._of_validation:
@@ -54,9 +55,9 @@ class BestObjective(Checkpoint):
         """Look once whether the objective is logged, now that the first step has shown what a step logs."""
         if not (self._found or self._has_stepped):
             self._has_stepped = True
-            all_known = type(pl_module).on_train_epoch_end is LightningModule.on_train_epoch_end
+            known = (self._has_checked or not trainer.enable_validation) and not _may_log_later(trainer, pl_module)
             logged = {*trainer.callback_metrics, *logged_names(trainer.fit_loop.epoch_loop._results)}
-            self._look(logged, decided=all_known and self._knows_validation(trainer))
+            self._look(logged, decided=known, trained=pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at an epoch that has just ended, if the objective is a metric of the training."""
@@ -129,7 +130,8 @@ class BestObjective(Checkpoint):
         self._found = self._found or metric in names
         if self._found:
             return
-        if decided or (nearest(metric, names) is not None and not _is_in_source(trained, metric)):
+        in_source = trained is not None and _is_in_source(trained, rf"['\"]{re.escape(metric)}['\"]")
+        if not in_source and (decided or nearest(metric, names) is not None):
             raise SetupError(_not_logged(metric, names))
 
 
@@ -145,13 +147,21 @@ def _not_logged(metric: str, logged: Iterable[str]) -> str:
     return f"the objective {metric} is not logged{near} Write objective.metric=... objective.mode=..."
 
 
-def _is_in_source(module: LightningModule | None, metric: str) -> bool:
-    """Say whether a metric's name stands in the source of a module's class or its parents, as far as there is any."""
+def _may_log_later(trainer: Trainer, module: LightningModule) -> bool:
+    """Say whether the end of an epoch may log more than its first step and the sanity check have shown."""
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
+    has_others = any(type(one).__module__.partition(".")[0] not in ("lightning", "sweeplab") for one in callbacks)
+    has_hook = type(module).on_train_epoch_end is not LightningModule.on_train_epoch_end
+    return has_others or has_hook or _is_in_source(module, "sanity_checking")
+
+
+def _is_in_source(module: LightningModule, pattern: str) -> bool:
+    """Say whether a pattern is found in the source of a module's class or its parents, as far as there is any."""
     for kind in type(module).__mro__:
         if kind.__module__.partition(".")[0] in ("lightning", "torch", "builtins"):
             continue
         # Python parses the file, which may have changed since; 3.11 fails at that at times beside other threads.
         with contextlib.suppress(OSError, TypeError, SyntaxError, SystemError):
-            if re.search(rf"['\"]{re.escape(metric)}['\"]", inspect.getsource(kind)):
+            if re.search(pattern, inspect.getsource(kind)):
                 return True
     return False

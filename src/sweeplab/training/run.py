@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import (
     ProgressBar,
 )
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.build import build
@@ -241,7 +242,7 @@ class Run:
             return
         parts = ((self.model, LightningModule, "test_step"), (self.data, LightningDataModule, "test_dataloader"))
         for part, kind, hook in parts:
-            if part is not None and getattr(type(part), hook) is getattr(kind, hook):
+            if part is not None and not is_overridden(hook, part, kind):
                 raise SetupError(f"{type(part).__name__} has no {hook}, so there is nothing to test; write test=false.")
 
     def stage_ended(self, stage: Stage) -> None:

@@ -293,7 +293,11 @@ def _print(result: Result, run: Run) -> None:
 def _overrides() -> list[str]:
     from hydra.core.hydra_config import HydraConfig
 
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    if not HydraConfig.initialized():
+        return []
+    # As they were typed: a link is not resolved before there is any data.
+    typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return [str(override) for override in typed]
 
 
 def _choices(config: DictConfig) -> dict[str, str]:
