@@ -5,10 +5,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any
 
-from lightning.pytorch import Callback, LightningModule
+from lightning.fabric.utilities import move_data_to_device
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import Tensor
 
 NOTHING: AbstractContextManager[str] = nullcontext("")
 
@@ -31,19 +36,71 @@ STEP_HOOKS = (
 )
 
 
+TRANSFER_HOOKS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+
+
 @contextmanager
-def without_idle_hooks(module: LightningModule, callbacks: Sequence[Callback]) -> Iterator[None]:
-    """Spare Lightning the hooks of each step that nobody has written: what cannot be called, it passes over."""
+def lean_steps(
+    module: LightningModule, data: LightningDataModule | None, callbacks: Sequence[Callback]
+) -> Iterator[None]:
+    """Spare Lightning what nobody has written: what cannot be called, it passes over."""
     owners: list[tuple[LightningModule | Callback, type]]
     owners = [(module, LightningModule), *((callback, Callback) for callback in callbacks)]
     idle = [(owner, hook) for owner, kind in owners for hook in STEP_HOOKS if _is_idle(owner, kind, hook)]
     for owner, hook in idle:
         setattr(owner, hook, None)
+    if not any(is_overridden(hook, module) or (data and is_overridden(hook, data)) for hook in TRANSFER_HOOKS):
+        idle.append((module, "_call_batch_hook"))
+        module._call_batch_hook = _transferred  # type: ignore[assignment,method-assign]  # as Lightning does in the end
+    if _is_idle(module, LightningModule, "configure_gradient_clipping"):
+        idle.append((module, "configure_gradient_clipping"))
+        module.configure_gradient_clipping = partial(_clip, module)  # type: ignore[method-assign]  # in this training
     try:
-        yield
+        with _quick_notes():
+            yield
     finally:
         for owner, hook in idle:
             vars(owner).pop(hook, None)
+
+
+def _transferred(hook: str, batch: Any, *arguments: Any) -> Any:
+    """Do what the hooks around the transfer of a batch do where nobody has written one."""
+    if hook != "transfer_batch_to_device":
+        return batch
+    device = arguments[0]
+    if type(batch) is tuple and all(type(part) is Tensor for part in batch):
+        return tuple(part.to(device, non_blocking=True) for part in batch)
+    return move_data_to_device(batch, device)
+
+
+def _clip(module: LightningModule, optimizer: Any, gradient_clip_val: Any = None, *more: Any, **named: Any) -> None:
+    """Clip the gradients if the trainer was asked to."""
+    if gradient_clip_val is not None:
+        LightningModule.configure_gradient_clipping(module, optimizer, gradient_clip_val, *more, **named)
+
+
+@contextmanager
+def _quick_notes() -> Iterator[None]:
+    """Let Lightning note the current hook quickly.
+
+    It does so some 40 times a step in an attribute of the module, and torch searches each that is set for weights.
+    """
+    before = vars(LightningModule).get("__setattr__")
+    LightningModule.__setattr__ = _set_attribute  # type: ignore[assignment,method-assign]  # for a while
+    try:
+        yield
+    finally:
+        if before is None:
+            del LightningModule.__setattr__
+        else:
+            LightningModule.__setattr__ = before  # type: ignore[method-assign]  # of a training around this one
+
+
+def _set_attribute(module: LightningModule, name: str, value: Any) -> None:
+    if name == "_current_fx_name":
+        object.__setattr__(module, name, value)
+    else:
+        super(LightningModule, module).__setattr__(name, value)
 
 
 def _is_idle(owner: LightningModule | Callback, kind: type, hook: str) -> bool:

@@ -32,7 +32,7 @@ from sweeplab.runs.run import Run as Recorded
 from sweeplab.training.contents import CheckpointContents, plain_items
 from sweeplab.training.ending import OwnsRun
 from sweeplab.training.exact_resume import ExactResume
-from sweeplab.training.lean import NoProfiler, without_idle_hooks
+from sweeplab.training.lean import NoProfiler, lean_steps
 from sweeplab.training.model import build_model, describe, load_checkpoint, load_fitting, load_weights
 from sweeplab.training.objective import BestObjective
 from sweeplab.training.pruning import Pruning
@@ -141,7 +141,8 @@ class Stage:
             pruning = [callback for callback in callbacks if isinstance(callback, Pruning)]
             for callback in pruning:
                 callback.offset = self.run.steps_reported
-            with without_idle_hooks(model, callbacks):
+            given = [one for one in (*args, *kwargs.values()) if isinstance(one, LightningDataModule)]
+            with lean_steps(model, given[0] if given else None, callbacks):
                 fit(*args, **kwargs)
             self.run.steps_reported = max([self.run.steps_reported, *(callback.reported_at for callback in pruning)])
             for callback in pruning:

@@ -1,14 +1,17 @@
 """Hooks that nobody has written cost nothing; those that somebody has written are called, however he did it."""
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
 
-from sweeplab.training.lean import STEP_HOOKS, without_idle_hooks
+from sweeplab.training.lean import STEP_HOOKS, lean_steps
 
 STEPS = 3
 TRAINER: dict[str, Any] = {
@@ -46,7 +49,7 @@ def fit(folder: Path, module: LightningModule, *callbacks: Callback) -> None:
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         **TRAINER,
     )
-    with without_idle_hooks(module, callbacks):
+    with lean_steps(module, None, callbacks):
         trainer.fit(module, BoringDataModule())
 
 
@@ -64,7 +67,7 @@ def test_one_hook_of_a_callback_is_called_where_the_others_are_spared(tmp_path: 
             self.steps += 1
 
     callback = Ends()
-    with without_idle_hooks(BoringModel(), [callback]):
+    with lean_steps(BoringModel(), None, [callback]):
         assert [hook for hook in STEP_HOOKS if callable(getattr(callback, hook))] == ["on_train_batch_end"]
     fit(tmp_path, BoringModel(), callback)
     assert callback.steps == STEPS
@@ -109,7 +112,58 @@ def test_a_checkpoint_inside_an_epoch_is_written(tmp_path: Path) -> None:
 
 def test_the_checkpoint_of_an_epoch_is_spared_each_step_and_written_at_the_end(tmp_path: Path) -> None:
     checkpoint = ModelCheckpoint(tmp_path, "{step}", every_n_epochs=1, save_on_train_epoch_end=True)
-    with without_idle_hooks(BoringModel(), [checkpoint]):
+    with lean_steps(BoringModel(), None, [checkpoint]):
         assert not callable(checkpoint.on_train_batch_end)
     fit(tmp_path, BoringModel(), checkpoint)
     assert [path.name for path in tmp_path.glob("*.ckpt")] == [f"step={STEPS}.ckpt"]
+
+
+class Transfers(BoringDataModule):
+    """Data whose own hook changes each batch."""
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch * 0
+
+
+def test_what_the_data_does_to_a_batch_reaches_the_module(tmp_path: Path) -> None:
+    class Looks(BoringModel):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            assert not batch.any()
+            return super().training_step(batch, batch_idx)
+
+    module, data = Looks(), Transfers()
+    with lean_steps(module, data, []):
+        Trainer(default_root_dir=tmp_path, enable_checkpointing=False, **TRAINER).fit(module, data)
+
+
+@pytest.mark.parametrize("clip", [None, 1e-3])
+def test_gradients_are_clipped_if_the_trainer_was_asked_to(tmp_path: Path, clip: float | None) -> None:
+    class Norms(BoringModel):
+        def on_before_zero_grad(self, optimizer: Any) -> None:
+            self.norm = max([float(p.grad.norm()) for p in self.parameters() if p.grad is not None], default=0.0)
+
+    module = Norms()
+    with lean_steps(module, None, []):
+        trainer = Trainer(default_root_dir=tmp_path, enable_checkpointing=False, gradient_clip_val=clip, **TRAINER)
+        trainer.fit(module, BoringDataModule())
+    assert (module.norm <= 1.001e-3) == (clip is not None)
+
+
+def test_a_copy_made_in_a_training_is_one_of_its_own(tmp_path: Path) -> None:
+    """As callbacks that average weights make one."""
+    module = BoringModel()
+    with lean_steps(module, None, []):
+        copied = copy.deepcopy(module)
+        assert copied.configure_gradient_clipping.args == (copied,)  # type: ignore[attr-defined]  # a partial, for now
+        pickle.loads(pickle.dumps(module))  # as processes that are started get it
+
+
+def test_attributes_that_are_set_in_a_training_are_found_by_torch(tmp_path: Path) -> None:
+    class Grows(BoringModel):
+        def on_train_start(self) -> None:
+            self.more = torch.nn.Linear(2, 2)
+
+    module = Grows()
+    fit(tmp_path, module)
+    assert "more.weight" in module.state_dict()
+    assert "__setattr__" not in vars(LightningModule)
