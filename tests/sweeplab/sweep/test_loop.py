@@ -13,10 +13,10 @@ from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
 @pytest.mark.slow
 def test_no_slot_waits_while_budget_is_left(sweep: Sweep) -> None:
-    """One trial waits for the five others, which go through the second slot meanwhile."""
+    """One trial waits until the last of the five others begins, which go through the second slot meanwhile."""
     assert sweep("x=5,0,1,2,3,4", task=app.is_last) == 0
     ended = sorted(trials(), key=lambda trial: str(trial.datetime_complete))
-    assert [trial.number for trial in ended] == [1, 2, 3, 4, 5, 0]
+    assert [trial.number for trial in ended][:4] == [1, 2, 3, 4]
 
 
 @pytest.mark.slow

@@ -37,10 +37,12 @@ def app(config: DictConfig) -> Any:
 
 
 def is_last(config: DictConfig) -> float:
-    """End at once, but for x=5: when the five others have ended."""
-    Path(f"multirun/study/ended-{config.x}").touch()
-    until = time.monotonic() + 60
-    while config.x == 5 and len(list(Path("multirun/study").glob("ended-*"))) < 6 and time.monotonic() < until:
+    """End at once, but for x=5: when the five others have begun."""
+    Path(f"multirun/study/begun-{config.x}").touch()
+    until = time.monotonic() + 300
+    while config.x == 5 and len(list(Path("multirun/study").glob("begun-*"))) < 6:
+        if time.monotonic() > until:
+            raise TimeoutError("the others wait for this one")
         time.sleep(0.05)
     return float(config.x)
 
