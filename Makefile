@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast test-thorough test-hydra14 sweep dashboard check format bench bench-quick bench-peers clean
+.PHONY: help setup train test test-fast test-thorough test-hydra14 torture sweep dashboard check format bench bench-quick bench-peers clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -28,6 +28,9 @@ test-fast: setup  ## run the tests that take little time
 
 test-thorough: setup  ## run the tests that take minutes: many kills, launchers, every choice
 	$(BIN)/pytest -n 2 -m thorough
+
+torture: setup  ## kill sweeps at random and look at what they come to: make torture [MINUTES=10] [SEED=0]
+	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
 
 test-hydra14: .venv-hydra14/ready  ## run the tests of the sweep engine on the next Hydra, without torch
 	.venv-hydra14/bin/pytest -n 2 $(wildcard tests/sweeplab/sweep tests/hydra_plugins)

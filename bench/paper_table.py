@@ -3,6 +3,7 @@
 Trains what is not trained yet, below multirun/mnist1d, and prints the rows of docs/results.md.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -13,16 +14,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "multirun" / "mnist1d"
 PAPER = {"linear": (32, 31.5), "mlp": (68, 65.1), "cnn": (94, 92.3), "gru": (91, 89.1)}
-SEEDS = range(5)
 
 
-def runs(model: str) -> list[dict[str, Any]]:
+def runs(model: str, seeds: int, epochs: int | None) -> list[dict[str, Any]]:
     """Return the records of a model's runs, training those that are missing."""
     records = []
-    for seed in SEEDS:
-        folder = FOLDER / model / str(seed)
+    for seed in range(seeds):
+        folder = (FOLDER if epochs is None else FOLDER.with_name(f"mnist1d-{epochs}")) / model / str(seed)
         if not (folder / "run.json").exists():
             choices = [f"experiment=mnist1d/{model}", f"seed={seed}", "trainer=cpu", f"hydra.run.dir={folder}"]
+            choices += [f"trainer.max_epochs={epochs}"] if epochs is not None else []
             subprocess.run([sys.executable, "train.py", *choices], cwd=ROOT, check=True)
         record = json.loads((folder / "run.json").read_text())
         if record["status"] != "complete":
@@ -31,9 +32,8 @@ def runs(model: str) -> list[dict[str, Any]]:
     return records
 
 
-def row(model: str) -> str:
-    """Return a model's row: mean and standard deviation over the seeds, in percent, and the dates."""
-    records = runs(model)
+def row(model: str, records: list[dict[str, Any]]) -> str:
+    """Return a model's row: mean and standard deviation over its runs, in percent, and the dates."""
     cells = []
     for values in ([r["objective"]["value"] for r in records], [r["metrics"]["test/acc"] for r in records]):
         percent = [100 * value for value in values]
@@ -46,10 +46,15 @@ def row(model: str) -> str:
 
 def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", choices=list(PAPER), metavar="MODEL", help=f"some of: {', '.join(PAPER)}")
+    parser.add_argument("--seeds", type=int, default=5, help="runs a model, two at least")
+    parser.add_argument("--epochs", type=int, help="fewer than the table needs, to see that it runs")
+    options = parser.parse_args()
     print("| model | val/acc, best | test/acc | paper | its notebook | seconds a run | dates |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for model in sys.argv[1:] or PAPER:
-        print(row(model), flush=True)
+    for model in options.models or PAPER:
+        print(row(model, runs(model, options.seeds, options.epochs)), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ python bench/tracking.py steps      # trainings of 1,000 steps, without a logger
 python bench/tracking.py service    # memory and open files of the service and the controller, over 200 trials
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -12,17 +13,15 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-ROUNDS = 5
-STEPS = 1000
+PARTS = ("steps", "service")
 
 
-def steps() -> None:
-    """The CNN on MNIST-1D at batch 128 through the Trainer, validation and logging included."""
+def steps(rounds: int, count: int) -> None:
+    """The CNN on MNIST-1D at batch 128 through the Trainer, `count` steps, validation and logging included."""
     import torch
     from hydra import compose, initialize_config_dir
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -43,30 +42,30 @@ def steps() -> None:
     def fit(logger: str, folder: str) -> float:
         choices = ["model=cnn", "data=mnist1d", "trainer=cpu", "callbacks=none", f"logger={logger}", f"folder={folder}"]
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("train", [*choices, f"root={CONF.parent}", f"trainer.max_epochs={STEPS // 25}"])
+            config = compose("train", [*choices, f"root={CONF.parent}", f"trainer.max_epochs={count // 25}"])
         run, clock = Run(settled(config, [])), Clock()
         data, model, trainer = run.build("data"), run.build("model"), run.build("trainer")
         trainer.callbacks.append(clock)
         with ended(run.loggers, lambda facts: None):
             trainer.fit(model, data)
-        assert trainer.global_step == STEPS
+        assert trainer.global_step == count
         return clock.seconds
 
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     ratios: dict[str, list[float]] = {"csv": [], "wandb": []}
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(ROUNDS + 1):
+        for number in range(rounds + 1):
             for logger, found in ratios.items():
                 bare, logged = (fit(name, f"{folder}/{number}{name}") for name in ("none", logger))
                 if number:  # the first round warms up
                     found.append(logged / bare)
     for logger, found in ratios.items():
         told = ", ".join(f"{ratio:.3f}" for ratio in found)
-        print(f"{STEPS} steps, logger={logger} against none: {statistics.median(found):.3f} ({told})")
+        print(f"{count} steps, logger={logger} against none: {statistics.median(found):.3f} ({told})")
 
 
-def service(count: int = 200) -> None:
+def service(count: int) -> None:
     """Tiny trainings on 2 slots, looked at from outside while they go on."""
     tiny = ("model=linear", "trainer.max_epochs=1", "callbacks=none", "test=false")
     with tempfile.TemporaryDirectory() as folder:
@@ -98,8 +97,20 @@ def _looked_at(process: psutil.Process) -> str:
         return f"{process.memory_info().rss / 2**20:11.0f}  {process.num_fds():5}  {process.num_threads():7}"
 
 
-PARTS: dict[str, Any] = {"steps": steps, "service": service}
+def main() -> None:
+    """Measure the parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=PARTS, metavar="PART", help=f"some of: {', '.join(PARTS)}")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=1000, help="a multiple of 25, the steps of an epoch")
+    parser.add_argument("--trials", type=int, default=200)
+    options = parser.parse_args()
+    for part in options.parts or PARTS:
+        if part == "steps":
+            steps(options.rounds, options.steps)
+        else:
+            service(options.trials)
+
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or PARTS:
-        PARTS[name]()
+    main()

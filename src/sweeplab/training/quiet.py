@@ -16,6 +16,8 @@ NOISE = (
     r"You're resuming from a checkpoint that ended before the epoch ended and your dataloader is not resumable",
     # Checkpoints hold no hyperparameters that are objects: contents.
     r"Attribute '.*' is an instance of `nn.Module` and is already saved during checkpointing",
+    # SLURM is installed, which says nothing about this run; docs/trainer.md tells when srun is needed.
+    r"The `srun` command is available on your system but is not used",
     # A resumed run writes to the folder it began in.
     r"Checkpoint directory .* exists and is not empty",
 )

@@ -1,0 +1,65 @@
+"""Every script of bench/, at its smallest, in a copy of the repository with no data and no cache from before."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
+
+OURS = ("--engines", "sweeplab", "optuna loop")
+SMALLEST = {
+    "step.py": ("--epochs", "4", "--models", "mlp", "--batches", "512", "--loggers", "csv"),
+    "start.py": ("--repeats", "1"),
+    "trial.py": ("--tasks", "noop", "lightning", "--rounds", "1", "--trials", "4", *OURS),
+    "slots.py": ("--lengths", "asha", "--slots", "2", "--mean", "0.2", "--batches", "2", *OURS),
+    "scale.py": ("--trials", "50", "--storages", "journal", "--further", "6", "--slots", "2"),
+    "quality.py": ("--seeds", "1", "--seconds", "15", "--epochs", "2", "--ways", "sweeplab: tpe"),
+    "compare.py": ("--runs", "20", "--repeats", "1"),
+    "tracking.py": ("--rounds", "1", "--steps", "25", "--trials", "4"),
+    "paper_table.py": ("linear", "--seeds", "2", "--epochs", "1"),
+    "page.py": ("--check",),
+}
+# What the scripts import of each other.
+PARTS = {"engines.py", "figure.py", "result.py", "search.py", "synthetic.py", "tables.py"}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository without all that git ignores: environments, data, runs."""
+    target = tmp_path_factory.mktemp("copy") / "sweeplab"
+    target.mkdir()
+    for name in ("bench", "conf", "docs", "src"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.glob("*.*"):
+        if path.is_file():
+            shutil.copy(path, target)
+    return target
+
+
+@pytest.mark.parametrize("script", SMALLEST)
+def test_a_benchmark_runs_where_nothing_was_prepared(script, copy, tmp_path):
+    home = {
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "BENCH_RESULTS": str(tmp_path / "results"),
+    }
+    done = subprocess.run(
+        [sys.executable, str(copy / "bench" / script), *SMALLEST[script]],
+        cwd=copy,
+        env={**os.environ, **home, "PYTHONPATH": str(copy / "src")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "did not run" not in done.stdout
+
+
+def test_no_script_is_forgotten():
+    assert {path.name for path in (ROOT / "bench").glob("*.py")} == {*SMALLEST, *PARTS}

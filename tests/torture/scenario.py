@@ -1,0 +1,82 @@
+"""The sweeps that are attacked."""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+APP = Path(__file__).parent / "app"
+STUDY = "study"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A sweep: its program and overrides, how many trials it must come to, and how many controllers run it.
+
+    `grid` is the key whose values are 0, 1, ... budget - 1, each of which must be tried once; `url` is the storage,
+    None for the journal in the sweep's folder; `pause` is the most seconds between two signals.
+    """
+
+    name: str
+    budget: int
+    overrides: tuple[str, ...]
+    grid: str | None = None
+    controllers: int = 1
+    url: str | None = None
+    trains: bool = False
+    pause: float = 1.5
+
+    def command(self) -> list[str]:
+        """Return what is typed, the same each time."""
+        program = ROOT / "train.py" if self.trains else Path("app/app.py")
+        return [sys.executable, str(program), "-m", f"study={STUDY}", *self.overrides]
+
+    def prepare(self, folder: Path) -> None:
+        """Lay the program into an empty folder."""
+        if not self.trains:
+            shutil.copytree(APP, folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _grid(budget: int) -> str:
+    return f"x=range({budget})"
+
+
+_DATABASE = "sqlite:///study.db"
+_TPE = ("value=interval(0,1)", "hydra/sweeper/sampler=tpe")
+_RATE = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
+_TRAINING = (
+    "model=mlp",
+    "data=digits",
+    "trainer=cpu",
+    "trainer.max_epochs=3",
+    "++task.callbacks.samples=null",
+    "hydra.sweeper.retries=100000",
+)
+SCENARIOS = (
+    Scenario("a grid", 18, (_grid(18),), grid="x"),
+    Scenario("random search", 15, ("value=interval(0,1)", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=15")),
+    Scenario("TPE with ASHA", 20, (*_TPE, "hydra/sweeper/pruner=asha", "hydra.sweeper.n_trials=20", "steps=8")),
+    Scenario(
+        "a slow sampler",
+        20,
+        ("value=interval(0,1)", "hydra.sweeper.sampler._target_=slow.Slow", "hydra.sweeper.n_trials=20"),
+    ),
+    Scenario("two controllers, a grid", 24, (_grid(24),), grid="x", controllers=2),
+    Scenario("two controllers, TPE", 20, (*_TPE, "hydra.sweeper.n_trials=20"), controllers=2),
+    Scenario("SQLite, a grid", 18, (_grid(18), f"hydra.sweeper.storage={_DATABASE}"), grid="x", url=_DATABASE),
+    Scenario("train.py, a grid", 6, (*_TRAINING, "seed=range(6)"), grid="seed", trains=True, pause=6.0),
+    Scenario(
+        "train.py with ASHA",
+        8,
+        (
+            *_TRAINING,
+            "optimizer.lr=tag(log,interval(1e-4,1e-1))",
+            "hydra/sweeper/pruner=asha",
+            "hydra.sweeper.n_trials=8",
+        ),
+        trains=True,
+        pause=6.0,
+    ),
+)
