@@ -1,4 +1,4 @@
-"""The paper's table of MNIST-1D, five seeds a model: `python bench/paper_table.py [linear mlp cnn gru]`.
+"""The paper's table of MNIST-1D, five seeds a model: `python bench/paper_table.py [--models linear mlp cnn gru]`.
 
 Trains what is not trained yet, below multirun/mnist1d, and prints the rows of docs/results.md.
 """
@@ -47,13 +47,13 @@ def row(model: str, records: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", choices=list(PAPER), metavar="MODEL", help=f"some of: {', '.join(PAPER)}")
+    parser.add_argument("--models", nargs="+", choices=PAPER, default=list(PAPER))
     parser.add_argument("--seeds", type=int, default=5, help="runs a model, two at least")
     parser.add_argument("--epochs", type=int, help="fewer than the table needs, to see that it runs")
     options = parser.parse_args()
     print("| model | val/acc, best | test/acc | paper | its notebook | seconds a run | dates |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for model in options.models or PAPER:
+    for model in options.models:
         print(row(model, runs(model, options.seeds, options.epochs)), flush=True)
 
 

@@ -1,8 +1,8 @@
 """What W&B costs, offline; `python bench/trial.py --tasks lightning wandb` says what it costs the smallest trial.
 
-python bench/tracking.py            # all: some five minutes
-python bench/tracking.py steps      # trainings of 1,000 steps, without a logger and with one, by turns
-python bench/tracking.py service    # memory and open files of the service and the controller, over 200 trials
+python bench/tracking.py                    # all: some five minutes
+python bench/tracking.py --parts steps      # trainings of 1,000 steps, without a logger and with one, by turns
+python bench/tracking.py --parts service    # memory and open files of the service and the controller, over 200 trials
 """
 
 import argparse
@@ -100,12 +100,12 @@ def _looked_at(process: psutil.Process) -> str:
 def main() -> None:
     """Measure the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=PARTS, metavar="PART", help=f"some of: {', '.join(PARTS)}")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=1000, help="a multiple of 25, the steps of an epoch")
     parser.add_argument("--trials", type=int, default=200)
     options = parser.parse_args()
-    for part in options.parts or PARTS:
+    for part in options.parts:
         if part == "steps":
             steps(options.rounds, options.steps)
         else:

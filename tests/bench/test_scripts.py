@@ -22,7 +22,7 @@ SMALLEST = {
     "quality.py": ("--seeds", "1", "--seconds", "15", "--epochs", "2", "--ways", "sweeplab: tpe"),
     "compare.py": ("--runs", "20", "--repeats", "1"),
     "tracking.py": ("--rounds", "1", "--steps", "25", "--trials", "4"),
-    "paper_table.py": ("linear", "--seeds", "2", "--epochs", "1"),
+    "paper_table.py": ("--models", "linear", "--seeds", "2", "--epochs", "1"),
     "page.py": ("--check",),
 }
 # What the scripts import of each other.
