@@ -18,7 +18,8 @@ from sweeplab.sweep.job import Outcome
 class Active:
     """A trial under way: its runs that wait, those that run, and what the others came to.
 
-    One that is `ahead` was drawn before there was a slot for it, and has not begun.
+    One that is `ahead` was drawn before there was a slot for it, and has not begun. `unwritten` are reports, by their
+    steps, that the study does not have yet; `written` is when it last got some.
     """
 
     draw: Draw
@@ -28,6 +29,8 @@ class Active:
     running: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
     steps: set[int] = field(default_factory=set)
+    unwritten: dict[int, float] = field(default_factory=dict)
+    written: float = -math.inf
 
     @property
     def trial(self) -> optuna.Trial:

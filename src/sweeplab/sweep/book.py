@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.runs.process import is_alive, this_process
 from sweeplab.runs.record import Status
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.storage import Lock
+from sweeplab.sweep.storage import Lock, write_reports
 from sweeplab.sweep.study import Study
 
 BEAT = 20.0  # seconds between two signs of life
@@ -93,6 +93,12 @@ class Book:
         except UpdateFinishedTrialError:
             return False
         return True
+
+    def report(self, trial: optuna.Trial, values: Mapping[int, float]) -> None:
+        """Write values by their steps, all at once where the storage can; none if the trial is over."""
+        with self._lock, contextlib.suppress(UpdateFinishedTrialError):
+            if not self.study._storage.get_trial(trial._trial_id).state.is_finished():
+                write_reports(self.study._storage, trial._trial_id, values)
 
     def give_back(self, trial_id: int) -> None:
         """Let a trial that was asked for and never began wait with its parameters; whoever asks next takes it."""

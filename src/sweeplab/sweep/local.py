@@ -170,26 +170,33 @@ class Local:
             _signal_group(running.process, signal.SIGTERM)
 
     def _listen(self, running: _Running) -> None:
-        """Take in what the process has sent so far."""
+        """Take in what the process has sent so far, up to what others can wait for."""
         for _ in range(AT_ONCE):
-            try:
-                if not running.channel.poll():
-                    return
-                message = running.channel.recv()
-            except (EOFError, OSError):
+            if not self._take(running):
                 return
-            if isinstance(message, Outcome):
-                running.outcome = message
-                running.kill_at = time.monotonic() + GRACE  # threads and children may hold it back
-                return
-            answer = running.report(*message)
-            if running.job.prunes:
-                with contextlib.suppress(OSError):  # it may have died meanwhile
-                    running.channel.send(answer)
+
+    def _take(self, running: _Running) -> bool:
+        """Take in one message; False where none is there, or none is to come."""
+        try:
+            if running.outcome is not None or not running.channel.poll():
+                return False
+            message = running.channel.recv()
+        except (EOFError, OSError):
+            return False
+        if isinstance(message, Outcome):
+            running.outcome = message
+            running.kill_at = time.monotonic() + GRACE  # threads and children may hold it back
+            return False
+        answer = running.report(*message)
+        if running.job.prunes:
+            with contextlib.suppress(OSError):  # it may have died meanwhile
+                running.channel.send(answer)
+        return True
 
     def _end(self, running: _Running) -> None:
-        self._listen(running)
         _signal_group(running.process, signal.SIGKILL)  # children that outlived their trial
+        while self._take(running):  # all of it: its outcome is the last
+            pass
         code = running.process.exitcode
         log = running.job.folder / OUTPUT
         outcome = running.outcome or Outcome(Status.KILLED, _cause(code) + (f"; see {log}" if log.exists() else ""))

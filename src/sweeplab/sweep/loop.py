@@ -30,6 +30,7 @@ from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.search import Search
 
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
+OFTEN = 1.0  # seconds between two writes of a trial's reports, where no pruner waits for them
 # Seconds. Trials that take less on average are drawn and made ready while others still run, without the result of the
 # one whose slot they get; longer ones lose nothing by waiting for it.
 SHORT = 10.0
@@ -98,6 +99,8 @@ class Loop:
                 return
             self._wait()
             self._collect()
+            for active, _ in self._futures.values():
+                self._write_reports(active)
             self._look_after_others()
             self.watcher.tick(self.use)
 
@@ -214,12 +217,28 @@ class Loop:
             return False
         if step not in active.steps:  # Optuna keeps the first report of a step
             active.steps.add(step)
-            try:
-                active.trial.report(value, step)
-            except UpdateFinishedTrialError:  # somebody else has ended it
+            if not self.search.prunes:
+                active.unwritten[step] = value
+                self._write_reports(active)
+            elif not self._stored(active, value, step):
                 return True
             self.watcher.reported(active, value, step)
         return self.search.prunes and active.trial.should_prune()
+
+    def _stored(self, active: Active, value: float, step: int) -> bool:
+        """Write a report that the pruner waits for; False if somebody else has ended the trial."""
+        try:
+            active.trial.report(value, step)
+        except UpdateFinishedTrialError:
+            return False
+        return True
+
+    def _write_reports(self, active: Active, now: bool = False) -> None:
+        """Write what a trial has reported and the study does not have yet, `now` or if it has waited long enough."""
+        if active.unwritten and (now or time.monotonic() - active.written >= OFTEN):
+            self.book.report(active.trial, active.unwritten)
+            active.unwritten.clear()
+            active.written = time.monotonic()
 
     def _collect(self) -> None:
         for future in [future for future in self._futures if future.done()]:
@@ -248,6 +267,7 @@ class Loop:
             self._tell(active)
 
     def _tell(self, active: Active) -> None:
+        self._write_reports(active, now=True)
         outcome = active.outcome()
         counts = self.book.tell(active.trial, outcome)
         self._draws.told()

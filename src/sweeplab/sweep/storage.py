@@ -2,12 +2,14 @@
 
 import contextlib
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 from filelock import FileLock
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
@@ -28,12 +30,40 @@ def open_storage(url: str | None, folder: Path) -> tuple[BaseStorage, Lock]:
             folder.mkdir(parents=True, exist_ok=True)
         lock: Lock = FileLock(f"{folder / JOURNAL}.ask") if url is None else _lock(url)
         with lock:  # two that make the same tables at once fail
-            return JournalStorage(_journal(folder / JOURNAL)) if url is None else _connect(url), lock
+            return _journal(folder / JOURNAL) if url is None else _connect(url), lock
     except UserError:
         raise
     except Exception as error:
         name = f"the folder {folder}" if url is None else f"hydra.sweeper.storage={masked(url)}"
         raise UserError(f"{name} cannot be opened: {_first_line(error)}") from error
+
+
+def write_reports(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:
+    """Write what a trial has reported, by steps: in one write to a journal, in one transaction to a database.
+
+    Raises:
+        UpdateFinishedTrialError: the trial is over.
+    """
+    if isinstance(storage, Journal):
+        with storage.together():
+            for step, value in values.items():
+                storage.set_trial_intermediate_value(trial_id, step, value)
+    elif isinstance(storage, _CachedStorage):
+        _insert_reports(storage._backend, trial_id, values)
+    else:
+        for step, value in values.items():
+            storage.set_trial_intermediate_value(trial_id, step, value)
+
+
+def _insert_reports(database: RDBStorage, trial_id: int, values: Mapping[int, float]) -> None:
+    """Add rows that Optuna would look for before it adds each, in a transaction of its own."""
+    from optuna.storages._rdb.models import TrialIntermediateValueModel as Row
+
+    with database.scoped_session() as session:
+        for step, value in values.items():
+            stored, kind = Row.intermediate_value_to_stored_repr(value)
+            session.add(Row(trial_id=trial_id, step=step, intermediate_value=stored, intermediate_value_type=kind))
+        session.commit()
 
 
 class _JournalLock(BaseJournalFileLock):
@@ -53,7 +83,39 @@ class _JournalLock(BaseJournalFileLock):
         self._lock.release()
 
 
-def _journal(path: Path) -> JournalFileBackend:
+class Journal(JournalStorage):
+    """A study in a file, which can take several operations in one locked and synced write."""
+
+    def __init__(self, path: Path, lock: BaseJournalFileLock) -> None:
+        self._file = _JournalFile(str(path), lock)
+        super().__init__(self._file)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is done in the block when it ends; until then nobody reads it, this process included."""
+        self._file.held = []
+        try:
+            yield
+        finally:
+            self._file.release()
+
+
+class _JournalFile(JournalFileBackend):
+    held: list[dict[str, Any]] | None = None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        if self.held is None:
+            super().append_logs(logs)
+        else:
+            self.held += logs
+
+    def release(self) -> None:
+        held, self.held = self.held, None
+        if held:
+            self.append_logs(held)
+
+
+def _journal(path: Path) -> Journal:
     """Return the journal at `path`; a last line that its writer was killed in is cut off."""
     lock = _JournalLock(path)
     if path.exists():
@@ -62,7 +124,7 @@ def _journal(path: Path) -> JournalFileBackend:
         if content and not content.endswith(b"\n"):
             write_bytes(path, content[: content.rfind(b"\n") + 1])
         lock.release()
-    return JournalFileBackend(str(path), lock_obj=lock)
+    return Journal(path, lock)
 
 
 def masked(text: str) -> str:

@@ -56,14 +56,18 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
     sys.stdout.write(said.getvalue() if ready else "")
     sys.argv = [job.task.script, *job.arguments]
 
+    speaking = threading.Lock()  # a task may report from threads of its own
+
     def report(value: float, step: int) -> bool:
-        channel.send((value, step))
-        return bool(channel.recv()) if job.prunes else False
+        with speaking:
+            channel.send((value, step))
+            return bool(channel.recv()) if job.prunes else False
 
     outcome = perform(job, report, ready)
     with contextlib.suppress(OSError):  # the disk may be full; the controller is told all the same
         write_text(job.folder / OUTCOME, json.dumps(vars(outcome)))
-    channel.send(outcome)
+    with speaking:
+        channel.send(outcome)
 
 
 def compose(job: Job) -> HydraJob:

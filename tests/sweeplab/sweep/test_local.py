@@ -1,3 +1,4 @@
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -5,8 +6,8 @@ import pytest
 
 from sweeplab.runs.record import Status
 from sweeplab.sweep.frozen import Recipe
-from sweeplab.sweep.job import Job, Task
-from sweeplab.sweep.local import Local
+from sweeplab.sweep.job import Job, Outcome, Task
+from sweeplab.sweep.local import AT_ONCE, Local
 from sweeplab.sweep.slots import Slot
 
 
@@ -58,3 +59,22 @@ def test_closing_leaves_no_job_behind(folder: Path) -> None:
     executor.close()
     assert [future.result().status for future in futures] == [Status.KILLED] * 4
     assert executor.free() == 4
+
+
+def test_all_that_a_process_has_sent_is_read_before_its_outcome(folder: Path) -> None:
+    executor = Local([Slot()], [], folder / "none", True, None)
+    reports: list[int] = []
+    future = executor.submit(job(0, folder), lambda value, step: reports.append(step) is not None)
+    (running,) = executor._running
+    running.process.join()
+    running.channel.close()
+    running.channel, far = multiprocessing.Pipe()
+    for step in range(2 * AT_ONCE):
+        far.send((0.5, step))
+    far.send(Outcome(Status.COMPLETE, values=(1.0,)))
+    far.close()
+    while not future.done():
+        executor.wait(1.0)
+    assert (future.result().status, future.result().values) == (Status.COMPLETE, (1.0,))
+    assert reports == list(range(2 * AT_ONCE))
+    executor.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from sweeplab.sweep import loop
+from sweeplab.sweep import book, loop
 from sweeplab.sweep.book import beginning
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
@@ -90,6 +90,31 @@ def test_too_many_failures_end_a_sweep(
 def test_a_few_failures_do_not_end_a_sweep(sweep: Sweep) -> None:
     assert sweep("x=range(12)", "how=raises", "only=3") == 0
     assert states().count("COMPLETE") == 11
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", [None, "sqlite:///study.db"])
+def test_thousands_of_reports_reach_the_study_in_few_writes(
+    sweep: Sweep, storage: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "OFTEN", float("inf"))
+    writes: list[int] = []
+    write = book.write_reports
+    monkeypatch.setattr(book, "write_reports", lambda *given: (writes.append(len(given[2])), write(*given)))
+    where = [f"hydra.sweeper.storage={storage}"] if storage else []
+    assert sweep("x=1,2", "steps=3000", *where) == 0
+    assert [trial.state.name for trial in trials(storage=storage)] == ["COMPLETE", "COMPLETE"]
+    assert all(len(trial.intermediate_values) == 3000 for trial in trials(storage=storage))
+    assert trials(storage=storage)[1].intermediate_values[17] == 2.017
+    assert sorted(writes) == [1, 1, 2999, 2999]  # the first at once
+
+
+@pytest.mark.slow
+def test_a_pruner_has_each_report_at_once(sweep: Sweep) -> None:
+    prune = ("hydra/sweeper/pruner=threshold", "hydra.sweeper.pruner.upper=1.0195")
+    assert sweep("x=1", "steps=200", *prune) == 1  # no trial has a value
+    (trial,) = trials()
+    assert (trial.state.name, trial.last_step) == ("PRUNED", 20)
 
 
 def test_each_repeat_has_its_seed_and_folder_and_the_trial_their_mean(sweep: Sweep) -> None:
