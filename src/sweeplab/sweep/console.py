@@ -145,6 +145,8 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
     if summary.stopped:
         end = "" if summary.stopped.endswith((".", "?")) else "."
         lines += [f"Stopped: {summary.stopped}{end}", f"To go on: {plan.again}"]
+    elif summary.total is not None and (ended := sum(summary.endings.values())) + summary.running < summary.total:
+        lines.append(f"{ended} of {summary.total} trials have ended: there is no further point to try.")
     for trial in summary.best:
         values = plan.space.values(trial.params)
         said = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))

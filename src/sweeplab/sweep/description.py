@@ -8,7 +8,7 @@ from sweeplab.runs.study import Axis, Study
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter, Space
 from sweeplab.sweep.storage import masked
-from sweeplab.sweep.values import Value, same
+from sweeplab.sweep.values import Value, same_type
 
 
 def describe(plan: Plan, total: int | None) -> Study:
@@ -43,7 +43,7 @@ def _axis(parameters: Sequence[Parameter]) -> Axis:
                 logs.append(log)
             case CategoricalDistribution():
                 for value in parameter.values() or ():
-                    choices += [] if any(same(value, known) for known in choices) else [value]
+                    choices += [] if any(same_type(value, known) for known in choices) else [value]
     if not numbers:
         return Axis(choices=choices)
     numbers += [value for value in choices if isinstance(value, int | float) and not isinstance(value, bool)]

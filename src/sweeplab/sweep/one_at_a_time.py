@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution
 from sweeplab.errors import UserError
 from sweeplab.sweep.domain import labels
 from sweeplab.sweep.space import Known, Parameter, Space
-from sweeplab.sweep.values import Value, override, same, text
+from sweeplab.sweep.values import Value, override, place, text
 
 
 def around_base(space: Space, known: Known, seed_key: str) -> Space:
@@ -43,8 +43,10 @@ def variants(space: Space, known: Known, seed_key: str) -> Iterator[dict[str, Va
 
 def _changed(parameters: Sequence[Parameter], base: dict[str, Value]) -> Iterator[dict[str, Value]]:
     for parameter in parameters:
-        for value in (parameter.points or ()) if parameter.key in base else ():
-            if not same(value, base[parameter.key]):
+        points = (parameter.points or ()) if parameter.key in base else ()
+        unchanged = place(base.get(parameter.key), points)
+        for number, value in enumerate(points):
+            if number != unchanged:
                 yield {**base, parameter.key: value}
 
 
@@ -56,7 +58,7 @@ def _with(parameter: Parameter, base: Any) -> Parameter:
             f"{override(parameter.key, points[0])} changes nothing that is there, and one_at_a_time needs a base; "
             f"give {parameter.key} a value in the configuration."
         )
-    if any(same(point, base) for point in points):
+    if place(base, points) is not None:
         return parameter
     wider = [base, *points]
     words = f"choice({','.join(map(text, wider))})"

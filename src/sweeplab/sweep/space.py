@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.domain import Options, domain, labels
 from sweeplab.sweep.grammar import WHEN, Conditions, Entry, read
-from sweeplab.sweep.values import Value, override, same, text
+from sweeplab.sweep.values import Value, override, place, same, text
 
 Known = Callable[[str], Any]
 
@@ -45,9 +45,9 @@ class Parameter:
                 return int(internal)
             case FloatDistribution(low=low, step=step):
                 return float(internal) if step is None else _on_grid(internal, low, step)
-        for point, label in self._labels():
-            if same(label, internal):
-                return point
+        points = self.points or ()
+        if (number := place(internal, labels(points))) is not None:
+            return points[number]
         raise UserError(f"{self.name} was {internal!r} once, which is not in {self.text}; start another study.")
 
     def stored(self, value: Value) -> Any:
@@ -56,9 +56,9 @@ class Parameter:
         Raises:
             UserError: the value is none of those searched.
         """
-        for point, label in self._labels() if isinstance(self.distribution, CategoricalDistribution) else ():
-            if same(point, value):
-                return label
+        points = self.points if isinstance(self.distribution, CategoricalDistribution) else None
+        if (number := place(value, points or ())) is not None:
+            return labels(points or ())[number]
         if isinstance(value, int | float) and not isinstance(value, bool):
             match self.distribution:
                 case IntDistribution(low=low, high=high, step=step) if (
@@ -79,10 +79,6 @@ class Parameter:
     def override(self, value: Value) -> str:
         """Return the override that sets the key to `value`."""
         return override(self.prefix + self.key, value)
-
-    def _labels(self) -> Iterator[tuple[Value, Any]]:
-        assert self.points is not None
-        return zip(self.points, labels(self.points), strict=True)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -42,6 +43,17 @@ def same(one: Value, other: Value) -> bool:
     if isinstance(one, int | float) and isinstance(other, int | float):
         return isinstance(one, bool) == isinstance(other, bool) and (one == other or text(one) == text(other))
     return type(one) is type(other) and text(one) == text(other)
+
+
+def same_type(one: Value, other: Value) -> bool:
+    """Say whether two values are the same, and of the same type: 1 is not 1.0."""
+    return text(one) == text(other)
+
+
+def place(value: Value, points: Sequence[Value]) -> int | None:
+    """Return which of the points a value is: the one of its own type, else one that is the `same`; None if none is."""
+    alike = [number for number, point in enumerate(points) if same(point, value)]
+    return next((number for number in alike if same_type(points[number], value)), alike[0] if alike else None)
 
 
 def plain(element: Any) -> Value:

@@ -64,7 +64,12 @@ def test_closing_leaves_no_job_behind(folder: Path) -> None:
 def test_all_that_a_process_has_sent_is_read_before_its_outcome(folder: Path) -> None:
     executor = Local([Slot()], [], folder / "none", True, None)
     reports: list[int] = []
-    future = executor.submit(job(0, folder), lambda value, step: reports.append(step) is not None)
+
+    def report(value: float, step: int) -> bool:
+        reports.append(step)
+        return False
+
+    future = executor.submit(job(0, folder), report)
     (running,) = executor._running
     running.process.join()
     running.channel.close()

@@ -1,12 +1,15 @@
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from sweeplab.sweep import book, loop
+from sweeplab.sweep import loop
 from sweeplab.sweep.book import beginning
+from sweeplab.sweep.storage import write_reports
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
@@ -99,8 +102,12 @@ def test_thousands_of_reports_reach_the_study_in_few_writes(
 ) -> None:
     monkeypatch.setattr(loop, "OFTEN", float("inf"))
     writes: list[int] = []
-    write = book.write_reports
-    monkeypatch.setattr(book, "write_reports", lambda *given: (writes.append(len(given[2])), write(*given)))
+
+    def counted(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:
+        writes.append(len(values))
+        write_reports(storage, trial_id, values)
+
+    monkeypatch.setattr("sweeplab.sweep.book.write_reports", counted)
     where = [f"hydra.sweeper.storage={storage}"] if storage else []
     assert sweep("x=1,2", "steps=3000", *where) == 0
     assert [trial.state.name for trial in trials(storage=storage)] == ["COMPLETE", "COMPLETE"]

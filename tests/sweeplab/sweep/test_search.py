@@ -50,6 +50,23 @@ def test_every_grid_is_gone_through_once(sweep: Sweep, sampler: str) -> None:
     assert sorted(points) == [(x, name) for x in (1, 2, 3) for name in ("a", "b")]
 
 
+@pytest.mark.parametrize(
+    "way", ["hydra/sweeper/sampler=auto", "hydra/sweeper/sampler=grid", "hydra/sweeper/sampler=bruteforce"]
+)
+def test_values_that_differ_in_type_alone_are_different_points(sweep: Sweep, way: str) -> None:
+    for _ in range(2):  # the second time there is nothing left to do
+        assert sweep("name=1,1.0,true,'1','1.0','true'", "hydra.sweeper.n_jobs=1", way) == 0
+        lines = [Path(f"multirun/study/{n}/.hydra/overrides.yaml").read_text() for n in range(len(trials()))]
+        tried = sorted(line.partition("- ")[2].strip() for line in lines)
+        assert tried == ["name='1'", "name='1.0'", "name='true'", "name=1", "name=1.0", "name=true"]
+
+
+def test_one_factor_is_tried_at_values_that_differ_from_the_base_in_type_alone(sweep: Sweep) -> None:
+    assert sweep("x=1.0,1,2", "hydra.sweeper.one_at_a_time=true") == 0
+    lines = [Path(f"multirun/study/{n}/.hydra/overrides.yaml").read_text().strip() for n in range(len(trials()))]
+    assert lines == ["- x=1.0", "- x=1", "- x=2"]
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("pruner", list(PRUNERS))
 def test_every_pruner_can_be_chosen(sweep: Sweep, pruner: str) -> None:
