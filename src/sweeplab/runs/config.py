@@ -1,6 +1,5 @@
 """The configuration that a run keeps: resolved, complete, and right wherever its folder is moved."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sweeplab.errors import UserError
+from sweeplab.runs import record
 from sweeplab.runs.earlier import upgraded, upgraded_override
-from sweeplab.runs.files import write_text
+from sweeplab.runs.files import read_text, write_text
 from sweeplab.runs.flat import FILE, interpolations
 from sweeplab.runs.links import LINK, resolved
 from sweeplab.runs.paths import moved
@@ -71,8 +71,10 @@ def load(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        content = OmegaConf.to_container(OmegaConf.create(read_text(path)))
+    except UserError:
+        raise
+    except (ValueError, YAMLError, OmegaConfBaseException, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} is not the configuration of a run.")
@@ -117,13 +119,13 @@ def choices(overrides: Sequence[str], conf: Path) -> dict[str, str]:
 def config_name(folder: Path) -> str:
     """Return the name of the primary configuration that the run in `folder` was composed from."""
     path = folder / ".hydra" / "hydra.yaml"
-    found = OmegaConf.select(OmegaConf.load(path), "hydra.job.config_name") if path.is_file() else None
+    found = OmegaConf.select(OmegaConf.create(_read(path)), "hydra.job.config_name") if path.is_file() else None
     return str(found or "train")
 
 
 def recorded_overrides(folder: Path) -> list[str]:
     """Return the overrides that the run in `folder` was made with, those of all its attempts one after the other."""
-    facts = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
+    facts = record.known(folder)
     parts = [*facts.get("attempts", ()), facts]
     return [
         override if "format" in part else upgraded_override(override)

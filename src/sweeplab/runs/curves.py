@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeplab.errors import UserError, did_you_mean
+from sweeplab.runs.files import read_text
 
 FILE = "metrics.csv"
 STEP = "step"
+LAST_STEP = 2**62
+LARGEST = 2**31  # bytes of a file that is read
 
 Column = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -27,20 +30,24 @@ def columns(folder: Path) -> dict[str, Column]:
     """
     path = folder / FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, LARGEST)
     except FileNotFoundError:
         raise UserError(f"{folder} has no {FILE}: it logged nothing yet, or was trained without logger=csv.") from None
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
-    header = next(rows, None)
-    if header is None:
-        return {}
-    if STEP not in header:
-        raise UserError(f"{path} has no column {STEP}: no run of this project wrote it.")
     try:
+        header = next(rows, None)
+        if header is None:
+            return {}
+        if STEP not in header:
+            raise UserError(f"{path} has no column {STEP}: no run of this project wrote it.")
         numbers = [[float(cell) if cell else np.nan for cell in row] for row in rows if row]
         table = np.array(numbers).reshape(len(numbers), len(header))
-    except ValueError as error:
+    except UserError:
+        raise
+    except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is broken: {error}.") from error
+    if not (np.abs(table[:, header.index(STEP)]) < LAST_STEP).all():
+        raise UserError(f"{path} is broken: a {STEP} is no whole number.")
     return {name: table[:, number] for number, name in enumerate(header)}
 
 

@@ -1,10 +1,37 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read whole if they are files at all."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sweeplab.errors import UserError
+
+LARGEST = 32 * 2**20  # bytes of a record or a configuration
+
+
+def read_text(path: Path, largest: int = LARGEST) -> str:
+    """Return the text of a file. A pipe or a device is never opened: to read it may never end.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: it is something else, too large, no text, or cannot be read.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError(f"{path} is not a regular file.")
+        if found.st_size > largest:
+            raise UserError(f"{path} is too large: {found.st_size >> 20} MiB.")
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, UserError):
+        raise
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text: byte {error.start} is not UTF-8.") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
 @contextmanager

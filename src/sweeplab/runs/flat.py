@@ -13,10 +13,13 @@ from typing import Any
 import yaml
 
 from sweeplab.errors import UserError
+from sweeplab.runs.files import read_text
 from sweeplab.runs.paths import moved
 
 FILE = "config.yaml"
 FOLDER = "${folder}"  # what stands for the run's own folder, which no two runs share
+LARGEST = 1_000_000  # values of a configuration
+DEEPEST = 200  # levels of one
 _PIECE = re.compile(r"^(?=[^\s#-])", re.MULTILINE)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -54,7 +57,7 @@ def interpolations(folder: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         return ""
 
@@ -62,16 +65,40 @@ def _text(path: Path) -> str:
 def _keys(text: str, path: Path) -> dict[str, Any]:
     try:
         return {key: value for piece in _PIECE.split(text) for key, value in _parsed(piece)}
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is no configuration: {' '.join(str(error).split())}.") from error
 
 
 @functools.lru_cache(maxsize=20_000)
 def _parsed(piece: str) -> tuple[tuple[str, Any], ...]:
+    if sum(map(piece.count, "[{-:?")) > DEEPEST:
+        _check_depth(piece)
     content = yaml.load(piece, _Loader)
     if content is not None and not isinstance(content, dict):
         raise ValueError("it holds no keys")
+    _count(content)
     return tuple(_leaves(content or {}, ""))
+
+
+def _check_depth(piece: str) -> None:
+    """Refuse what is nested so deep that the parser, which is in C, would take this process with it."""
+    depth = 0
+    for event in yaml.parse(piece, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError("it is nested too deep")
+
+
+def _count(content: Any) -> None:
+    """Refuse what a few lines of aliases can make: billions of values."""
+    rest, count = [content], 0
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict | list):
+            rest += value.values() if isinstance(value, dict) else value
+            count += len(value)
+        if count > LARGEST:
+            raise ValueError("it holds too many values")
 
 
 def _leaves(value: dict[str, Any], above: str) -> Iterator[tuple[str, Any]]:

@@ -67,10 +67,10 @@ def _run_folders(root: Path, skipped: list[tuple[Path, str]], linked: bool = Fal
     if not root.is_dir():
         skipped.append((root, "it is a file, not the folder of a run"))
         return
-    if record.is_run(root):
-        yield root
-        return
     try:
+        if record.is_run(root):
+            yield root
+            return
         entries = [entry for entry in os.scandir(root) if entry.is_dir()]
     except OSError as error:
         skipped.append((root, f"it cannot be read: {error.strerror}"))
@@ -92,7 +92,7 @@ def _order(folder: Path) -> tuple[int, str]:
 def _read(folder: Path, found: Found) -> None:
     try:
         run = Run.read(folder)
-        if not (folder / flat.FILE).is_file():
+        if not (folder / flat.FILE).exists():
             raise UserError(f"{folder} has no {flat.FILE}: its run began no training.")
         _ = run.settings  # now, where a broken configuration can still be passed by
         found.runs.append(run)

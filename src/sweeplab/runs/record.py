@@ -22,7 +22,7 @@ from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.runs import provenance
-from sweeplab.runs.files import write_bytes, write_new, write_text
+from sweeplab.runs.files import read_text, write_bytes, write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
 
 FILE = "run.json"
@@ -86,14 +86,28 @@ def read(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def known(folder: Path) -> dict[str, Any]:
+    """Return what `run.json` in `folder` says, however little that is; nothing where there is none.
+
+    Raises:
+        UserError: the file is broken.
+    """
+    return _parsed(folder / FILE, is_whole=False) if is_run(folder) else {}
+
+
+def _parsed(path: Path, is_whole: bool = True) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        facts = json.loads(read_text(path))
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is broken: {error}.") from error
-    if wrong := [name for name, fits in _SHAPE.items() if not (isinstance(facts, dict) and fits(facts.get(name)))]:
-        raise UserError(f"{path} is not the record of a run: its {wrong[0]} is not what it should be.")
-    return facts  # type: ignore[no-any-return]  # a dict, as was just seen
+    if not isinstance(facts, dict):
+        raise UserError(f"{path} is not the record of a run.")
+    for name, fits in _SHAPE.items():
+        if (is_whole or name in facts) and not fits(facts.get(name)):
+            raise UserError(f"{path} is not the record of a run: its {name} is not what it should be.")
+    return facts
 
 
 def _is_time(value: Any) -> bool:
@@ -104,34 +118,90 @@ def _is_time(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and float(value) is not None
+    except OverflowError:
+        return False
 
 
-def _are_numbers(value: Any) -> bool:
-    return value is None or (isinstance(value, dict) and all(map(_is_number, value.values())))
+def _is_process(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("host"), str)
+        and isinstance(value.get("pid"), int)
+        and 0 <= value["pid"] < 2**31
+        and _is_number(value.get("started"))
+    )
 
 
 def _is_objective(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, dict)
-        and all(
-            isinstance(one, dict) and isinstance(one.get("metric"), str) and _is_number(one.get("value"))
-            for one in [value, *(value.get("also") or ())]
-        )
+    also = value.get("also") or [] if isinstance(value, dict) else None
+    return isinstance(also, list) and all(
+        isinstance(one, dict) and isinstance(one.get("metric"), str) and _or_null(_is_number)(one.get("value"))
+        for one in (value, *also)
     )
+
+
+def _is_trial(value: Any) -> bool:
+    numbers = _or_null(_each(_or_null(_is_number)))
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("number"), int | None)
+        and isinstance(value.get("study"), str | None)
+        and isinstance(value.get("params"), dict | None)
+        and numbers(value.get("constraints"))
+    )
+
+
+def _is_git(value: Any) -> bool:
+    return isinstance(value, dict) and _is_text(value.get("commit"))
+
+
+def _is_attempt(value: Any) -> bool:
+    return isinstance(value, dict) and _or_null(_is_number)(value.get("seconds"))
+
+
+def _or_null(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
+
+
+def _each(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
+
+
+def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 # What readers count on; everything else in the file may be missing.
 _SHAPE: dict[str, Callable[[Any], bool]] = {
-    "status": lambda value: value in set(Status),
-    "process": lambda value: isinstance(value, dict) and {"host", "pid", "started"} <= value.keys(),
+    "status": lambda value: _is_text(value) and value in set(Status),
+    "process": _is_process,
     "started": _is_time,
-    "seconds": _is_number,
-    "objective": _is_objective,
-    "best": _are_numbers,
-    "metrics": _are_numbers,
-    "trial": lambda value: value is None or isinstance(value, dict),
-    "choices": lambda value: value is None or isinstance(value, dict),
+    "ended": _or_null(_is_time),
+    "seconds": _or_null(_is_number),
+    "threads": _or_null(_is_number),
+    "objective": _or_null(_is_objective),
+    "best": _or_null(_each(_or_null(_is_number))),
+    "metrics": _or_null(_each(_or_null(_is_number))),
+    "test": _or_null(_list_of(_is_text)),
+    "trial": _or_null(_is_trial),
+    "choices": _or_null(_is_mapping),
+    "overrides": _or_null(_list_of(_is_text)),
+    "attempts": _or_null(_list_of(_is_attempt)),
+    "stages": _or_null(_each(_is_mapping)),
+    "checkpoint": _or_null(_is_text),
+    "error": _or_null(_is_text),
+    "git": _or_null(_is_git),
+    **dict.fromkeys(("versions", "environment", "links", "wandb"), _or_null(_is_mapping)),
 }
 
 
@@ -188,8 +258,7 @@ def occupied(folder: Path) -> str:
 
 def drop_checkpoints(folder: Path) -> None:
     """Note that the checkpoints of a run that is over are removed."""
-    facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    Record(folder, facts).update(checkpoint=None, checkpoints_removed=True)
+    Record(folder, _parsed(folder / FILE)).update(checkpoint=None, checkpoints_removed=True)
 
 
 def note_constraints(folder: Path, constraints: Mapping[str, float]) -> None:

@@ -70,6 +70,8 @@ class Run:
             UserError: `config.yaml` is broken.
         """
         keys = flat.flat(self.folder)
+        if "folder" not in keys:
+            raise UserError(f"{self.folder / flat.FILE} is not the configuration of a run: it has no folder.")
         return {key: value for key, value in (keys | self.choices).items() if key.split(".")[0] not in NOT_COMPARED}
 
     @cached_property

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.errors import UserError
-from sweeplab.runs.files import write_text
+from sweeplab.runs.files import read_text, write_text
 
 FILE = "sweep.json"
+_OBJECTIVE = ("metric", "mode")
 
 
 @dataclass(frozen=True)
@@ -50,19 +51,38 @@ class Study:
             UserError: there is none, or its file is broken.
         """
         path = folder / FILE
-        if not path.is_file():
+        if not path.exists():
             raise UserError(f"{folder} is not the folder of a sweep: it has no {FILE}; name one such as multirun/cnn.")
         try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
+            facts = json.loads(read_text(path))
             axes = {key: Axis(**axis) for key, axis in facts.pop("axes").items()}
-            return cls(axes=axes, **facts)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            study = cls(axes=axes, **facts)
+            study._check()
+        except UserError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is broken ({error}); the sweep's own command writes it again.") from error
+        return study
+
+    def _check(self) -> None:
+        """Make sure that what was read is of the types that readers count on.
+
+        Raises:
+            ValueError: it is not.
+        """
+        numbers = [bound for axis in self.axes.values() for bound in (axis.low, axis.high)]
+        texts = [self.name, self.command, self.seed_key, *(one[key] for one in self.objectives for key in _OBJECTIVE)]
+        if not all(isinstance(number, int | float | None) for number in numbers):
+            raise ValueError("the end of an axis is no number")
+        if not all(isinstance(axis.choices, list | None) for axis in self.axes.values()):
+            raise ValueError("choices of an axis are no list")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a name is no text")
 
 
 def is_study(folder: Path) -> bool:
     """Say whether `folder` is that of a sweep."""
-    return (folder / FILE).is_file()
+    return (folder / FILE).exists()
 
 
 def studies_of(folders: Iterable[Path], skipped: list[tuple[Path, str]]) -> dict[Path, Study]:

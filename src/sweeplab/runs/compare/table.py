@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 GAP = 2  # spaces between columns on a terminal
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?( s| to .*)?|[\d:]+|null|-|")
 
 
@@ -54,8 +55,13 @@ class Table:
         for name, numeric in zip(fitted.columns, fitted._numeric(), strict=True):
             table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
         for row in fitted.rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(_printable(cell)) for cell in row))
         return Group(Text(fitted.title, style="bold"), table, *(Text(note, style="dim") for note in fitted.notes))
+
+
+def _printable(text: str) -> str:
+    """Return a text without what a terminal takes for a command."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def rest(count: int) -> list[str]:
