@@ -1,6 +1,7 @@
 """A run trained again: its own configuration in a new folder, started as Hydra starts any run."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,15 @@ from sweeplab.runs import record
 NEW = "${hydra:runtime.output_dir}"  # what the former folder is called in the configuration, until the new one is there
 # Libraries that share out a sum over threads, and round by their number, read these when they are imported.
 NUMERIC = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_COUNT = re.compile(r"\d{1,6}(,\d{1,6})*")  # threads of nested loops are a list
 
 
-def environment() -> dict[str, str]:
-    """Return the environment variables that decide a run's numbers, as far as they are set."""
-    return {name: os.environ[name] for name in NUMERIC if os.environ.get(name)}
+def environment(variables: Mapping[str, Any] = os.environ) -> dict[str, str]:
+    """Return the variables that decide a run's numbers, as far as they are set: known names, with numbers only.
+
+    Whatever else stands in the record of a run that somebody sent is no business of this process.
+    """
+    return {name: value for name in NUMERIC if _COUNT.fullmatch(value := str(variables.get(name, "")))}
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Rerun:
             }
         with open_dict(config):
             config.hydra = hydra
-        return cls(origin.resolve(), config, loader, facts.get("environment") or {})
+        return cls(origin.resolve(), config, loader, environment(facts.get("environment") or {}))
 
     def start(self, task: Callable[[DictConfig], Any]) -> Any:
         """Run the task in the new folder; what decided the numbers of the former run is in its environment before."""

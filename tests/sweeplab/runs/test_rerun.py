@@ -1,3 +1,4 @@
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,24 @@ def test_what_decided_the_threads_is_set_unless_the_user_has(
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     started(origin, tmp_path / "two")
     assert environment() == {"OMP_NUM_THREADS": "2"}
+
+
+def test_nothing_else_of_a_record_reaches_the_environment(
+    origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NUMERIC:
+        monkeypatch.setenv(name, "1")
+        monkeypatch.delenv(name)
+    before = dict(os.environ)
+    variables = {"GIT_CONFIG_COUNT": "1", "PATH": "/evil", "OMP_NUM_THREADS": "2; touch x", "MKL_NUM_THREADS": "4,2"}
+    record.Record(origin, record.read(origin)).update(environment={**variables, "NUMBER": "1"})
+    started(origin, tmp_path / "again")
+    assert {name: value for name, value in os.environ.items() if before.get(name) != value} == {
+        "MKL_NUM_THREADS": "4,2"
+    }
+    record.Record(origin, record.read(origin)).update(environment=["OMP_NUM_THREADS"])
+    with pytest.raises(UserError, match="its environment is not what it should be"):
+        Rerun.of(origin, [], CONF, "train")
 
 
 @pytest.mark.parametrize(
