@@ -1,10 +1,13 @@
 """Objects from configuration, with errors that a user can act on."""
 
+import importlib
 import inspect
-import pkgutil
 import sys
+import sysconfig
+import traceback
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import hydra.utils
@@ -76,14 +79,57 @@ def located(target: Any, name: str) -> Any:
     """
     if not isinstance(target, str):
         return target
-    try:
-        return pkgutil.resolve_name(target)
-    except AttributeError:
-        module = target.rpartition(".")[0]
-        choices = [f"{module}.{n}" for n in dir(pkgutil.resolve_name(module)) if not n.startswith("_")]
-        raise UserError(f"{name}._target_={target} does not exist{did_you_mean(target, choices)}") from None
-    except (ImportError, ValueError) as error:
-        raise UserError(f"{name}._target_={target} cannot be imported: {error}.") from error
+    place = f"{name}._target_={target}"
+    parts = target.split(".")
+    if not all(part.isidentifier() for part in parts):
+        raise UserError(f"{place} is not the name of a class or function; write <package.module.Name>.")
+    found, depth = _module(parts, place)
+    for number, part in enumerate(parts[depth:], start=depth):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            above = ".".join(parts[:number])
+            choices = [f"{above}.{n}" for n in dir(found) if not n.startswith("_")]
+            near = did_you_mean(target, choices)
+            raise UserError(f"{place} does not exist: {above} has no '{part}'{near}") from None
+        except Exception as error:
+            raise UserError(f"{place} cannot be imported: {_where(error)}.") from error
+    if not callable(found):
+        raise UserError(f"{place} is a {type(found).__name__}, not a class or function.")
+    return found
+
+
+def _module(parts: Sequence[str], place: str) -> tuple[Any, int]:
+    """Return the innermost module that a dotted name leads through, and how many of its parts that takes."""
+    module: Any = None
+    for number in range(1, len(parts) + 1):
+        path = ".".join(parts[:number])
+        try:
+            module = importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            if error.name != path:
+                raise UserError(f"{place} cannot be imported: {_where(error)}.") from error
+            if module is None:
+                raise UserError(f"{place} cannot be imported: there is no module '{path}'.") from error
+            return module, number - 1
+        except (Exception, SystemExit) as error:
+            raise UserError(f"{place} cannot be imported: {_where(error)}.") from error
+    return module, len(parts)
+
+
+def _where(error: BaseException) -> str:
+    """Say what went wrong while a module was imported, and in which line of whose file."""
+    said = " ".join(str(error).split()).removesuffix(".")
+    file, line = None, None
+    if isinstance(error, SyntaxError):
+        file, line, said = error.filename, error.lineno, error.msg
+    else:
+        calls = [(call.filename, call.lineno) for call in traceback.extract_tb(error.__traceback__)]
+        files = [call for call in calls if not call[0].startswith("<") and call[0] != __file__]
+        others = [sysconfig.get_path(name) for name in ("stdlib", "purelib")]
+        own = [call for call in files if not any(map(Path(call[0]).is_relative_to, others))]
+        file, line = ([*files, *own] or [(None, None)])[-1]
+    return f"{file}, line {line}: {type(error).__name__}: {said}" if file else f"{type(error).__name__}: {said}"
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -1,4 +1,6 @@
+import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +47,49 @@ def test_arguments_reach_the_target_and_its_parent() -> None:
 def test_mistakes_are_named(config: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         build(config, "layer")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import torch\nclass Net(\n", r"broken\.py, line 2: SyntaxError: '\(' was never closed"),
+        (
+            "import os\nimport not_installed.layers\n",
+            r"broken\.py, line 2: ModuleNotFoundError: No module named 'not_in",
+        ),
+        ("from os import nothing\n", r"broken\.py, line 1: ImportError: cannot import name 'nothing'"),
+        ("import json\n\njson.loads('')\n", r"broken\.py, line 3: JSONDecodeError: Expecting value"),
+        ("import sys\nsys.exit(0)\n", r"broken\.py, line 2: SystemExit: 0"),
+        ("def __getattr__(name):\n    import not_installed\n", r"broken\.py, line 2: ModuleNotFoundError"),
+    ],
+    ids=["syntax", "package", "name", "top", "exit", "late"],
+)
+def test_a_module_that_cannot_be_imported_is_told_by_its_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    (tmp_path / "somebodys").mkdir()
+    (tmp_path / "somebodys" / "__init__.py").touch()
+    (tmp_path / "somebodys" / "broken.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("somebodys")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(UserError, match=r"model\._target_=somebodys\.broken\.Net cannot be imported: .*" + words):
+        build({"_target_": "somebodys.broken.Net"}, "model")
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("tests.sweeplab.nothing.Net", "does not exist: tests.sweeplab has no 'nothing'"),
+        ("nowhere", "cannot be imported: there is no module 'nowhere'"),
+        ("tests..Net", "is not the name of a class or function"),
+        ("tests.sweeplab", "is a module, not a class or function"),
+        (f"{__name__}.HERE", "is a str, not a class or function"),
+    ],
+)
+def test_what_a_name_leads_to_is_said(target: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        build({"_target_": target}, "model")
 
 
 def test_an_error_inside_the_target_keeps_its_own_type() -> None:
