@@ -33,11 +33,11 @@ def train(config: DictConfig) -> float | list[float]:
 def resume(folder: str, overrides: list[str]) -> None:
     """Resume a run, logging to the same file."""
     from sweeplab.runs.log import log_again
-    from sweeplab.runs.process import rank
-    from sweeplab.runs.resume import check_resumable
+    from sweeplab.runs.resume import check_resumable, resumed
     from sweeplab.training.check import check
+    from sweeplab.training.ranks import claimed_rank, rank
 
-    if rank() == 0:
+    if not claimed_rank() or rank(resumed(Path(folder), overrides, CONF).trainer) == 0:
         check(check_resumable(Path(folder), overrides, CONF), is_new=False)
         log_again(Path(folder))
     from lab.train import train

@@ -56,6 +56,21 @@ def exit_on_user_error() -> Iterator[None]:
 
 
 @contextmanager
+def no_early_exit(what: str) -> Iterator[None]:
+    """Make a failure of an exit that says all is well: what has left before its end has not done what it was to do.
+
+    Raises:
+        UserError: somebody's code called `sys.exit(0)` inside the block.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        if error.code is None or (isinstance(error.code, int) and error.code % 256 == 0):
+            raise UserError(f"{what} left by sys.exit({error.code}) before its end, so it counts as failed.") from error
+        raise
+
+
+@contextmanager
 def plain_errors(conf: Path) -> Iterator[None]:
     """End the program on an error: with one sentence where a user made it, with a traceback of the task where not.
 

@@ -23,11 +23,3 @@ def is_alive(process: Mapping[str, Any]) -> bool | None:
         return abs(other.create_time() - process["started"]) < 1.0 and other.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def rank() -> int:
-    """Return this process's rank among those that train one model together, 0 when it is alone."""
-    for variable in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
-        if (value := os.environ.get(variable)) is not None:
-            return int(value)
-    return 0

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
 from sweeplab.runs import config, record
@@ -54,6 +54,15 @@ def check_resumable(folder: Path, overrides: Sequence[str] = (), conf: Path | No
     if not last_checkpoint(folder):
         raise UserError(f"{folder} has no {LAST}, so there is nothing to go on from; start it anew.")
     return loaded
+
+
+def resumed(folder: Path, overrides: Sequence[str], conf: Path | None = None) -> DictConfig:
+    """Return the configuration of a run that goes on, for a process whose first one may have saved it already."""
+    saved = config.load(folder)
+    keys = [override.lstrip("~").partition("=")[0] for override in overrides]
+    pairs = zip(overrides, keys, strict=True)
+    left = [word for word, key in pairs if not word.startswith("~") or OmegaConf.select(saved, key) is not None]
+    return config.load(folder, left, conf)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -1,6 +1,5 @@
 """What the configuration alone can tell, told before anything heavy is imported and anything written."""
 
-import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from sweeplab.hydra_errors import sentence
 from sweeplab.runs.config import load
 from sweeplab.runs.record import is_run, occupied, read
 from sweeplab.runs.run import Run
+from sweeplab.training.ranks import rank
 
 PRUNING = "sweeplab.callbacks.Pruning"
 OURS = ("sweeplab.", "lightning.")  # callbacks that are known without being imported
@@ -29,7 +29,7 @@ class Check(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration, and that the run's folder is free."""
-        if "LOCAL_RANK" not in os.environ:  # set where several processes train together, and the first has checked
+        if rank(config.trainer) == 0:  # of several processes that train together the first checks
             _check_or_exit(config, Path(config.hydra.run.dir))
             if (sweep := config.hydra.runtime.choices.get("sweep")) is not None:
                 sys.exit(f"Error: sweep={sweep} makes many runs; add -m, or remove it for a single one.")
@@ -76,7 +76,7 @@ def check(config: DictConfig, is_new: bool = True) -> None:
         UserError: the first mistake found.
         OmegaConfBaseException: a value that is missing, or refers to a key that does not exist.
     """
-    for key in ("test", "init_strict"):
+    for key in ("test", "init_strict", "finite_loss"):
         if not isinstance(config.get(key, True), bool):
             raise UserError(f"{key}={config[key]} must be true or false.")
     seed = config.seed

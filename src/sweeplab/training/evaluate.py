@@ -12,13 +12,14 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, WeightAveraging
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning_utilities.core.apply_func import apply_to_collection
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader
 
 from sweeplab.build import build
-from sweeplab.errors import UserError
+from sweeplab.errors import UserError, no_early_exit
 from sweeplab.runs import record
 from sweeplab.runs.files import write_text
 from sweeplab.runs.links import linked, links, plain, resolved
@@ -34,6 +35,7 @@ from sweeplab.training.model import (
 )
 from sweeplab.training.predictions import Predictions, averaged, gathered, write_predictions
 from sweeplab.training.quiet import quiet
+from sweeplab.training.ranks import alone_in_a_job
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +69,12 @@ def evaluate(
             together.
     """
     owner = owner.resolve()
+    rank_zero_only.rank = 0  # whatever the environment says: an evaluation is one process
     checked = check_ensemble([run.resolve() for run in runs], stage, overrides, conf)
     names = [os.path.relpath(run.resolve(), owner) for run in runs]
     folder = owner / "eval" / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
     log.info("%s with %s", stage, ", ".join(os.path.relpath(path, owner) for _, path in checked))
-    with quiet():
+    with quiet(), no_early_exit("the evaluation"):
         members = [Member(*each, overrides, folder) for each in checked]
         for member in members:
             member.check(stage)
@@ -163,6 +166,7 @@ class Member:
         return build(  # type: ignore[no-any-return]  # whatever the target is
             settings | {"devices": 1},
             "trainer",
+            **alone_in_a_job(settings | {"devices": 1}),
             callbacks=callbacks,
             logger=False,
             profiler=NoProfiler(),

@@ -25,17 +25,18 @@ from sweeplab.runs import config as run_config
 from sweeplab.runs.links import linked, links, resolved
 from sweeplab.runs.objective import Objective
 from sweeplab.runs.paths import moved
-from sweeplab.runs.process import rank
 from sweeplab.runs.record import Record, TrialPruned
 from sweeplab.runs.resume import CHECKPOINTS, LAST
 from sweeplab.runs.run import Run as Recorded
 from sweeplab.training.contents import CheckpointContents, plain_items
 from sweeplab.training.ending import OwnsRun
 from sweeplab.training.exact_resume import ExactResume
+from sweeplab.training.finite_loss import FiniteLoss
 from sweeplab.training.lean import NoProfiler, lean_steps
 from sweeplab.training.model import build_model, describe, load_checkpoint, load_fitting, load_weights
 from sweeplab.training.objective import BestObjective
 from sweeplab.training.pruning import Pruning
+from sweeplab.training.ranks import TOGETHER, alone_in_a_job, rank
 
 log = logging.getLogger(__name__)
 
@@ -110,10 +111,16 @@ class Stage:
             raise UserError(f"trainer.{clash[0]} follows from callbacks: name a callback, or switch it off there.")
         profiler = {} if plain["trainer"].get("profiler") else {"profiler": NoProfiler()}
         arguments = {"callbacks": callbacks, "logger": loggers or False, **switches, **profiler, **more}
-        trainer: Trainer = build(plain["trainer"], "trainer", **arguments)
+        trainer: Trainer = build(
+            plain["trainer"], "trainer", **alone_in_a_job({**plain["trainer"], **more}), **arguments
+        )
+        if trainer.world_size > 1:
+            os.environ[TOGETHER] = "1"
         self.trainer, self.best = trainer, BestObjective(run.objective)
         own = [self.best, ExactResume(run.is_longer), _Measurements(self), CheckpointContents(run.description)]
         trainer.callbacks.extend(own)  # type: ignore[attr-defined]  # set by one of its connectors
+        if run.config.get("finite_loss", True):
+            trainer.callbacks.insert(0, FiniteLoss())  # type: ignore[attr-defined]  # before those that save
         trainer.fit = self._fit_of(trainer)  # type: ignore[method-assign]  # it ends as a trial may
         return trainer
 
@@ -267,7 +274,7 @@ class Run:
             )
         self.data = data
         if asked := dict(links(self.config)):
-            if rank() == 0:
+            if rank(self.config.trainer) == 0:
                 data.prepare_data()
             data.setup("fit")
             self.config = linked(self.config, data)

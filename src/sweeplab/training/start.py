@@ -15,24 +15,25 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import seed_everything
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.build import located
-from sweeplab.errors import SetupError, UserError, did_you_mean
+from sweeplab.errors import SetupError, UserError, did_you_mean, no_early_exit
 from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
 from sweeplab.runs.links import resolved
 from sweeplab.runs.objective import PARAMETERS, Objective
-from sweeplab.runs.process import rank
 from sweeplab.runs.provenance import program
 from sweeplab.runs.record import Record, TrialPruned, recorded
 from sweeplab.runs.rerun import differences, environment
-from sweeplab.runs.resume import CHECKPOINTS, check_resumable, last_checkpoint
+from sweeplab.runs.resume import CHECKPOINTS, check_resumable, last_checkpoint, resumed
 from sweeplab.sweep.trial import current
 from sweeplab.training.check import check
 from sweeplab.training.ending import OwnsRun, ended
 from sweeplab.training.model import is_lightning_module, refuse_unread, unloadable, unread
 from sweeplab.training.quiet import quiet
+from sweeplab.training.ranks import claimed_rank, rank
 from sweeplab.training.run import Run
 
 log = logging.getLogger(__name__)
@@ -73,11 +74,12 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
         TrialPruned: the study stopped the trial.
     """
     if config.seed is None:
-        config.seed = int(os.environ["PL_GLOBAL_SEED"]) if rank() > 0 else torch.seed() % 2**32
+        is_first = rank(config.trainer) == 0
+        config.seed = torch.seed() % 2**32 if is_first else int(os.environ["PL_GLOBAL_SEED"])
     config = settled(config, _overrides())
     if origin is not None:
         _leave_logger_runs(config, origin)
-    if rank() > 0:
+    if rank(config.trainer) > 0:
         return _join(train, Run(config))
     folder = Path(config.folder)
     facts = {"choices": _choices(config), "threads": torch.get_num_threads(), "environment": environment()}
@@ -101,23 +103,14 @@ def resume(train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path
     """
     folder = folder.resolve()
     is_longer = any(word.lstrip("+").startswith(LONGER) for word in overrides)
-    if rank() > 0:
-        config = settled(run_config.load(folder, _left(folder, overrides), conf), overrides)
-        return _join(train, Run(config, None, run_record.read(folder), is_longer))
+    if claimed_rank() and rank((saved := resumed(folder, overrides, conf)).trainer) > 0:
+        return _join(train, Run(settled(saved, overrides), None, run_record.read(folder), is_longer))
     config = check_resumable(folder, overrides, conf)
     check(config, is_new=False)
     config = settled(config, overrides)
     record = run_record.begin_again(folder, overrides)
     run_config.save(config, folder)
     return _recorded(train, Run(config, record, record.facts, is_longer), record)
-
-
-def _left(folder: Path, overrides: Sequence[str]) -> list[str]:
-    """Leave removals out that the first process has saved already."""
-    saved = run_config.load(folder)
-    keys = [override.lstrip("~").partition("=")[0] for override in overrides]
-    pairs = zip(overrides, keys, strict=True)
-    return [word for word, key in pairs if not word.startswith("~") or OmegaConf.select(saved, key) is not None]
 
 
 def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -185,10 +178,13 @@ def _recorded(train: Train, run: Run, record: Record) -> float | list[float]:
 
 def _trained(train: Train, run: Run) -> Result:
     """Call the training function, and end the loggers' runs as it ended."""
+    rank_zero_only.rank = rank(run.config.trainer)  # else Lightning believes the environment
     seed_everything(run.config.seed, workers=True, verbose=False)
     with ended(run.loggers, partial(_note, run.record)):
         try:
-            result = _result(run, train(run))
+            with no_early_exit("the training"):
+                returned = train(run)
+            result = _result(run, returned)
         except MisconfigurationException as error:
             raise UserError(" ".join(str(error).split())) from error
         except pickle.UnpicklingError as error:
@@ -197,7 +193,7 @@ def _trained(train: Train, run: Run) -> Result:
             _conclude(run, _result(run, None))
             raise
         _conclude(run, result)
-    if (trial := current()) is not None and trial.prunes and not run.steps_reported and rank() == 0:
+    if (trial := current()) is not None and trial.prunes and not run.steps_reported and run.record is not None:
         log.warning("Nothing was reported to the pruner: callbacks.pruning does it, or sweeplab.current().report(...).")
     return result
 

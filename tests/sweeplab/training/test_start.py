@@ -1,5 +1,6 @@
 import csv
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def test_other_seeds_give_other_numbers_and_null_draws_one(configured: Compose) 
 
 
 def test_a_training_that_diverges_fails(configured: Compose) -> None:
-    config = configured("optimizer=sgd", "optimizer.lr=1e30", "objective={metric: val/loss, mode: min}")
+    diverging = ("optimizer=sgd", "optimizer.lr=1e30", "finite_loss=false")
+    config = configured(*diverging, "objective={metric: val/loss, mode: min}")
     with pytest.raises(UserError, match="val/loss was never a finite number"):
         run(config)
     facts = read(Path(config.folder))
@@ -87,6 +89,23 @@ def returning(value: Any) -> Callable[[Run], Any]:
         return value
 
     return train_and_return
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, 1), (None, 1), (256, 1), (3, 3), ("enough", "enough")])
+def test_an_exit_is_never_a_success(configured: Compose, code: Any, said: Any) -> None:
+    def leave(under_way: Run) -> None:
+        under_way.build("data")
+        sys.exit(code)
+
+    config = configured(*TINY)
+    with pytest.raises((UserError, SystemExit)) as left:
+        start(leave, config)
+    if said == 1:  # as every mistake
+        assert "the training left by sys.exit(" in str(left.value)
+    else:
+        assert isinstance(left.value, SystemExit)
+        assert left.value.code == said
+    assert read(Path(config.folder))["status"] == Status.FAILED
 
 
 TINY = ("model=linear", "trainer.max_epochs=1", "test=false")
