@@ -52,6 +52,10 @@ class SweeplabSweeper(Sweeper):
             SystemExit: the user made a mistake, or the budget was not met.
         """
         from sweeplab.errors import UserError
+        from sweeplab.sweep.program import is_imported_elsewhere
+
+        if is_imported_elsewhere():
+            sys.exit('Error: write `if __name__ == "__main__":` above the call: trials import this module.')
         from sweeplab.sweep.sweep import sweep
 
         assert self.config is not None

@@ -3,6 +3,7 @@
 import functools
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -14,14 +15,24 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "op
 
 def command() -> str:
     """Return the command line that started this process, ready to be pasted into a shell."""
-    return shlex.join(["python", *sys.argv])
+    return shlex.join([*words(), *sys.argv[1:]])
 
 
 def program() -> str:
     """Return how a user starts this program: `python train.py`."""
-    path = Path(sys.argv[0])
+    return shlex.join(words())
+
+
+def words() -> list[str]:
+    """Return the words that start this program: a module by its name, what was installed by its own, else a script."""
+    path, main = Path(sys.argv[0]), sys.modules["__main__"]
+    name = getattr(getattr(main, "__spec__", None), "name", "__main__")
+    if name != "__main__" and sys.argv[0] == getattr(main, "__file__", None):
+        return ["python", "-m", name.removesuffix(".__main__")]
+    if not path.suffix and path.is_absolute() and shutil.which(path.name) == str(path):
+        return [path.name]
     here = path.is_absolute() and path.is_relative_to(Path.cwd())
-    return shlex.join(["python", str(path.relative_to(Path.cwd()) if here else path)])
+    return ["python", str(path.relative_to(Path.cwd()) if here else path)]
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import multiprocessing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,20 @@ def check_plan(plan: Plan) -> None:
         raise UserError("hydra.sweep.subdir is the trial's number in a sweep; leave it away.")
     if not str(plan.base.hydra.launcher._target_).endswith(".BasicLauncher"):
         raise UserError("trials are started by hydra.sweeper.executor; for hydra/launcher choose hydra/sweeper=basic.")
+    _check_task(plan)
     _check_repeats(plan)
     _check_walk(plan)
     for point in plan.points() if plan.settings.one_at_a_time else _points(plan):
         _check_point(plan, point)
+
+
+def _check_task(plan: Plan) -> None:
+    forks = plan.settings.executor == "local" and "forkserver" in multiprocessing.get_all_start_methods()
+    if not plan.task.module and not forks and plan.settings.executor != "inline":
+        raise UserError(
+            f"no other process can import {plan.task.name}; define it at the top of its module, under that name, "
+            "or run the trials in this process with hydra.sweeper.executor=inline."
+        )
 
 
 def _check_repeats(plan: Plan) -> None:

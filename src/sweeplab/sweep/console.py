@@ -3,7 +3,6 @@
 import logging
 import os
 import shlex
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sweeplab.runs import provenance
 from sweeplab.runs.names import clock
 from sweeplab.runs.record import Status, is_run
 from sweeplab.sweep.active import Active
@@ -172,7 +172,7 @@ def _again(plan: Plan, summary: Summary, trial: FrozenTrial) -> str:
     """Return the command that runs a trial again: from its folder where the program can, which is exact."""
     folder = folder_of(plan, trial) / ("0" if plan.settings.repeats > 1 else "")
     if plan.settings.rerun_key and is_run(folder):
-        return shlex.join(["python", sys.argv[0], f"{plan.settings.rerun_key}={short(folder)}"])
+        return shlex.join([*provenance.words(), f"{plan.settings.rerun_key}={short(folder)}"])
     return single_run(summary.alone[trial.number])
 
 

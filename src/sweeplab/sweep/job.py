@@ -1,7 +1,6 @@
 """What travels between the controller and the process of a trial."""
 
 import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +12,35 @@ from sweeplab.sweep.frozen import Recipe
 
 @dataclass(frozen=True)
 class Task:
-    """Where a fresh process finds the task function: the program it belongs to, its module and its name there."""
+    """Where other processes find the task function: the program it belongs to, its module and its name there.
+
+    `layers` are those that `hydra.main`, and whatever the user put on top of it, have wrapped around it. A task without
+    a module cannot be imported; forks of this process hold it.
+    """
 
     script: str
-    module: str
-    name: str
+    module: str = ""
+    name: str = ""
+    layers: int = 0
 
     def function(self) -> Callable[..., Any]:
-        """Return the function, without what `hydra.main` wraps around it."""
-        found: Callable[..., Any] = inspect.unwrap(getattr(importlib.import_module(self.module), self.name))
+        """Return the function."""
+        if not self.module:
+            assert _held is not None
+            return _held
+        found: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
+        for _ in range(self.layers):
+            found = found.__wrapped__  # type: ignore[attr-defined]  # it was found there
         return found
+
+
+_held: Callable[..., Any] | None = None
+
+
+def hold(task: Callable[..., Any]) -> None:
+    """Keep a task function that no other process can import for the forks of this one."""
+    global _held
+    _held = task
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.runs.record import Status
-from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.fork_server import ForkServer
+from sweeplab.sweep.job import Job, Outcome, Task
 from sweeplab.sweep.slots import Slot
 from sweeplab.sweep.trial import Report
 from sweeplab.sweep.worker import OUTPUT, work
 
-# Where the fork server finds what to import, and what to rehearse (see `warm`).
-MODULES, REHEARSAL = "SWEEPLAB_MODULES", "SWEEPLAB_REHEARSAL"
 AT_ONCE = 100  # messages of one trial, before others have their turn
 GRACE = 10.0  # seconds between asking a process to end and killing it
 
@@ -58,7 +57,13 @@ class Local:
     """Runs each job in a process group of its own: the group does not survive the job, nor any job this process."""
 
     def __init__(
-        self, slots: Sequence[Slot], modules: Sequence[str], rehearsal: Path, cold: bool, trial_timeout: float | None
+        self,
+        slots: Sequence[Slot],
+        task: Task,
+        modules: Sequence[str],
+        rehearsal: Path,
+        cold: bool,
+        trial_timeout: float | None,
     ) -> None:
         self.slots = len(slots)
         self._free = list(slots)
@@ -70,9 +75,7 @@ class Local:
             os.environ.setdefault(variable, str(slots[0].threads))
         warm = not cold and "forkserver" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
-        if warm:
-            os.environ[MODULES], os.environ[REHEARSAL] = " ".join(modules), str(rehearsal)
-            self._context.set_forkserver_preload(["sweeplab.sweep.shield", "__main__", "sweeplab.sweep.warm"])
+        self._server = ForkServer(self._context, task, modules, rehearsal) if warm else None
 
     def free(self) -> int:
         """Return how many slots are free."""
@@ -154,6 +157,8 @@ class Local:
             _signal_group(running.process, signal.SIGKILL)
             running.process.join()
             self._end(running)
+        if self._server is not None:
+            self._server.close()
 
     def _hurry(self, running: _Running, now: float) -> None:
         if now >= running.deadline:

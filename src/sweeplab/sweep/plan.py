@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeplab.errors import UserError
 from sweeplab.hydra_errors import sentence
+from sweeplab.runs import provenance
 from sweeplab.runs.links import select
 from sweeplab.runs.objective import Objective
 from sweeplab.sweep.frozen import Frozen
@@ -25,10 +26,10 @@ from sweeplab.sweep.hydra_job import hydra_context
 from sweeplab.sweep.job import Job, Task
 from sweeplab.sweep.objectives import objectives
 from sweeplab.sweep.one_at_a_time import around_base, variants
+from sweeplab.sweep.program import find
 from sweeplab.sweep.settings import Settings
 from sweeplab.sweep.space import Space
 from sweeplab.sweep.values import Value, override
-from sweeplab.sweep.worker import find
 
 # Hydra's flags that say which configuration is meant.
 WHERE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
@@ -132,7 +133,7 @@ class Plan:
         """The command that goes on with this sweep, also if it was named by the clock."""
         named = any(self.name in word for word in sys.argv)
         name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
-        return shlex.join(["python", *sys.argv, *([] if named else [name])])
+        return shlex.join([*provenance.words(), *sys.argv[1:], *([] if named else [name])])
 
 
 @cache
@@ -144,7 +145,7 @@ def single_run(overrides: Sequence[str]) -> str:
     """Return the command of a single run, for a shell."""
     words = sys.argv[1:]
     flags = [word for pair in pairwise(words) if pair[0] in WHERE for word in pair]
-    return shlex.join(["python", sys.argv[0], *flags, *overrides])
+    return shlex.join([*provenance.words(), *flags, *overrides])
 
 
 def make_plan(
@@ -160,11 +161,6 @@ def make_plan(
     except OmegaConfBaseException as error:
         raise UserError(sentence(error) or " ".join(str(error).split())) from error
     assert isinstance(settings, Settings)
-    task = find(function)
-    if task is None:
-        raise UserError(
-            f"no other process can find {function.__name__}; define it at the top of its module, under that name."
-        )
     folder = Path(str(config.hydra.sweep.dir)).absolute()
     loader = context.config_loader
     space, fixed = Space.parse(settings.params, arguments, loader.get_group_options)
@@ -180,7 +176,7 @@ def make_plan(
         name=settings.study_name or folder.name,
         folder=folder,
         snapshot=snapshot,
-        task=task,
+        task=find(function),
         program=JobRuntime.instance().get("name"),
         context=hydra_context(context),
     )

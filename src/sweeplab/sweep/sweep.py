@@ -110,7 +110,7 @@ def _executor(plan: Plan, places: Sequence[Slot], preload: Sequence[str]) -> Exe
     modules = [*settings.preload, *sorted(set(_targets(plan.base))), *preload]
     rehearsal = plan.snapshot / "rehearsal.pickle"
     rehearsal.write_bytes(pickle.dumps((plan.frozen.recipes(), plan.program, plan.context, plan.task.script)))
-    return Local(places, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
+    return Local(places, plan.task, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
 
 
 def _targets(config: Any) -> Iterator[str]:

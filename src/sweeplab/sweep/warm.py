@@ -1,13 +1,14 @@
 """Imported by the fork server before it forks: what every trial would otherwise import and learn for itself.
 
-Modules are imported, configurations unpickled, and a job of each is rehearsed with a task that does nothing: the
-parsers of Hydra and OmegaConf learn their grammars from what they read, which takes longer than a small trial. What
-fails here is left to the trials, where it belongs to somebody. Nothing may touch a GPU: no process forked after that
-could use one.
+The program and modules are imported, configurations unpickled, and a job of each is rehearsed with a task that does
+nothing: the parsers of Hydra and OmegaConf learn their grammars from what they read, which takes longer than a small
+trial. What fails here is left to the trials, where it belongs to somebody. Nothing may touch a GPU: no process forked
+after that could use one.
 """
 
 import contextlib
 import gc
+import json
 import os
 import pickle
 import pkgutil
@@ -19,9 +20,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeplab.runs import provenance
+from sweeplab.sweep.fork_server import MAIN, MODULES, REHEARSAL
 from sweeplab.sweep.frozen import Recipe
 from sweeplab.sweep.hydra_job import make_hydra_job
-from sweeplab.sweep.local import MODULES, REHEARSAL
+from sweeplab.sweep.program import import_main
 
 
 def rehearse(recipe: Recipe, name: str, context: Mapping[str, Any], folder: str) -> None:
@@ -37,6 +39,7 @@ def _look(config: DictConfig) -> None:
     OmegaConf.to_container(config, resolve=True)
 
 
+import_main(json.loads(os.environ.get(MAIN, "{}")))
 for _name in os.environ.get(MODULES, "").split():
     with contextlib.suppress(Exception):
         pkgutil.resolve_name(_name)
@@ -47,6 +50,6 @@ if _path := os.environ.get(REHEARSAL):
     for _recipe in _recipes:
         with contextlib.suppress(Exception), tempfile.TemporaryDirectory() as _folder:
             rehearse(_recipe, _program, _context, _folder)
-        _recipe.lay_in(2)  # a job needs two
+            _recipe.lay_in(2)  # a job needs two
 gc.collect()
 gc.freeze()  # the pages of these objects stay shared with the trials

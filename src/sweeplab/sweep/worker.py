@@ -2,8 +2,6 @@
 
 import contextlib
 import faulthandler
-import importlib
-import inspect
 import io
 import json
 import math
@@ -26,7 +24,7 @@ from sweeplab.runs.record import Killed, Status, is_pruned, is_run, note_constra
 from sweeplab.sweep import signals
 from sweeplab.sweep import trial as current_trial
 from sweeplab.sweep.hydra_job import HydraJob, make_hydra_job
-from sweeplab.sweep.job import Job, Outcome, Task
+from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.trial import Report, Trial
 
 OUTPUT = "output.log"
@@ -174,12 +172,3 @@ def _die_with(alive: Connection) -> None:
         if hasattr(os, "killpg"):
             os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)
-
-
-def find(task: Any) -> Task | None:
-    """Say where other processes find a task function; None if they cannot, because it is not at a module's top."""
-    module = importlib.import_module(task.__module__)
-    found = getattr(module, task.__name__, None)
-    if found is None or inspect.unwrap(found) is not inspect.unwrap(task):
-        return None
-    return Task(str(Path(sys.argv[0]).resolve()), task.__module__, task.__name__)

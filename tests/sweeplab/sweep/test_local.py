@@ -23,7 +23,7 @@ def nothing(value: float, step: int) -> bool:
 
 
 def test_a_process_that_waits_runs_the_job_when_it_is_submitted(folder: Path) -> None:
-    executor = Local([Slot()], [], folder / "none", True, None)
+    executor = Local([Slot()], Task(""), [], folder / "none", True, None)
     executor.prepare(job(0, folder))
     assert executor._ready is not None
     waiting = executor._ready.process.pid
@@ -37,7 +37,7 @@ def test_a_process_that_waits_runs_the_job_when_it_is_submitted(folder: Path) ->
 
 @pytest.mark.parametrize("dies", [True, False])
 def test_a_process_that_died_waiting_costs_no_trial(folder: Path, dies: bool) -> None:
-    executor = Local([Slot()], [], folder / "none", True, None)
+    executor = Local([Slot()], Task(""), [], folder / "none", True, None)
     executor.prepare(job(0, folder))
     assert executor._ready is not None
     process = executor._ready.process
@@ -54,7 +54,7 @@ def test_a_process_that_died_waiting_costs_no_trial(folder: Path, dies: bool) ->
 
 
 def test_closing_leaves_no_job_behind(folder: Path) -> None:
-    executor = Local([Slot() for _ in range(4)], [], folder / "none", True, None)
+    executor = Local([Slot() for _ in range(4)], Task(""), [], folder / "none", True, None)
     futures: list[Any] = [executor.submit(job(number, folder), nothing) for number in range(4)]
     executor.close()
     assert [future.result().status for future in futures] == [Status.KILLED] * 4

@@ -1,0 +1,146 @@
+"""The program that sweeps, as other processes have it: its task, and what it set before the sweep began."""
+
+import contextlib
+import importlib
+import io
+import multiprocessing
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from multiprocessing import spawn
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hydra.core.utils import setup_globals
+from omegaconf.basecontainer import BaseContainer
+
+from sweeplab.sweep import job
+from sweeplab.sweep.job import Task
+
+IMPORTER = "importer"  # the name of a process that imports the program and is no trial
+OTHERS = ("sweeplab", "hydra_plugins", "__main__", "__mp_main__")  # not the program's modules, or known by that name
+MOST, LONGEST = 100, 1000  # items of a container, and characters of a value, that are looked at
+
+
+def find(function: Callable[..., Any]) -> Task:
+    """Say where other processes find a task function: by importing it, or else only in forks of this process."""
+    script = str(Path(sys.argv[0]).resolve())
+    module, name = getattr(function, "__module__", None), getattr(function, "__name__", None)
+    if isinstance(module, str) and isinstance(name, str) and _is_importable(module):
+        found, layers = getattr(sys.modules[module], name, None), 0
+        while found is not None and found is not function:
+            found, layers = getattr(found, "__wrapped__", None), layers + 1
+        if found is not None:
+            return Task(script, module, name, layers)
+    job.hold(function)
+    return Task(script, name=str(name or type(function).__name__))
+
+
+def _is_importable(module: str) -> bool:
+    if module == "__main__":
+        return bool(importable_main())
+    return getattr(sys.modules.get(module), "__spec__", None) is not None
+
+
+def importable_main() -> dict[str, str]:
+    """Return how another process imports the program's own module, in multiprocessing's words; nothing if none can."""
+    data = spawn.get_preparation_data(IMPORTER)
+    if (name := data.get("init_main_from_name")) and name != "__main__" and not name.endswith(".__main__"):
+        return {"init_main_from_name": name}
+    if (path := data.get("init_main_from_path")) and Path(path).is_file() and Path(path).stem != "ipython":
+        return {"init_main_from_path": path}
+    return {}
+
+
+def import_main(words: Mapping[str, str]) -> None:
+    """Import the program's own module as the trials would, so that they need not."""
+    said = io.StringIO()  # what the controller has said already
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            spawn.prepare({"name": IMPORTER, **words})
+    except BaseException:  # noqa: BLE001 - whatever somebody's module does, an exit included
+        empty = ModuleType("__mp_main__")  # that is not tried again
+        empty.__file__ = words.get("init_main_from_path")
+        empty.__spec__ = ModuleSpec(words.get("init_main_from_name", ""), None)
+        sys.modules["__main__"] = empty
+
+
+def is_imported_elsewhere() -> bool:
+    """Say whether the program sweeps while another process imports it, for want of `if __name__ == "__main__":`."""
+    name = multiprocessing.current_process().name
+    return name == IMPORTER or name.startswith("trial-")
+
+
+def has_more_than(context: Any) -> bool:
+    """Say whether the program has set something that the processes of `context`, which import it, do not have."""
+    modules = sorted(_own_modules())
+    near, far = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(far, modules), name=IMPORTER)
+    process.start()
+    far.close()
+    try:
+        there: dict[str, str] = near.recv()
+    except EOFError:  # it could not import the program
+        return True
+    finally:
+        process.join()
+        near.close()
+    return any(there.get(name) != words for name, words in _state(modules).items())
+
+
+def _tell(channel: Connection, modules: Sequence[str]) -> None:
+    setup_globals()
+    for name in modules:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    channel.send(_state(modules))
+
+
+def _own_modules() -> Iterator[str]:
+    """Find the modules that lie beside the program or below it: its own, which it may have changed."""
+    home = getattr(sys.modules["__main__"], "__file__", None)
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not home or not file or name.partition(".")[0] in OTHERS or "site-packages" in Path(file).parts:
+            continue
+        if Path(file).is_relative_to(Path(home).parent):
+            yield name
+
+
+def _state(modules: Sequence[str]) -> dict[str, str]:
+    """Return which resolvers there are, and what the modules hold, in words that two processes can compare."""
+    own = {"__main__", "__mp_main__", *modules}
+    resolvers = {f"resolver {name}": "" for name in BaseContainer._resolvers if name != "data"}  # our plugin's
+    return resolvers | {
+        f"{name}.{key}": _words(value, own)
+        for name in ("__main__", *modules)
+        for key, value in vars(sys.modules.get(name, object)).items()
+        if not key.startswith("__")
+    }
+
+
+def _words(value: Any, own: Container[str], depth: int = 6) -> str:
+    """Say what a value is: all of plain data, of the program's own objects what they hold, of others their kind."""
+    kind = type(value).__qualname__
+    try:
+        if (inner := _inner(value, own)) is not None:
+            return f"{kind} {[_words(item, own, depth - 1) for item in inner if depth]}"
+        said = repr(value)
+    except Exception:  # noqa: BLE001 - whatever somebody's object does when it is looked at
+        return kind
+    return f"{kind} {said}" if len(said) <= LONGEST and not said.startswith("<") else kind
+
+
+def _inner(value: Any, own: Container[str]) -> Iterable[Any] | None:
+    """Return what a container or an object of the program holds, None for any other value."""
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        if len(value) > MOST:
+            return (len(value),)
+        items = value.items() if isinstance(value, dict) else value
+        return items if isinstance(value, list | tuple) else sorted(items, key=repr)
+    if isinstance(value, ModuleType) or getattr(value, "__module__", None) not in own:
+        return None
+    held = getattr(value, "__dict__", {}).items()
+    return getattr(value, "__qualname__", ""), *sorted(item for item in held if not item[0].startswith("__"))
