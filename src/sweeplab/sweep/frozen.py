@@ -154,13 +154,14 @@ def _copied(sources: Mapping[int, Path], folder: Path) -> dict[int, Path]:
         for number, source in sources.items()
         for path in _yaml_files(source, folder)
     }
-    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
+    digest = hashlib.sha256(repr((sorted(sources), sorted(files.items()))).encode()).hexdigest()
     target = folder / f"conf-{digest[:12]}"
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".conf-", dir=folder) as temporary:
             whole = Path(temporary, target.name)
-            whole.mkdir()
+            for number in ("", *sources):  # also one without a file: a configuration may lie in the ConfigStore alone
+                (whole / str(number)).mkdir()
             for name, content in files.items():
                 (whole / name).parent.mkdir(parents=True, exist_ok=True)
                 (whole / name).write_bytes(content)
@@ -175,5 +176,11 @@ def _copied(sources: Mapping[int, Path], folder: Path) -> dict[int, Path]:
 def _yaml_files(source: Path, folder: Path) -> Iterator[Path]:
     """Find what Hydra can choose from; in a source as wide as a project, not what git and sweeps keep there."""
     for parent, names, files in os.walk(source, followlinks=True):
-        names[:] = [name for name in names if name[0] != "." and not folder.is_relative_to(Path(parent, name))]
+        inner = [Path(parent, name) for name in names if name[0] != "."]
+        names[:] = [path.name for path in inner if not folder.is_relative_to(path) and not _leads_back(path)]
         yield from (Path(parent, name) for name in files if name.endswith(".yaml"))
+
+
+def _leads_back(path: Path) -> bool:
+    """Say whether a folder is a link to one that it lies in."""
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())

@@ -418,6 +418,24 @@ def test_a_folder_of_everything_is_copied_without_the_sweeps_in_it(tmp_path: Pat
     assert first.parent.name == second.parent.name
 
 
+def test_a_folder_without_a_file_is_copied_too(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    sweep = begin(tmp_path / "conf", tmp_path / "sweep", name="schema_of_frozen")
+    assert sweep.check("lr=2").lr == 2
+    write(tmp_path / "conf", {"model/cnn.yaml": "{kind: cnn}"})
+    assert "cnn" in begin(tmp_path / "conf", tmp_path / "sweep", name="schema_of_frozen").frozen.options("model")
+
+
+def test_a_link_that_leads_back_is_not_followed(tmp_path: Path) -> None:
+    conf = write(tmp_path / "conf", FILES)
+    (conf / "again").symlink_to(conf)
+    (conf / "network").symlink_to(conf / "model")
+    copied = begin(conf, tmp_path / "sweep").frozen.conf
+    assert copied
+    assert not (copied / "again").exists()
+    assert (copied / "network" / "cnn.yaml").exists()
+
+
 def test_a_configuration_in_a_package_needs_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "app_of_frozen", {**FILES, "__init__.py": "#"})
     monkeypatch.syspath_prepend(tmp_path)
