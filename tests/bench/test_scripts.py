@@ -43,7 +43,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("script", SMALLEST)
-def test_a_benchmark_runs_where_nothing_was_prepared(script, copy, tmp_path):
+def test_a_benchmark_runs_where_nothing_was_prepared(script: str, copy: Path, tmp_path: Path) -> None:
     home = {
         "HOME": str(tmp_path),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
@@ -61,5 +61,5 @@ def test_a_benchmark_runs_where_nothing_was_prepared(script, copy, tmp_path):
     assert "did not run" not in done.stdout
 
 
-def test_no_script_is_forgotten():
+def test_no_script_is_forgotten() -> None:
     assert {path.name for path in (ROOT / "bench").glob("*.py")} == {*SMALLEST, *PARTS}

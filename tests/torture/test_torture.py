@@ -10,7 +10,7 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from tests.torture import audit
-from tests.torture.scenario import SCENARIOS
+from tests.torture.scenario import SCENARIOS, Scenario
 from tests.torture.siege import besiege
 
 GRID = SCENARIOS[0]
@@ -19,7 +19,9 @@ GRID = SCENARIOS[0]
 @pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_sweep_under_attack_comes_to_the_exact_count_and_leaves_nothing_behind(tmp_path, scenario):
+def test_a_sweep_under_attack_comes_to_the_exact_count_and_leaves_nothing_behind(
+    tmp_path: Path, scenario: Scenario
+) -> None:
     siege = besiege(scenario, tmp_path / "siege", 6, random.Random(0))
     assert siege.faults == []
     assert siege.hits
@@ -46,7 +48,7 @@ def stored(study: Path) -> optuna.Study:
 
 
 @pytest.mark.slow
-def test_a_point_that_was_tried_twice_is_found(study):
+def test_a_point_that_was_tried_twice_is_found(study: Path) -> None:
     trial = stored(study).trials[3]
     stored(study).add_trial(trial)
     faults = audit.audit(GRID, study)
@@ -56,20 +58,20 @@ def test_a_point_that_was_tried_twice_is_found(study):
 
 
 @pytest.mark.slow
-def test_a_record_that_disagrees_with_the_study_is_found(study):
+def test_a_record_that_disagrees_with_the_study_is_found(study: Path) -> None:
     path = study / "multirun/study/2/run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "status": "killed"}))
     assert audit.audit(GRID, study) == ["#2 is killed in run.json, COMPLETE {'complete'} in the study"]
 
 
 @pytest.mark.slow
-def test_a_trial_that_still_runs_for_the_study_is_found(study):
+def test_a_trial_that_still_runs_for_the_study_is_found(study: Path) -> None:
     stored(study).ask()
     assert any("RUNNING" in fault for fault in audit.audit(GRID, study))
 
 
 @pytest.mark.slow
-def test_files_that_were_written_again_and_what_is_left_behind_are_found(study):
+def test_files_that_were_written_again_and_what_is_left_behind_are_found(study: Path) -> None:
     before = audit.contents(GRID, study)
     assert len(before) > GRID.budget
     (study / "multirun/study/4/run.json").write_text("{}")

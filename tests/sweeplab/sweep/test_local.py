@@ -62,7 +62,7 @@ def test_closing_leaves_no_job_behind(folder: Path) -> None:
 
 
 def test_all_that_a_process_has_sent_is_read_before_its_outcome(folder: Path) -> None:
-    executor = Local([Slot()], [], folder / "none", True, None)
+    executor = Local([Slot()], Task(""), [], folder / "none", True, None)
     reports: list[int] = []
 
     def report(value: float, step: int) -> bool:
