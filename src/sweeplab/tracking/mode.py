@@ -10,6 +10,8 @@ from typing import Literal, get_args
 
 import wandb
 
+from sweeplab.tracking.settings import ensure_home
+
 log = logging.getLogger(__name__)
 
 Mode = Literal["online", "offline", "disabled"]
@@ -25,6 +27,7 @@ def pick_mode(offline: bool | None) -> Mode:
     if offline is not None:
         return "offline" if offline else "online"
     asked = os.environ.get("WANDB_MODE")
+    ensure_home()
     settings = wandb.setup().settings
     mode = asked if asked in get_args(Mode) else settings.mode  # W&B reads its environment once a process
     if mode == "disabled":

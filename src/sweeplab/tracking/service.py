@@ -44,10 +44,13 @@ def start_service() -> None:
     """Start W&B's service, which trials find through their environment."""
     import wandb
 
+    from sweeplab.tracking.settings import ensure_home
+
     if SERVICE in os.environ:
         from sweeplab.tracking.lifeline import forget_service
 
         forget_service()
+    ensure_home()
     wandb.setup(settings=wandb.Settings(silent=True))
     wandb.setup().ensure_service()
 

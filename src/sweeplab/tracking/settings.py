@@ -1,6 +1,7 @@
 """How our runs use W&B."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,11 @@ def stage_artifacts(folder: Path) -> bool:
     if ours := DATA_DIR not in os.environ:
         os.environ[DATA_DIR] = str(folder.absolute() / "wandb" / "data")
     return ours
+
+
+def ensure_home() -> None:
+    """Give W&B a home where the user has none, as in containers: it looks there for its settings, and fails."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = tempfile.gettempdir()

@@ -1,4 +1,7 @@
 import logging
+import pwd
+import tempfile
+from pathlib import Path
 
 import pytest
 import wandb
@@ -28,6 +31,19 @@ def test_without_a_key_runs_are_offline(caplog: pytest.LogCaptureFixture) -> Non
     caplog.set_level(logging.INFO)
     assert pick_mode(None) == "offline"
     assert "no key" in caplog.text
+
+
+def test_a_user_without_a_home_has_runs_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs under a number nobody has a name for."""
+
+    def nobody(number: int) -> pwd.struct_passwd:
+        raise KeyError(number)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.delenv("HOME")
+    assert pick_mode(None) == "offline"
+    assert Path.home() == tmp_path
 
 
 def test_with_a_key_and_a_server_that_takes_it_runs_are_online(wandb_server: WandbServer) -> None:
