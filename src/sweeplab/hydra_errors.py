@@ -1,5 +1,6 @@
 """Hydra's and OmegaConf's complaints about a command line, said in one sentence with the nearest right spelling."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,14 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
         names = {name: f"{key.rpartition('.')[0]}.{name}" for name in map(str, group) if not name.startswith("_")}
         return f"there is no key '{key}'{did_you_mean(key, names.values())}"
     if found := nearest(key, _keys(root)):
-        add = f" (+{key}=... adds it)" if "." in key else ""
+        add = f" ({_adding(key)} adds it)" if "." in key else ""
         return f"there is no key '{key}'; did you mean '{found}'?{add}"
-    return (
-        f"there is no key '{key}'; the top ones are {', '.join(_keys(root, deep=False))} (+{key}=... adds a new one)."
-    )
+    return f"there is no key '{key}'; the top ones are {', '.join(_keys(root, deep=False))} ({_adding(key)} adds it)."
+
+
+def _adding(key: str) -> str:
+    """Return how a key is set that the configuration lacks: in a sweep, some of the choices may have it."""
+    return f"{'++' if {'-m', '--multirun'} & set(sys.argv) else '+'}{key}=..."
 
 
 def _root(node: Any) -> DictConfig:

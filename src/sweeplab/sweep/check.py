@@ -3,7 +3,8 @@
 import importlib
 import itertools
 import multiprocessing
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from sweeplab.errors import UserError
-from sweeplab.hydra_errors import sentence
 from sweeplab.runs.links import select
+from sweeplab.runs.objective import Objective
+from sweeplab.sweep.contract import flat
 from sweeplab.sweep.limits import check_limits
+from sweeplab.sweep.objectives import objectives
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter
 
@@ -35,6 +38,8 @@ def check_plan(plan: Plan) -> None:
     if not str(plan.base.hydra.launcher._target_).endswith(".BasicLauncher"):
         raise UserError("trials are started by hydra.sweeper.executor; for hydra/launcher choose hydra/sweeper=basic.")
     _check_task(plan)
+    for key in plan.space.keys:
+        check_searchable(key, plan.settings.sweep_keys)
     _check_repeats(plan)
     _check_walk(plan)
     for point in plan.points() if plan.settings.one_at_a_time else _points(plan):
@@ -48,6 +53,44 @@ def _check_task(plan: Plan) -> None:
             f"no other process can import {plan.task.name}; define it at the top of its module, under that name, "
             "or run the trials in this process with hydra.sweeper.executor=inline."
         )
+
+
+def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
+    """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
+
+    Raises:
+        UserError: all trials are judged by it, or the sweep is made of it.
+    """
+    top = re.split(r"[./@]", key)[0]
+    if top == "objective":
+        raise UserError(f"{key} cannot be searched: all trials are judged by one objective; make a sweep of each.")
+    if top == "hydra" or top in sweep_keys:
+        raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")
+
+
+def _check_same_sweep(plan: Plan, point: Mapping[str, Any], config: DictConfig) -> None:
+    """Make sure that a point is judged as all others are, and leaves the sweep what it is."""
+    chosen, master = " ".join(plan.space.overrides(point)), plan.frozen.master
+    if (found := objectives(config, plan.settings.direction)) != plan.objectives:
+        raise UserError(
+            f"with {chosen} trials are judged by {_named(found)}, and others by {_named(plan.objectives)}: "
+            "all need one objective; make a sweep of each, or give objective.metric and objective.mode for all."
+        )
+    own, others = (dict(flat(OmegaConf.to_container(c.hydra.sweeper, resolve=False))) for c in (config, master))
+    if changed := [key for key in {**own, **others} if own.get(key) != others.get(key)]:
+        raise UserError(
+            f"{chosen} sets hydra.sweeper.{changed[0]}, which belongs to the sweep and is not searched; "
+            "set it on the command line or in a sweep=, or make a sweep of each."
+        )
+    if Path(str(config.hydra.sweep.dir)).absolute() != plan.folder:
+        raise UserError(
+            f"{chosen} sets hydra.sweep.dir={config.hydra.sweep.dir}, but all trials of a sweep lie in one folder: "
+            f"{plan.folder}; make a sweep of each."
+        )
+
+
+def _named(objectives: Sequence[Objective]) -> str:
+    return " and ".join(f"{objective.metric} ({objective.mode})" for objective in objectives)
 
 
 def _check_repeats(plan: Plan) -> None:
@@ -112,8 +155,9 @@ def _ends(parameter: Parameter) -> tuple[Any, Any]:
 
 
 def _check_point(plan: Plan, point: Mapping[str, Any]) -> None:
+    config = plan.config(point)
+    _check_same_sweep(plan, point, config)
     try:
-        config = plan.frozen.config(plan.overrides(point))
         before = HydraConfig.instance().cfg
         HydraConfig.instance().set_config(config)
         try:
@@ -123,9 +167,7 @@ def _check_point(plan: Plan, point: Mapping[str, Any]) -> None:
         finally:
             HydraConfig.instance().cfg = before
     except (HydraException, OmegaConfBaseException) as error:
-        conf = Path(str(plan.frozen.conf)) if plan.frozen.conf else None
-        said = sentence(error, conf) or " ".join(str(error).split())
-        raise UserError(f"{said} [in the search space, with {' '.join(plan.space.overrides(point))}]") from error
+        raise plan.mistake(point, error) from error
 
 
 def function(path: str, key: str) -> Any:

@@ -56,7 +56,7 @@ def contract(plan: Plan) -> dict[str, dict[str, str]]:
     return {
         "objective": {objective.metric: objective.direction for objective in plan.objectives},
         "space": plan.space.describe() | ({"one_at_a_time": "true"} if plan.settings.one_at_a_time else {}),
-        "configuration": dict(_flat(shared)),
+        "configuration": dict(flat(shared)),
     }
 
 
@@ -94,9 +94,10 @@ def _check_kinds(study: Study, plan: Plan) -> None:
                 ) from None
 
 
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Return the values of nested mappings as text, by dotted keys."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _flat(item, f"{prefix}.{key}" if prefix else str(key))
+            yield from flat(item, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, str(value)

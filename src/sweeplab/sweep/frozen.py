@@ -67,7 +67,7 @@ class Frozen:
     """
 
     def __init__(self, master: DictConfig, loader: ConfigLoader, fixed: Sequence[str], folder: Path) -> None:
-        self._master = master
+        self.master = master
         self._fixed = tuple(_parsed(fixed))
         self._bases: dict[tuple[str, ...], bytes] = {}
         self._recipes: dict[bytes, Recipe] = {}
@@ -123,8 +123,8 @@ class Frozen:
         return isinstance(override.value(), dict) or not self.is_group(override.key_or_group)
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
-        config = self._loader.load_sweep_config(self._master, list(overrides))
-        config.hydra.runtime.config_sources = self._master.hydra.runtime.config_sources
+        config = self._loader.load_sweep_config(self.master, list(overrides))
+        config.hydra.runtime.config_sources = self.master.hydra.runtime.config_sources
         return config
 
 

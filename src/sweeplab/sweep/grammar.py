@@ -67,6 +67,10 @@ def read(params: Mapping[str, Any], arguments: Sequence[str]) -> list[Entry]:
         entry = Entry(_parsed(argument), (), place)
         if entry.parsed.is_delete():
             entries.pop(entry.key, None)
+        for before in entries.get(entry.key, ()):
+            # Of two single values the last counts, as in a single run.
+            if before.place and not (before.fixed and entry.fixed):
+                raise UserError(f"{entry.key} is given twice, {before.line} and {entry.line}; write it once.")
         entries["~" * entry.parsed.is_delete() + entry.key] = [entry]
     return [entry for same_key in entries.values() for entry in same_key]
 

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime
+from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -60,6 +61,22 @@ class Plan:
         """Return what the configuration has for a key, or chose for a group; None if it has neither."""
         choices = self.base.hydra.runtime.choices
         return choices[key] if key in choices else select(self.base, key)
+
+    def config(self, point: Mapping[str, Value]) -> DictConfig:
+        """Return the configuration of a point, under the seed that the configuration has.
+
+        Raises:
+            UserError: it does not compose.
+        """
+        try:
+            return self.frozen.config(self.space.overrides(point))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise self.mistake(point, error) from error
+
+    def mistake(self, point: Mapping[str, Value], error: Exception) -> UserError:
+        """Return what to tell the user where the configuration of a point cannot be."""
+        said = sentence(error, self.frozen.conf) or " ".join(str(error).split())
+        return UserError(f"{said} [in the search space, with {' '.join(self.space.overrides(point))}]")
 
     def points(self) -> Iterator[dict[str, Value]]:
         """Return all points that a walk through the space goes to, in order.
@@ -165,14 +182,14 @@ def make_plan(
     loader = context.config_loader
     space, fixed = Space.parse(settings.params, arguments, loader.get_group_options)
     frozen = Frozen(config, loader, fixed, snapshot)
-    base = frozen.config([])
+    base = _base(frozen, space)
     plan = Plan(
         settings=settings,
         space=space,
         fixed=tuple(fixed),
         frozen=frozen,
         base=base,
-        objectives=objectives(base, settings.direction),
+        objectives=(),
         name=settings.study_name or folder.name,
         folder=folder,
         snapshot=snapshot,
@@ -180,6 +197,24 @@ def make_plan(
         program=JobRuntime.instance().get("name"),
         context=hydra_context(context),
     )
-    if not settings.one_at_a_time:
-        return plan
-    return replace(plan, space=around_base(space, plan.known, settings.repeat_key))
+    if settings.one_at_a_time:
+        plan, first = replace(plan, space=around_base(space, plan.known, settings.repeat_key)), base
+    else:
+        first = plan.config(_first_choices(frozen, space))
+    return replace(plan, objectives=objectives(first, settings.direction))
+
+
+def _base(frozen: Frozen, space: Space) -> DictConfig:
+    """Compose what all trials share; where that needs a choice that is searched, with the first of each."""
+    try:
+        return frozen.config([])
+    except (HydraException, OmegaConfBaseException):
+        if not (first := _first_choices(frozen, space)):
+            raise
+        return frozen.config(space.overrides(first))
+
+
+def _first_choices(frozen: Frozen, space: Space) -> dict[str, Value]:
+    """Return the first choice of each group that is searched everywhere."""
+    groups = [parameter for parameter in space.parameters if frozen.is_group(parameter.key)]
+    return {group.key: group.points[0] for group in groups if group.points and not group.conditions}

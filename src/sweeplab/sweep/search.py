@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from sweeplab.errors import UserError
 from sweeplab.sweep.algorithms import build_pruner, build_sampler, default_sampler
 from sweeplab.sweep.book import Points, counts
-from sweeplab.sweep.check import function
+from sweeplab.sweep.check import check_searchable, function
 from sweeplab.sweep.plan import Plan
 
 
@@ -39,6 +39,8 @@ class Search:
         if endless and not self.walks and not listing:
             name = target.rpartition(".")[2]
             raise UserError(f"{name} never ends by itself; give a budget, as in hydra.sweeper.n_trials=50.")
+        if not (self.walks or self._hook or settings.n_trials == 1) and plan.space.is_single(plan.known):
+            raise UserError(_nothing_searched(plan))
         self.total = settings.n_trials
         if size is not None and (listing or self.walks):
             self.total = min(size, settings.n_trials or size)
@@ -72,7 +74,10 @@ class Search:
         if self._hook:
             before = set(trial.params)
             self._call(self._hook, self._plan.frozen.config(self._plan.overrides(values)), trial)
-            values |= {name: value for name, value in trial.params.items() if name not in before}
+            more = {name: value for name, value in trial.params.items() if name not in before}
+            for name in more:
+                check_searchable(name, self._plan.settings.sweep_keys)
+            values |= more
         return values
 
     def _call(self, hook: Any, config: Any, trial: optuna.Trial) -> None:
@@ -97,3 +102,12 @@ class Search:
             active = space.active(defaults, known)
             given.insert(0, {parameter.key: known(parameter.key) for parameter in active})
         return [space.stored(point, known) for point in given]
+
+
+def _nothing_searched(plan: Plan) -> str:
+    """Say that all trials would be the same, and how to name what is searched."""
+    count, spaces = plan.settings.n_trials, plan.frozen.options("space")
+    same = f"{count} equal trials" if count else "trials that are all equal"
+    named = f", or a space ({', '.join(f'space={name}' for name in spaces[:8])})" if spaces else ""
+    file = ", or write a file in conf/space named after the model" if spaces else ""
+    return f"nothing is searched, which makes {same}: name a key, as in optimizer.lr=1e-3,1e-2{named}{file}."

@@ -76,6 +76,11 @@ class Parameter:
         """Return the values in the user's order, None where there is no end to them."""
         return None if self.points is None else list(self.points)
 
+    def only(self) -> Value:
+        """Return the value of a parameter that has no other."""
+        distribution: Any = self.distribution
+        return self.points[0] if self.points else self.value(distribution.low)
+
     def override(self, value: Value) -> str:
         """Return the override that sets the key to `value`."""
         return override(self.prefix + self.key, value)
@@ -118,6 +123,16 @@ class Space:
     def active(self, values: Mapping[str, Value], known: Known) -> list[Parameter]:
         """Return the parameters whose conditions hold under `values`."""
         return [parameter for parameter in self.parameters if self._holds(parameter, values, known)]
+
+    def is_single(self, known: Known) -> bool:
+        """Say whether there is but one point, so that nothing is searched."""
+        values: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if self._holds(parameter, values, known):
+                if not parameter.distribution.single():
+                    return False
+                values[parameter.key] = parameter.only()
+        return True
 
     def overrides(self, values: Mapping[str, Value]) -> list[str]:
         """Return the overrides that set `values`, in order; a key that is not searched is set as it is spelt."""

@@ -35,11 +35,15 @@ class Check(Callback):
                 sys.exit(f"Error: sweep={sweep} makes many runs; add -m, or remove it for a single one.")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check what all runs have in common, and that their folders are free where no sweep is resumed."""
-        _check_or_exit(config)
+        """Check what all runs have in common, and that their folders are free where no sweep is resumed.
+
+        The sweeper checks each point; what is missing here the search may give.
+        """
+        HydraConfig.instance().set_config(config)
         _exit_on_mistake(lambda: _check_pruning(config))
         if config.hydra.sweeper._target_.rpartition(".")[2] != "BasicSweeper":
             return
+        _check_or_exit(config)
         taken = sorted(Path(config.hydra.sweep.dir).glob("*/run.json"))
         if taken:
             sys.exit(f"Error: {taken[0].parent} already holds a run; remove hydra.sweep.dir to get a new folder.")

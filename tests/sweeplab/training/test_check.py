@@ -34,6 +34,18 @@ def test_each_run_of_a_sweep_is_checked_before_it_begins(command: Command, tmp_p
     assert not list(tmp_path.glob("sweep/*/run.json"))
 
 
+@pytest.mark.slow
+def test_what_the_search_gives_is_not_told_missing(command: Command) -> None:
+    preview = ("-m", "hydra.sweeper.preview=true", "data=npz")
+    assert "2 points in all" in command("train.py", *preview, "data.path=a.npz,b.npz").stdout
+    done = command("train.py", *preview, "seed=0,1", check=False)
+    assert done.stderr == "Error: data.path has no value; write data.path=...\n"
+    only = ("-m", "hydra.sweeper.preview=true", "model=cnn,resnet")
+    done = command("train.py", *only, "model.channels=8", check=False)
+    assert "++model.channels=... adds it" in done.stderr
+    assert "2 points in all" in command("train.py", *only, "++model.channels=8").stdout
+
+
 def test_a_job_that_cannot_work_ends_the_program(composed: Callable[..., DictConfig]) -> None:
     Check().on_job_start(composed(), task_function=None)
     with pytest.raises(SystemExit, match=r"Error: objective.mode=up is not known; write min or max"):

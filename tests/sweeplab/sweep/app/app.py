@@ -174,6 +174,11 @@ def suggests(config: DictConfig, trial: optuna.Trial) -> None:
     trial.suggest_float("opt.lr", 0.0, config.x)
 
 
+def suggests_the_study(config: DictConfig, trial: optuna.Trial) -> None:
+    """Name another study for each trial."""
+    trial.suggest_categorical("study", ["a", "b"])
+
+
 spoilt = 0
 
 
