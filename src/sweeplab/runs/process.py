@@ -3,14 +3,18 @@
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
 
+PROC = Path("/proc")
+
 
 def this_process() -> dict[str, Any]:
     """Return what tells this process from every other: host, process id, and when it started."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    started = psutil.Process().create_time()
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started, **_ticks(os.getpid())}
 
 
 def is_alive(process: Mapping[str, Any]) -> bool | None:
@@ -18,8 +22,26 @@ def is_alive(process: Mapping[str, Any]) -> bool | None:
     if process["host"] != socket.gethostname():
         return None
     try:
-        # A process id is used again after a while, together with its start time it is not.
         other = psutil.Process(process["pid"])
-        return abs(other.create_time() - process["started"]) < 1.0 and other.status() != psutil.STATUS_ZOMBIE
+        if other.status() == psutil.STATUS_ZOMBIE:
+            return False
+        # A process id is used again after a while, together with its start time it is not.
+        now = _ticks(process["pid"]) if "ticks" in process else {}
+        if now:
+            return all(process.get(key) == value for key, value in now.items())
+        return abs(other.create_time() - process["started"]) < 1.0
     except psutil.NoSuchProcess:
         return False
+
+
+def _ticks(pid: int) -> dict[str, Any]:
+    """Return when a process started in ticks since the boot, where the system says so: no step of a clock changes that.
+
+    psutil gives the time of the day, which moves with the clock.
+    """
+    try:
+        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()  # a name may hold blanks
+    except OSError:
+        return {}
+    return {"boot": boot, "ticks": int(fields[19])}
