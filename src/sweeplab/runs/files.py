@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read whole if they are files at all."""
+"""Files that are written whole or not at all, also if the power fails, and read whole if they are files at all."""
 
 import os
 import stat
@@ -39,6 +39,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Hand out a temporary path beside `path`, and move it there once the block has ended well."""
     with _temporary_beside(path) as temporary:
         yield temporary
+        _sync(temporary)
         temporary.replace(path)
 
 
@@ -61,6 +62,7 @@ def write_new(path: Path, text: str) -> None:
     """
     with _temporary_beside(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+        _sync(temporary)
         os.link(temporary, path)  # fails where a rename would replace
 
 
@@ -75,6 +77,16 @@ def _temporary_beside(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content is on the disk: a rename may get there before it, and the name then stands for nothing."""
+    if path.is_file():
+        handle = os.open(path, os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:

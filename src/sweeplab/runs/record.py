@@ -4,7 +4,9 @@ It is written before training starts, and finished on every ending that a proces
 leaves `running` behind; `read` then looks whether it still lives, and says `killed` where it does not.
 """
 
+import functools
 import json
+import logging
 import math
 import shlex
 import signal
@@ -24,6 +26,8 @@ from sweeplab.errors import UserError
 from sweeplab.runs import provenance
 from sweeplab.runs.files import read_text, write_bytes, write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
+
+log = logging.getLogger(__name__)
 
 FILE = "run.json"
 FORMAT = 2  # of run.json and config.yaml; `earlier` reads what was written before there was a number
@@ -282,10 +286,27 @@ def trained_by(folder: Path) -> str:
 
 def conclude(folder: Path, status: Status, reason: str) -> None:
     """Write the ending of a run that could not do it itself, or that did not know why it was ended."""
-    if is_run(folder):
-        facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if facts["status"] != status:
-            Record(folder, facts).update(status=status, error=reason, ended=facts.get("ended", _now()))
+    facts = as_left(folder)
+    if facts is not None and facts["status"] != status:
+        Record(folder, facts).update(status=status, error=reason, ended=facts.get("ended", _now()))
+
+
+def as_left(folder: Path) -> dict[str, Any] | None:
+    """Return the facts of a run as its process left them; None where there is no run, or a damaged record.
+
+    A power failure may have damaged it; a warning names the file, and the sweep that it belongs to goes on without it.
+    """
+    try:
+        return _parsed(folder / FILE) if is_run(folder) else None
+    except UserError as error:
+        _warn(f"{error} The sweep goes on without it.")
+        return None
+
+
+@functools.cache
+def _warn(text: str) -> None:
+    """Say it once, however often it is seen."""
+    log.warning(text)
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """Trials that a dead controller left behind: what becomes of them and their folders."""
 
 import json
+import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -14,6 +17,8 @@ from sweeplab.runs.record import Status
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.worker import OUTCOME
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 5.0  # seconds for an orphan to notice that its controller is gone
 
@@ -38,26 +43,48 @@ class Lost:
         if not job.folder.is_dir():
             return loss
         _wait_for_its_end(job.folder)
-        outcome = _recorded(job.folder) or loss
+        outcome = _recorded(job) or loss
         self.tell(job, outcome)
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason)
         return outcome
 
 
-def _recorded(folder: Path) -> Outcome | None:
-    path = folder / OUTCOME
+def _recorded(job: Job) -> Outcome | None:
+    """Return the outcome that a process left in its folder; None if there is none, or a damaged one."""
+    path = job.folder / OUTCOME
     if not path.is_file():
         return None
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    values = None if facts["values"] is None else tuple(facts["values"])
-    return Outcome(**{**facts, "status": Status(facts["status"]), "values": values})
+    try:
+        return _outcome(json.loads(path.read_text(encoding="utf-8")), job.objectives)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        log.warning("%s is damaged: its trial counts as lost, and is run again.", path)
+        return None
+
+
+def _outcome(facts: Mapping[str, Any], objectives: int) -> Outcome:
+    """Return an outcome as it was written, or raise."""
+    status, values = Status(facts["status"]), facts["values"]
+    numbers = None if values is None else tuple(map(float, values))
+    constraints = {str(name): float(value) for name, value in (facts.get("constraints") or {}).items()}
+    is_whole = numbers is not None and len(numbers) == objectives and all(map(math.isfinite, numbers))
+    if status is Status.RUNNING or (status is Status.COMPLETE and not is_whole):
+        raise ValueError
+    return Outcome(
+        status,
+        str(facts["reason"]),
+        numbers,
+        str(facts["traceback"]),
+        float(facts["seconds"]),
+        constraints,
+        facts.get("is_shared") is True,
+    )
 
 
 def _wait_for_its_end(folder: Path) -> None:
-    if not record.is_run(folder):
+    facts = record.as_left(folder)
+    if facts is None:
         return
-    process = json.loads((folder / record.FILE).read_text(encoding="utf-8"))["process"]
     until = time.monotonic() + PATIENCE
-    while is_alive(process) and time.monotonic() < until:
+    while is_alive(facts["process"]) and time.monotonic() < until:
         time.sleep(0.05)

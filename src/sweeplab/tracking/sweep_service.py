@@ -1,6 +1,5 @@
 """W&B's part of a sweep: one service for all its trials, an end for runs that have none, and the sweep's own run."""
 
-import json
 import logging
 import os
 import shlex
@@ -248,7 +247,5 @@ def _place(plan: Plan, entry: Mapping[str, Any]) -> Path:
 
 def _wandb_facts(job: Job) -> dict[str, Any] | None:
     """Return what a run's record says of W&B."""
-    if not record.is_run(job.folder):
-        return None
-    facts: dict[str, Any] | None = json.loads((job.folder / record.FILE).read_text(encoding="utf-8")).get("wandb")
+    facts: dict[str, Any] | None = (record.as_left(job.folder) or {}).get("wandb")
     return facts

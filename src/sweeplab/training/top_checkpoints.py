@@ -82,8 +82,7 @@ def _runs(plan: Plan, trial: FrozenTrial) -> Iterator[Path]:
     if folder_of(plan, trial) != folder:
         return
     for run in (folder, *folder.glob("[0-9]*")):
-        if record.is_run(run):
-            facts = record.read(run)
+        if (facts := record.as_left(run)) is not None:
             # Another machine may have such a folder too, with a run of another study.
             ours = facts["process"]["host"] == trial.user_attrs.get("lease", {}).get("host")
             if ours and facts["status"] in (Status.COMPLETE, Status.PRUNED) and "attempts" not in facts:
