@@ -4,6 +4,9 @@ Takes the best checkpoint of the run and the run's own configuration. Further ar
 in `data.path=new.npz` or `trainer=gpu`. Results go to a new folder below <run folder>/eval: metrics.json, or for
 stage=predict predictions.csv, a line a sample.
 
+A folder that somebody sent is data: what is neither of this project nor of the kinds that runs are made of is not built
+without `trust=true`.
+
 Of a study: `run=<study folder> trial=best` or `trial=<number>` is one of its trials, `run=<study folder> top=5` the
 mean probabilities of the five best that still have their checkpoints, with results below <study folder>/eval.
 """
@@ -13,9 +16,10 @@ import sys
 from pathlib import Path
 
 from sweeplab.errors import UserError, nearest, plain_errors
+from sweeplab.runs import trust
 
 CONF = Path(__file__).parent / "conf"
-OWN = ("run", "stage", "trial", "top")
+OWN = ("run", "stage", "trial", "top", trust.WORD)
 
 
 def main(arguments: list[str]) -> None:
@@ -38,16 +42,16 @@ def main(arguments: list[str]) -> None:
         for word, key, value in words
         if key not in OWN
     ]
-    stage = own.get("stage", "test")
+    stage, trusted = own.get("stage", "test"), trust.is_given(arguments)
     from sweeplab.runs.choice import chosen
     from sweeplab.training.check import check_ensemble
 
     owner = Path(own["run"])
     runs = chosen(owner, own.get("trial"), own.get("top"))
-    check_ensemble(runs, stage, overrides, CONF)
+    check_ensemble(runs, stage, overrides, CONF, trusted)
     from sweeplab.training.evaluate import evaluate
 
-    evaluate(owner if "top" in own else runs[0], runs, stage, overrides, CONF)
+    evaluate(owner if "top" in own else runs[0], runs, stage, overrides, CONF, trusted)
 
 
 if __name__ == "__main__":

@@ -30,27 +30,27 @@ def train(config: DictConfig) -> float | list[float]:
         return start(train, config)
 
 
-def resume(folder: str, overrides: list[str]) -> None:
+def resume(folder: str, overrides: list[str], trusted: bool) -> None:
     """Resume a run, logging to the same file."""
     from sweeplab.runs.log import log_again
     from sweeplab.runs.resume import check_resumable, resumed
     from sweeplab.training.check import check
     from sweeplab.training.ranks import claimed_rank, rank
 
-    if not claimed_rank() or rank(resumed(Path(folder), overrides, CONF).trainer) == 0:
-        check(check_resumable(Path(folder), overrides, CONF), is_new=False)
-        log_again(Path(folder))
+    if not claimed_rank() or rank(resumed(Path(folder), overrides, CONF, trusted).trainer) == 0:
+        check(check_resumable(Path(folder), overrides, CONF, trusted), is_new=False)
+        log_again(Path(folder), CONF, "train")
     from lab.train import train
     from sweeplab.training.start import resume
 
-    resume(train, Path(folder), overrides, CONF)
+    resume(train, Path(folder), overrides, CONF, trusted)
 
 
-def rerun(folder: str, overrides: list[str]) -> None:
+def rerun(folder: str, overrides: list[str], trusted: bool) -> None:
     """Train in a new folder what another run trained."""
     from sweeplab.runs.rerun import Rerun
 
-    again = Rerun.of(Path(folder), overrides, CONF, "train")
+    again = Rerun.of(Path(folder), overrides, CONF, "train", trusted)
 
     def train_again(config: DictConfig) -> float | list[float]:
         from lab.train import train
@@ -73,12 +73,15 @@ def main(arguments: list[str]) -> None:
         print(help_text(__doc__, CONF, "train", [word for word in arguments if not word.startswith("-")]))
     elif words:
         verb, _, folder = words[0].partition("=")
-        overrides = [word for word in arguments if word != words[0]]
+        from sweeplab.runs import trust
+
+        trusted = trust.is_given(arguments)
+        overrides = [word for word in arguments if word != words[0] and not trust.is_word(word)]
         if wrong := [word for word in overrides if word.startswith("-") or word in words]:
             raise UserError(f"{verb} takes keys and values only, not {wrong[0]}.")
         if not folder:
             raise UserError(f"say which run: python train.py {verb}=outputs/<date>/<time>")
-        OF_A_FOLDER[verb](folder, overrides)
+        OF_A_FOLDER[verb](folder, overrides, trusted)
     else:
         train()
 

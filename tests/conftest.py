@@ -37,6 +37,12 @@ Compose = Callable[..., DictConfig]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_key(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Sign the runs of all tests with one key, which is nobody's."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.getbasetemp().parent / "state")
+
+
 @pytest.fixture(autouse=True)
 def no_trace_in_hydra() -> Iterator[None]:
     """Leave no job's configuration behind, whose overrides the next test would take for its own."""

@@ -1,16 +1,27 @@
 """Experiments that lie anywhere: `experiment=multirun/cnn/best.yaml` is that file, below where the program is started.
 
+Such a file may be somebody else's, so it sets nothing but what a run is made of, unless `trust=true` is said.
+
 Every Hydra app imports this module at its start, so nothing heavy may be imported at its top.
 """
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 GROUP = "experiment/"
+
+
+class RefusedExperimentError(HydraException):
+    """A file names what is not built from files of unknown origin."""
 
 
 class ExperimentFiles(FileConfigSource):
@@ -22,8 +33,28 @@ class ExperimentFiles(FileConfigSource):
         return "experiment"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load the file."""
-        return super().load_config(config_path.removeprefix(GROUP))
+        """Load the file.
+
+        Raises:
+            RefusedExperimentError: it names what may not be built, or where nothing may be written.
+        """
+        from sweeplab.errors import UserError
+        from sweeplab.runs.experiment_file import check_experiment
+        from sweeplab.runs.files import read_text
+        from sweeplab.runs.trust import is_given
+
+        name = config_path.removeprefix(GROUP)
+        path = Path(self.path, name)
+        try:
+            read_text(path)
+            found = super().load_config(name)
+            if not is_given(sys.argv[1:]):
+                check_experiment(path, found.config, found.header.get("package") or "")
+        except UserError as error:
+            raise RefusedExperimentError(str(error)) from error
+        except (YAMLError, OmegaConfBaseException, RecursionError) as error:
+            raise RefusedExperimentError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+        return found
 
     def is_config(self, config_path: str) -> bool:
         """Say whether a choice is such a file."""

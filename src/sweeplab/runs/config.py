@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sweeplab.errors import UserError
-from sweeplab.runs import record
+from sweeplab.runs import record, trust
 from sweeplab.runs.earlier import upgraded, upgraded_override
 from sweeplab.runs.files import read_text, write_text
 from sweeplab.runs.flat import FILE, interpolations
@@ -23,14 +23,18 @@ from sweeplab.runs.paths import moved
 _ASKS = re.compile(r"\$\{(hydra|now|data|oc\.\w+):")
 
 
-def save(config: DictConfig, folder: Path, keep: bool = True) -> None:
-    """Write the resolved configuration to `folder`; with `keep` another one that is there stays beside it, numbered."""
+def save(config: DictConfig, folder: Path, keep: bool = True) -> str | None:
+    """Write the resolved configuration to `folder`; with `keep` another one that is there stays beside it, numbered.
+
+    Return its signature, by which `load` knows it again; None where this user has no key.
+    """
     text = OmegaConf.to_yaml(OmegaConf.create(resolved(config)))
     path = folder / FILE
-    if keep and path.exists() and (before := path.read_text(encoding="utf-8")) != text:
+    if keep and path.exists() and (before := read_text(path)) != text:
         number = 1 + len(list(folder.glob("config-*.yaml")))
         write_text(folder / f"config-{number}.yaml", before)
     write_text(path, text)
+    return trust.sign(text)
 
 
 def load(
@@ -39,6 +43,9 @@ def load(
     conf: Path | None = None,
     moved_to: str | None = None,
     anew: bool = False,
+    *,
+    to_build: bool = False,
+    trusted: bool = False,
 ) -> DictConfig:
     """Return the configuration of the run in `folder`, with Hydra overrides on top.
 
@@ -46,8 +53,11 @@ def load(
     `conf`. What was worked out from another key follows an override of that one; what came from the data stays as it
     was, or is a link again if a run begins `anew`.
 
+    Unless it is `trusted`, or signed by this user, it is data: what asks for more than other keys is text; and if it is
+    `to_build` something from, it is refused where it names what `trust` does not let through.
+
     Raises:
-        UserError: there is no configuration in the folder, or an override that only a sweep understands.
+        UserError: there is no configuration in the folder, an override that only a sweep understands, or one of these.
     """
     path = folder / FILE
     if not path.is_file():
@@ -55,18 +65,58 @@ def load(
     saved = _read(path)
     if "folder" not in saved:
         raise UserError(f"{path} is not the configuration of a run: it has no folder.")
-    saved = upgraded(moved(saved, str(saved["folder"]), moved_to or str(folder.resolve())))
-    config: DictConfig = OmegaConf.create(saved)
-    _interpolate(config, folder, anew)
+    home = str(folder.resolve())
+    saved = upgraded(moved(saved, str(saved["folder"]), home)) | {"folder": home}
+    saved.pop("hydra", None)
+    source = None if trusted or is_own(folder) else trust.Source(path, folder)
+    if source is not None:
+        saved = _checked(saved, source) if to_build else trust.inert(saved)
+    config: DictConfig = OmegaConf.create(moved(saved, home, moved_to or home))
+    _interpolate(config, folder, anew, is_known=source is None)
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     chosen = [override for override in parsed if _is_choice(override, conf)]
     if chosen and conf:
-        _choose(chosen, config, conf, recorded_overrides(folder), config_name(folder))
+        before = recorded_overrides(folder)
+        _choose(chosen, config, conf, _harmless(before, source) if source else before, config_name(folder))
     for override in parsed:
         if override not in chosen:
             _apply(override, config)
     return config
+
+
+def is_own(folder: Path) -> bool:
+    """Say whether the configuration in a folder is as this user's own run left it."""
+    signature = record.known(folder).get("signature")
+    return signature is not None and trust.is_signed(read_text(folder / FILE), signature)
+
+
+def _checked(saved: dict[str, Any], source: trust.Source) -> dict[str, Any]:
+    """Return a configuration of which something may be built.
+
+    Raises:
+        UserError: it names what may not, or interpolations that lead nowhere.
+    """
+    trust.check(saved, source)
+    try:
+        trust.check_places(resolved(OmegaConf.create(saved)), source)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{source.file} is broken: {' '.join(str(error).split())}.") from error
+    return saved
+
+
+def _harmless(overrides: Sequence[str], source: trust.Source) -> list[str]:
+    """Return the overrides of the task that a run which somebody sent says it was made with.
+
+    Raises:
+        UserError: one of them names what may not be built.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    own = [override for override in parsed if not override.is_hydra_override()]
+    for override in own:
+        if not override.is_delete():
+            trust.check({override.key_or_group: override.value()}, source)
+    return [str(override.input_line) for override in own]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -81,13 +131,15 @@ def _read(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def _interpolate(config: DictConfig, folder: Path, anew: bool) -> None:
+def _interpolate(config: DictConfig, folder: Path, anew: bool, is_known: bool) -> None:
     """Put the interpolations back that Hydra composed, where they still give what was saved.
 
     Those that ask Hydra, the clock, the environment or the data stay as they were answered; the last ones are put back
     for a run that begins `anew`, with data of its own.
     """
     for key, text in interpolations(folder).items():
+        if not is_known and trust.asks(text):
+            continue
         *above, name = key.split(".")
         node = OmegaConf.select(config, ".".join(above)) if above else config
         if not isinstance(node, DictConfig) or name not in node:

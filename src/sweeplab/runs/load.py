@@ -7,13 +7,14 @@ from sweeplab.runs.run import Run
 from sweeplab.runs.trials import Trials
 
 
-def load(folder: str | Path) -> Run | Trials:
+def load(folder: str | Path, trust: bool = False) -> Run | Trials:
     """Return the run in `folder`, or the runs of the study in it, for notebooks and scripts.
 
-    Nothing but `run.json` is read before it is asked for.
+    Nothing but `run.json` is read before it is asked for. With `trust` a model is built whatever it names: say so of
+    folders that you made, or whose maker you know.
 
     Raises:
         UserError: neither is there, or `run.json` is broken.
     """
     folder = Path(folder)
-    return Run.read(folder) if is_run(folder) else Trials.read(folder)
+    return Run.read(folder, trust) if is_run(folder) else Trials.read(folder, trust)

@@ -1,19 +1,22 @@
-"""The log of a run that is taken up again: set up as Hydra did it, written to the same file."""
+"""The log of a run that is taken up again: set up as the program's own configuration says, written to the same file."""
 
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
 from hydra.core.utils import configure_log
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict, read_write
 
 from sweeplab.resolvers import register_resolver
 
 
-def log_again(folder: Path) -> None:
-    """Log to the terminal, and to the end of the run's own log file."""
-    path = folder / ".hydra" / "hydra.yaml"
-    if not path.is_file():
-        return
-    saved = OmegaConf.load(path)
-    saved.hydra.runtime.output_dir = str(folder.resolve())
-    register_resolver("hydra", lambda key: OmegaConf.select(saved.hydra, key))
-    configure_log(saved.hydra.job_logging, saved.hydra.verbose)
+def log_again(folder: Path, conf: Path, name: str) -> None:
+    """Log to the terminal, and to the end of the run's own log file.
+
+    What the folder says of logging is not asked: a logging configuration names what is called, and what is written to.
+    """
+    with initialize_config_dir(str(conf.resolve()), job_name=name, version_base="1.3"):
+        composed = compose(name, return_hydra_config=True)
+    with read_write(composed), open_dict(composed):
+        composed.hydra.runtime.output_dir = str(folder.resolve())
+    register_resolver("hydra", lambda key: OmegaConf.select(composed.hydra, key))
+    configure_log(composed.hydra.job_logging, composed.hydra.verbose)

@@ -44,20 +44,21 @@ class Rerun:
     environment: Mapping[str, str]
 
     @classmethod
-    def of(cls, origin: Path, words: Sequence[str], conf: Path, name: str) -> "Rerun":
+    def of(cls, origin: Path, words: Sequence[str], conf: Path, name: str, trusted: bool = False) -> "Rerun":
         """Prepare to train again what the run in `origin` trained; `conf` and `name` are the program's.
 
         Of `conf` Hydra's own part is taken, such as where runs are written, and what overrides choose from groups.
 
         Raises:
-            UserError: there is no such run, or an override that makes no single run.
+            UserError: there is no such run, an override that makes no single run, or a configuration that is not
+                `trusted` and would build or write what `trust` does not let through.
         """
         if not record.is_run(origin) and (inside := sorted(origin.glob("*/run.json"))):
             raise UserError(f"{origin} holds several runs; name one, as in rerun={inside[0].parent}.")
         facts = record.read(origin)
         parsed = OverridesParser.create().parse_overrides(list(words))
         own = [str(one.input_line) for one in parsed if not one.is_hydra_override()]
-        config = run_config.load(origin, own, conf, NEW, anew=True)
+        config = run_config.load(origin, own, conf, NEW, anew=True, to_build=True, trusted=trusted)
         with initialize_config_dir(str(conf.resolve()), job_name=name, version_base="1.3"):
             hydras = [str(one.input_line) for one in parsed if one.is_hydra_override()]
             hydra = compose(name, hydras, return_hydra_config=True).hydra
@@ -111,5 +112,5 @@ def _commit(facts: Mapping[str, Any]) -> str | None:
 
 def _patch(folder: Path, facts: Mapping[str, Any]) -> bytes:
     name = (facts.get("git") or {}).get("patch")
-    path = folder / str(name)
+    path = folder / Path(str(name)).name
     return path.read_bytes() if name and path.is_file() else b""

@@ -31,15 +31,17 @@ FREE = ("data.path", "data.root", "data.cache", "data.num_workers", "data.pin_me
 QUIET_FOR = 600  # seconds without a write, after which a run on another machine counts as dead
 
 
-def check_resumable(folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> DictConfig:
+def check_resumable(
+    folder: Path, overrides: Sequence[str] = (), conf: Path | None = None, trusted: bool = False
+) -> DictConfig:
     """Make sure that the run in `folder` can go on, and return its configuration with the overrides on top.
 
     Raises:
-        UserError: there is no such run; it is complete and nothing is overridden; it still lives; or it stopped before
-            its first checkpoint.
+        UserError: there is no such run; it is complete and nothing is overridden; it still lives; it stopped before
+            its first checkpoint; or it is not `trusted`, and would build or write what `trust` does not let through.
     """
     facts = record.read(folder)
-    loaded = config.load(folder, overrides, conf)
+    loaded = config.load(folder, overrides, conf, to_build=True, trusted=trusted)
     for override in overrides:
         key = override.lstrip("+~").split("=", 1)[0]
         if key.split(".")[0] in FIXED and key not in FREE:
@@ -56,13 +58,15 @@ def check_resumable(folder: Path, overrides: Sequence[str] = (), conf: Path | No
     return loaded
 
 
-def resumed(folder: Path, overrides: Sequence[str], conf: Path | None = None) -> DictConfig:
+def resumed(
+    folder: Path, overrides: Sequence[str], conf: Path | None = None, trusted: bool = False
+) -> DictConfig:
     """Return the configuration of a run that goes on, for a process whose first one may have saved it already."""
     saved = config.load(folder)
     keys = [override.lstrip("~").partition("=")[0] for override in overrides]
     pairs = zip(overrides, keys, strict=True)
     left = [word for word, key in pairs if not word.startswith("~") or OmegaConf.select(saved, key) is not None]
-    return config.load(folder, left, conf)
+    return config.load(folder, left, conf, to_build=True, trusted=trusted)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -26,15 +26,16 @@ class Run:
 
     folder: Path
     facts: Mapping[str, Any]
+    trusted: bool = False
 
     @classmethod
-    def read(cls, folder: Path) -> "Run":
-        """Read the run in `folder`.
+    def read(cls, folder: Path, trusted: bool = False) -> "Run":
+        """Read the run in `folder`; a `trusted` one builds whatever it names.
 
         Raises:
             UserError: there is none, or its `run.json` is broken.
         """
-        return cls(folder, record.read(folder))
+        return cls(folder, record.read(folder), trusted)
 
     @property
     def status(self) -> Status:
@@ -81,7 +82,7 @@ class Run:
         Raises:
             UserError: there is none.
         """
-        return run_config.load(self.folder)
+        return run_config.load(self.folder, trusted=self.trusted)
 
     @property
     def checkpoint(self) -> Path:
@@ -110,7 +111,7 @@ class Run:
         """
         from sweeplab import load_model
 
-        return load_model(self.checkpoint)
+        return load_model(self.checkpoint, trust=self.trusted)
 
     @cached_property
     def metrics(self) -> "dict[str, Column]":
@@ -190,4 +191,5 @@ class Run:
 
     def _checkpoint(self) -> Path | None:
         names = (self.facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt")
-        return next((self.folder / name for name in names if name and (self.folder / name).is_file()), None)
+        paths = [self.folder / name for name in names if name and ".." not in Path(name).parts]
+        return next((path for path in paths if path.is_relative_to(self.folder) and path.is_file()), None)

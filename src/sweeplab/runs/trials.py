@@ -1,7 +1,7 @@
 """The runs of a study, as its folder tells of them: which there are, and which are best."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ class Trials:
     skipped: Sequence[tuple[Path, str]] = ()
 
     @classmethod
-    def read(cls, folder: Path) -> "Trials":
-        """Read the runs in `folder`.
+    def read(cls, folder: Path, trusted: bool = False) -> "Trials":
+        """Read the runs in `folder`; if they are `trusted`, they build whatever they name.
 
         Raises:
             UserError: it does not exist, or is not the folder of a study.
@@ -39,7 +39,7 @@ class Trials:
                     f"{folder} is neither the folder of a run nor that of a study: it holds {run.folder}; "
                     "name one such as outputs/2026-01-31/12-00-00-000000 or multirun/cnn."
                 )
-        return cls(folder, found.runs, found.skipped)
+        return cls(folder, [replace(run, trusted=trusted) for run in found.runs], found.skipped)
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)

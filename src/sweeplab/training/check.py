@@ -80,7 +80,7 @@ def check(config: DictConfig, is_new: bool = True) -> None:
         UserError: the first mistake found.
         OmegaConfBaseException: a value that is missing, or refers to a key that does not exist.
     """
-    for key in ("test", "init_strict", "finite_loss"):
+    for key in ("test", "init_strict", "finite_loss", "trust"):
         if not isinstance(config.get(key, True), bool):
             raise UserError(f"{key}={config[key]} must be true or false.")
     seed = config.seed
@@ -124,29 +124,32 @@ def check_free(folder: Path) -> None:
         raise UserError(occupied(folder))
 
 
-def check_evaluation(run: Path, stage: str, overrides: Sequence[str], conf: Path | None) -> tuple[DictConfig, Path]:
+def check_evaluation(
+    run: Path, stage: str, overrides: Sequence[str], conf: Path | None, trusted: bool = False
+) -> tuple[DictConfig, Path]:
     """Return the configuration and the checkpoint that an evaluation needs: the best, or else the last one.
 
     Raises:
-        UserError: there is no such run, stage, or checkpoint.
+        UserError: there is no such run, stage, or checkpoint; or the run is not `trusted`, and names what `trust` does
+            not let through.
     """
     if stage not in STAGES:
         raise UserError(f"stage={stage} is not known{did_you_mean(stage, STAGES)}")
     facts = read(run)
-    config = load(run, overrides, conf)
+    config = load(run, overrides, conf, to_build=True, trusted=trusted)
     _check_values(config.data, "data")
     return config, Run(run, facts).checkpoint
 
 
 def check_ensemble(
-    runs: Sequence[Path], stage: str, overrides: Sequence[str], conf: Path | None
+    runs: Sequence[Path], stage: str, overrides: Sequence[str], conf: Path | None, trusted: bool = False
 ) -> list[tuple[DictConfig, Path]]:
     """Return the configuration and the checkpoint of each run that an ensemble is made of.
 
     Raises:
         UserError: one of them cannot be evaluated, or they do not see the same data.
     """
-    checked = [check_evaluation(run, stage, overrides, conf) for run in runs]
+    checked = [check_evaluation(run, stage, overrides, conf, trusted) for run in runs]
     first = _samples(checked[0][0])
     for run, (config, _) in zip(runs[1:], checked[1:], strict=True):
         if different := sorted(key for key, _ in _samples(config).items() ^ first.items()):

@@ -56,6 +56,7 @@ def evaluate(
     stage: str = "test",
     overrides: Sequence[str] = (),
     conf: Path | None = None,
+    trusted: bool = False,
 ) -> Path:
     """Test, validate or predict with the best checkpoint of a run, or with several together; return what was written.
 
@@ -65,17 +66,17 @@ def evaluate(
     and `members.json` names them.
 
     Raises:
-        UserError: there is no such run, stage or checkpoint, the data does not fit the model, or several cannot answer
-            together.
+        UserError: there is no such run, stage or checkpoint, the data does not fit the model, several cannot answer
+            together, or they are not `trusted` and name what `trust` does not let through.
     """
     owner = owner.resolve()
     rank_zero_only.rank = 0  # whatever the environment says: an evaluation is one process
-    checked = check_ensemble([run.resolve() for run in runs], stage, overrides, conf)
+    checked = check_ensemble([run.resolve() for run in runs], stage, overrides, conf, trusted)
     names = [os.path.relpath(run.resolve(), owner) for run in runs]
     folder = owner / "eval" / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
     log.info("%s with %s", stage, ", ".join(os.path.relpath(path, owner) for _, path in checked))
     with quiet(), no_early_exit("the evaluation"):
-        members = [Member(*each, overrides, folder) for each in checked]
+        members = [Member(*each, overrides, folder, trusted) for each in checked]
         for member in members:
             member.check(stage)
         if len(members) == 1:
@@ -87,7 +88,9 @@ def evaluate(
 class Member:
     """A trained model with the data and the trainer of its run."""
 
-    def __init__(self, config: DictConfig, checkpoint: Path, overrides: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, config: DictConfig, checkpoint: Path, overrides: Sequence[str], folder: Path, trusted: bool = False
+    ) -> None:
         self.config, self.checkpoint, self.folder = config, checkpoint, folder
         seed_everything(config.seed, workers=True, verbose=False)
         self.data: LightningDataModule = build(config.data, "data")
@@ -95,7 +98,7 @@ class Member:
             self.data.prepare_data()
             self.data.setup("fit")
             self.config = linked(config, self.data)
-        self.model = self._model(overrides)
+        self.model = self._model(overrides, trusted)
 
     def check(self, stage: str) -> None:
         """Make sure that model and data have what a stage needs.
@@ -129,11 +132,11 @@ class Member:
             batches = self._run(trainer.predict, None)
         return gathered(batches, len(trainer.num_predict_batches))
 
-    def _model(self, overrides: Sequence[str]) -> LightningModule:
+    def _model(self, overrides: Sequence[str], trusted: bool) -> LightningModule:
         """Build the model as its checkpoint describes it, or as overrides of its own say."""
         content = load_checkpoint(self.checkpoint)
         has_own = any(word.lstrip("+~").split(".")[0].split("=")[0] in ("model", "task") for word in overrides)
-        description = None if has_own else described_in(content, self.checkpoint)
+        description = None if has_own else described_in(content, self.checkpoint, trusted)
         model = build_model(description or describe(resolved(self.config)))
         load_weights(model, content["state_dict"], self.checkpoint)
         return model.eval()

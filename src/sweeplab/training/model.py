@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from sweeplab.build import arguments, build, located
 from sweeplab.errors import SetupError, UserError, nearest
 from sweeplab.runs import config as run_config
-from sweeplab.runs import earlier, record
+from sweeplab.runs import earlier, record, trust
 from sweeplab.runs.links import resolved
 from sweeplab.runs.run import Run as Recorded
 from sweeplab.training.quiet import quiet
@@ -110,17 +111,21 @@ def build_model(description: Mapping[str, Any], **more: Any) -> LightningModule:
     return model
 
 
-def load_model(path: str | Path, description: Mapping[str, Any] | None = None) -> LightningModule:
+def load_model(
+    path: str | Path, description: Mapping[str, Any] | None = None, *, trust: bool = False
+) -> LightningModule:
     """Return the model of a checkpoint, or of the run in a folder, with its weights, on the CPU and ready to predict.
 
-    What the model is stands in the checkpoint; another `description`, with a `_target_`, takes its place.
+    What the model is stands in the checkpoint; another `description`, with a `_target_`, takes its place. With `trust`
+    it is built whatever it names: say so of checkpoints that you made, or whose maker you know.
 
     Raises:
-        UserError: there is no such file, it says not which model it is of, or its weights do not fit.
+        UserError: there is no such file, it says not which model it is of or one that may not be built, or its weights
+            do not fit.
     """
     path = Recorded.read(Path(path)).checkpoint if Path(path).is_dir() else Path(path)
     checkpoint = load_checkpoint(path)
-    description = description or described_in(checkpoint, path)
+    description = description or described_in(checkpoint, path, trust, "if you trust whoever made it, add trust=True.")
     if description is None:
         raise UserError(
             f"{path} does not say which model it is of; load it with its class: "
@@ -167,14 +172,24 @@ def unloadable(path: Path | str, error: Exception) -> str:
     )
 
 
-def described_in(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
-    """Return the description of a checkpoint's model: its own, else that of the run in whose folder it lies."""
-    if DESCRIPTION in checkpoint:
-        return dict(earlier.renamed(checkpoint[DESCRIPTION]))
-    if found := earlier.description(checkpoint.get("hyper_parameters") or {}):
-        return found
+def described_in(
+    checkpoint: Mapping[str, Any], path: Path, trusted: bool = False, remedy: str = trust.Source.remedy
+) -> dict[str, Any] | None:
+    """Return the description of a checkpoint's model: its own, else that of the run in whose folder it lies.
+
+    Raises:
+        UserError: it is not `trusted`, and names what `trust` does not let through.
+    """
     folder = next((parent for parent in path.absolute().parents if record.is_run(parent)), None)
-    return describe(resolved(run_config.load(folder))) if folder else None
+    found = earlier.renamed(checkpoint[DESCRIPTION]) if DESCRIPTION in checkpoint else None
+    found = found or earlier.description(checkpoint.get("hyper_parameters") or {})
+    if not found:
+        return describe(resolved(run_config.load(folder, to_build=True, trusted=trusted))) if folder else None
+    if not trusted:
+        own = run_config.load(folder) if folder and run_config.is_own(folder) else None
+        known = trust.targets(OmegaConf.to_container(own, resolve=False)) if own is not None else frozenset()
+        trust.check(found, trust.Source(path, folder or path.absolute().parent, known=known, remedy=remedy))
+    return dict(found)
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -279,8 +279,8 @@ class Run:
             data.setup("fit")
             self.config = linked(self.config, data)
             if self.record is not None:
-                run_config.save(self.config, self.folder, keep=False)
-                self.record.update(links=asked)
+                signature = run_config.save(self.config, self.folder, keep=False)
+                self.record.update(links=asked, signature=signature)
         return data
 
     def _build_model(self, **more: Any) -> LightningModule:

@@ -22,6 +22,7 @@ from sweeplab.build import located
 from sweeplab.errors import SetupError, UserError, did_you_mean, no_early_exit
 from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
+from sweeplab.runs import trust
 from sweeplab.runs.links import resolved
 from sweeplab.runs.objective import PARAMETERS, Objective
 from sweeplab.runs.provenance import program
@@ -91,11 +92,13 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
     if trial := current():
         about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat, "params": dict(trial.params)}
         record.update(trial=about, command=trial.command)
-    run_config.save(config, folder)
+    record.update(signature=run_config.save(config, folder))
     return _recorded(train, Run(config, record), record)
 
 
-def resume(train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path | None = None) -> float | list[float]:
+def resume(
+    train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path | None = None, trusted: bool = False
+) -> float | list[float]:
     """Go on with the run in `folder` where it stopped; overrides may, say, raise `trainer.max_epochs`.
 
     Raises:
@@ -103,13 +106,13 @@ def resume(train: Train, folder: Path, overrides: Sequence[str] = (), conf: Path
     """
     folder = folder.resolve()
     is_longer = any(word.lstrip("+").startswith(LONGER) for word in overrides)
-    if claimed_rank() and rank((saved := resumed(folder, overrides, conf)).trainer) > 0:
+    if claimed_rank() and rank((saved := resumed(folder, overrides, conf, trusted)).trainer) > 0:
         return _join(train, Run(settled(saved, overrides), None, run_record.read(folder), is_longer))
-    config = check_resumable(folder, overrides, conf)
+    config = check_resumable(folder, overrides, conf, trusted)
     check(config, is_new=False)
     config = settled(config, overrides)
     record = run_record.begin_again(folder, overrides)
-    run_config.save(config, folder)
+    record.update(signature=run_config.save(config, folder))
     return _recorded(train, Run(config, record, record.facts, is_longer), record)
 
 
@@ -119,7 +122,7 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     Raises:
         SetupError: an override sets what nothing reads, or the objective is none that the task logs.
     """
-    plain: dict[str, Any] = resolved(config)
+    plain: dict[str, Any] = {key: value for key, value in resolved(config).items() if key != trust.WORD}
     references: Any = OmegaConf.to_container(config, resolve=False)
     if plain.get("task") is not None and is_lightning_module(plain["model"]):
         groups = unread(plain, references)
