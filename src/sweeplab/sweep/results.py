@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Status
+from sweeplab.runs.spreadsheet import cells
 from sweeplab.sweep.book import Book, beginning, counts, took
 from sweeplab.sweep.contract import fixed_of
 from sweeplab.sweep.plan import Plan
@@ -123,24 +124,23 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(
-        ["number", "status", "counts", *names, *keys, *extra, "steps", "seconds", "started", "folder", "reason"]
+        cells(["number", "status", "counts", *names, *keys, *extra, "steps", "seconds", "started", "folder", "reason"])
     )
     for trial in trials:
         values = plan.space.values(trial.params)
         given = trial.values or [None] * len(names)
         began = beginning(trial)
-        rows.writerow(
-            [
-                trial.number,
-                ending(trial),
-                counts(trial),
-                *given,
-                *(values.get(key) for key in (*keys, *extra)),
-                trial.last_step,
-                took(trial),
-                began and began.isoformat(timespec="seconds"),
-                folder_of(plan, trial),
-                trial.user_attrs.get("reason"),
-            ]
-        )
+        row = [
+            trial.number,
+            ending(trial),
+            counts(trial),
+            *given,
+            *(values.get(key) for key in (*keys, *extra)),
+            trial.last_step,
+            took(trial),
+            began and began.isoformat(timespec="seconds"),
+            str(folder_of(plan, trial)),
+            trial.user_attrs.get("reason"),
+        ]
+        rows.writerow(cells(row))
     return out.getvalue()

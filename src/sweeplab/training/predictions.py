@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from sweeplab.runs.files import write_text, written_whole
+from sweeplab.runs.spreadsheet import cells
 
 WIDEST = 256  # columns that one output becomes in a table
 VALUE = "value"  # what an output without a name is called
@@ -108,9 +109,9 @@ def _columns(name: str, value: Any) -> dict[str, list[Any]]:
 def _write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> Path:
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["sample", *columns])
+        writer.writerow(cells(["sample", *columns]))
         rows = zip(*columns.values(), strict=True)
-        writer.writerows([number, *map(_cell, row)] for number, row in enumerate(rows))
+        writer.writerows(cells([number, *map(_cell, row)]) for number, row in enumerate(rows))
     return path
 
 

@@ -11,6 +11,7 @@ from sweeplab.runs.compare.comparison import Comparison
 from sweeplab.runs.compare.configurations import Configuration
 from sweeplab.runs.compare.table import Table
 from sweeplab.runs.run import Run
+from sweeplab.runs.spreadsheet import cells
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -18,9 +19,9 @@ def as_csv(comparison: Comparison) -> str:
     metrics = list(comparison.fields.metrics)
     rows = [_flat(run, comparison, metrics) for run in comparison.runs]
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(cells(rows[0]))
+    writer.writerows(cells(row.values()) for row in rows)
     return out.getvalue()
 
 
