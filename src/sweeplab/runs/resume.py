@@ -11,6 +11,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs import config, record
 from sweeplab.runs.process import is_alive
 from sweeplab.runs.record import Status
+from sweeplab.runs.trust import check_files
 
 CHECKPOINTS = "checkpoints"
 LAST = Path(CHECKPOINTS, "last.ckpt")
@@ -41,6 +42,7 @@ def check_resumable(
             its first checkpoint; or it is not `trusted`, and would build or write what `trust` does not let through.
     """
     facts = record.read(folder)
+    check_files(folder.rglob("*"), folder, trusted)
     loaded = config.load(folder, overrides, conf, to_build=True, trusted=trusted)
     for override in overrides:
         key = override.lstrip("+~").split("=", 1)[0]
@@ -58,9 +60,7 @@ def check_resumable(
     return loaded
 
 
-def resumed(
-    folder: Path, overrides: Sequence[str], conf: Path | None = None, trusted: bool = False
-) -> DictConfig:
+def resumed(folder: Path, overrides: Sequence[str], conf: Path | None = None, trusted: bool = False) -> DictConfig:
     """Return the configuration of a run that goes on, for a process whose first one may have saved it already."""
     saved = config.load(folder)
     keys = [override.lstrip("~").partition("=")[0] for override in overrides]

@@ -114,6 +114,23 @@ def check_places(config: Mapping[str, Any], source: Source) -> None:
             raise UserError(f"{source.file} names {key}={value}, which is outside of its folder; {source.remedy}")
 
 
+def check_files(paths: Iterable[Path], folder: Path, trusted: bool = False) -> None:
+    """Make sure that nothing which is written in a folder goes elsewhere, or waits for ever.
+
+    Raises:
+        UserError: one of the paths is a link that leads out of the folder, unless it is `trusted`, or no file at all.
+    """
+    home = folder.resolve()
+    for path in paths:
+        if path.is_symlink() and not trusted and not path.resolve().is_relative_to(home):
+            raise UserError(
+                f"{path} is a link that leads out of {folder}; put what it leads to in its place, or if you made it, "
+                f"add {WORD}=true."
+            )
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path} is neither a file nor a folder; remove it.")
+
+
 def asks(text: str) -> bool:
     """Say whether a text has an interpolation that asks for more than other keys."""
     return _ASKS.search(text) is not None

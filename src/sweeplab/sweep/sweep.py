@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
+from sweeplab.runs.trust import check_files, is_given
 from sweeplab.sweep.book import Book
 from sweeplab.sweep.check import check_plan
 from sweeplab.sweep.console import Board, closing, short
@@ -131,6 +132,7 @@ def _targets(config: Any) -> Iterator[str]:
 
 def _check_folder(plan: Plan) -> None:
     """Refuse a folder with runs that no study accounts for, before anything is written there."""
+    check_files(plan.folder.glob("*"), plan.folder, is_given(sys.argv[1:]))
     taken = sorted(plan.folder.glob("[0-9]*"))
     if taken and plan.settings.storage is None and not (plan.folder / JOURNAL).exists():
         raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose {plan.another}.")

@@ -24,6 +24,7 @@ from sweeplab.runs import record
 from sweeplab.runs.files import write_text
 from sweeplab.runs.links import linked, links, plain, resolved
 from sweeplab.runs.paths import moved
+from sweeplab.runs.trust import check_files
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.lean import NoProfiler
 from sweeplab.training.model import (
@@ -70,6 +71,7 @@ def evaluate(
             together, or they are not `trusted` and name what `trust` does not let through.
     """
     owner = owner.resolve()
+    check_files([owner / "eval"], owner, trusted)
     rank_zero_only.rank = 0  # whatever the environment says: an evaluation is one process
     checked = check_ensemble([run.resolve() for run in runs], stage, overrides, conf, trusted)
     names = [os.path.relpath(run.resolve(), owner) for run in runs]

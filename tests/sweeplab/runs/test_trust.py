@@ -1,6 +1,7 @@
 """What a folder that somebody sent may build, ask and write."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,45 @@ def test_what_a_run_writes_by_default_is_in_its_folder(configured: Compose) -> N
 
     config = resolved(configured("logger=[csv,wandb,tensorboard]", "debug=profile"))
     trust.check_places(config, trust.Source(Path("c"), Path(config["folder"])))
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "train.log", "checkpoints", "eval", "config.yaml", "samples/one.png"])
+def test_nothing_is_written_through_a_link_that_leads_out(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path / "run", {"trainer": {}}, status="failed")
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "file"
+    target.write_text((run.folder / "config.yaml").read_text())
+    path = run.folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(target if "." in name else target.parent)
+    with pytest.raises(UserError, match=f"{path} is a link that leads out of .* add trust=true"):
+        check_resumable(run.folder, ["trainer.x=1"])
+    with pytest.raises(UserError, match=r"has no checkpoints/last\.ckpt"):
+        check_resumable(run.folder, ["+trainer.x=1"], trusted=True)
+    path.unlink()
+    (run.folder / "inside").write_text(target.read_text())
+    path.symlink_to(os.path.relpath(run.folder / "inside", path.parent))
+    with pytest.raises(UserError, match=r"has no checkpoints/last\.ckpt"):
+        check_resumable(run.folder, ["+trainer.x=1"])
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "train.log", "wandb/debug.log"])
+def test_no_pipe_is_written_to_or_read(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path / "run", {"trainer": {}}, status="failed")
+    (run.folder / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(run.folder / name)
+    with pytest.raises(UserError, match=f"{name} is neither a file nor a folder"):
+        check_resumable(run.folder, trusted=True)
+
+
+def test_results_of_an_evaluation_stay_in_the_folder(tmp_path: Path) -> None:
+    from sweeplab.training.evaluate import evaluate
+
+    run = make_run(tmp_path / "run")
+    (run.folder / "eval").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="eval is a link that leads out"):
+        evaluate(run.folder, [run.folder])
 
 
 def test_the_word_is_found_in_a_command_line() -> None:
