@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from sweeplab.streams import open_closed_streams
+
 
 class UserError(ValueError):
     """A mistake of the user: its message is one sentence that says what is wrong and what to write instead."""
@@ -77,6 +79,7 @@ def plain_errors(conf: Path) -> Iterator[None]:
     `conf` is the folder of the configuration, for choices that do not exist. `HYDRA_FULL_ERROR=1` in the environment
     shows every traceback whole.
     """
+    open_closed_streams()
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         yield
         return

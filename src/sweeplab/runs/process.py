@@ -29,7 +29,7 @@ def is_alive(process: Mapping[str, Any]) -> bool | None:
         now = _ticks(process["pid"]) if "ticks" in process else {}
         if now:
             return all(process.get(key) == value for key, value in now.items())
-        return abs(other.create_time() - process["started"]) < 1.0
+        return bool(abs(other.create_time() - process["started"]) < 1.0)
     except psutil.NoSuchProcess:
         return False
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
 from sweeplab.runs.trust import check_files, is_given
+from sweeplab.streams import open_closed_streams
 from sweeplab.sweep.book import Book
 from sweeplab.sweep.check import check_plan
 from sweeplab.sweep.console import Board, closing, short
@@ -46,6 +47,7 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
         UserError: a mistake, found before the first trial.
         SystemExit: the budget was not met.
     """
+    open_closed_streams()
     with tempfile.TemporaryDirectory(prefix="sweeplab-") as snapshot:
         plan = make_plan(config, context, task, arguments, Path(snapshot))
         check_plan(plan)

@@ -21,6 +21,7 @@ from omegaconf import open_dict
 from sweeplab.errors import SetupError
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Killed, Status, is_pruned, is_run, note_constraints
+from sweeplab.streams import open_closed_streams
 from sweeplab.sweep import signals
 from sweeplab.sweep import trial as current_trial
 from sweeplab.sweep.hydra_job import HydraJob, make_hydra_job
@@ -39,6 +40,7 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
     however it died.
     """
     signals.obey()
+    open_closed_streams()
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C on the terminal is the controller's alone; and the whole group can be killed
     threading.Thread(target=_die_with, args=(alive,), daemon=True).start()
