@@ -3,6 +3,7 @@
 Every Hydra app imports this module at its start, so nothing heavy may be imported at its top.
 """
 
+import importlib.util
 import sys
 from typing import Any
 
@@ -33,6 +34,35 @@ def _show_links() -> None:
 
 _store()
 _show_links()
+
+
+class Moved(Sweeper):
+    """Stands where hydra-optuna-sweeper is not installed, and says how its users move."""
+
+    # Hydra looks a plugin up by module and name, and builds what module and qualified name say.
+    __module__ = "hydra_plugins"
+    __qualname__ = "sweeplab_sweeper.sweeper.Moved"
+
+    def __init__(self, **settings: Any) -> None:
+        """Take whatever it takes."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Say so.
+
+        Raises:
+            SystemExit: always.
+        """
+        sys.exit(
+            "Error: hydra.sweeper._target_ names hydra-optuna-sweeper, which is not installed; remove that line, and "
+            "choose hydra/sweeper=sweeplab."
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Do nothing: `setup` has said it."""
+
+
+if not importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper"):
+    Moved.__name__ = "hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 
 class SweeplabSweeper(Sweeper):

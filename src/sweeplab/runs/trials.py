@@ -12,6 +12,7 @@ from sweeplab.runs.found import find
 from sweeplab.runs.objective import Objective
 from sweeplab.runs.record import FILE, Status, is_run
 from sweeplab.runs.run import Run
+from sweeplab.runs.study import is_study
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Trials:
         """
         found = find([folder])
         for run in found.runs:
-            if not _is_trial(run.folder, folder):
+            if not (_is_trial(run.folder, folder) or (is_study(folder) and run.facts.get("trial"))):
                 raise UserError(
                     f"{folder} is neither the folder of a run nor that of a study: it holds {run.folder}; "
                     "name one such as outputs/2026-01-31/12-00-00-000000 or multirun/cnn."
@@ -52,7 +53,8 @@ class Trials:
         """The runs of each trial."""
         runs: dict[int, list[Run]] = {}
         for run in self.runs:
-            runs.setdefault(int(run.folder.relative_to(self.folder).parts[0]), []).append(run)
+            name = run.folder.relative_to(self.folder).parts[0]
+            runs.setdefault(int(name if name.isdigit() else run.facts["trial"]["number"]), []).append(run)
         return runs
 
     def trial(self, number: int) -> Run:
@@ -123,7 +125,7 @@ class Trials:
 def holds_trials(folder: Path) -> bool:
     """Say whether folders of trials lie in `folder`, and it is itself the folder of no run."""
     records = (path for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{FILE}"))
-    return not is_run(folder) and any(_is_trial(path.parent, folder) for path in records)
+    return not is_run(folder) and any(_is_trial(path.parent, folder) or is_study(folder) for path in records)
 
 
 def _is_trial(run: Path, study: Path) -> bool:

@@ -52,6 +52,8 @@ class Active:
         for outcome in self.outcomes:
             if outcome.status is not Status.COMPLETE:
                 return outcome
+        if any(outcome.values is None for outcome in self.outcomes):
+            return Outcome(Status.COMPLETE, seconds=sum(outcome.seconds for outcome in self.outcomes))
         columns = zip(*(outcome.values or () for outcome in self.outcomes), strict=True)
         return Outcome(
             Status.COMPLETE,

@@ -23,6 +23,7 @@ from sweeplab.sweep.study import Study
 BEAT = 20.0  # seconds between two signs of life
 LEASE = 120.0  # seconds without one, after which a controller on another machine counts as lost
 NOT_COUNTED = "queued again"
+NO_VALUE = "no value"  # of a task that has no objective
 BEGAN = "began"
 
 
@@ -139,6 +140,9 @@ class Book:
             for name, value in outcome.constraints.items():
                 optuna.Trial(self.study, id_).set_constraint(name, value)
         values = list(outcome.values) if state is TrialState.COMPLETE and outcome.values else None
+        if state is TrialState.COMPLETE and values is None:  # which Optuna does not know
+            put(id_, NO_VALUE, True)
+            values = [0.0] * len(self.study.directions)
         self.study.tell(number, values, state)
         return not again
 

@@ -1,14 +1,16 @@
 """What can be known to be wrong before the first trial."""
 
 import importlib
+import importlib.util
 import itertools
 import multiprocessing
+import operator
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,6 +20,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs.links import select
 from sweeplab.runs.objective import Objective
 from sweeplab.sweep.contract import flat
+from sweeplab.sweep.hydra_job import current
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.objectives import objectives
 from sweeplab.sweep.plan import Plan
@@ -33,8 +36,6 @@ def check_plan(plan: Plan) -> None:
         UserError: the first mistake found.
     """
     check_limits(plan.settings)
-    if plan.base.hydra.sweep.subdir != str(plan.base.hydra.job.num):
-        raise UserError("hydra.sweep.subdir is the trial's number in a sweep; leave it away.")
     if not str(plan.base.hydra.launcher._target_).endswith(".BasicLauncher"):
         raise UserError("trials are started by hydra.sweeper.executor; for hydra/launcher choose hydra/sweeper=basic.")
     _check_task(plan)
@@ -158,14 +159,10 @@ def _check_point(plan: Plan, point: Mapping[str, Any]) -> None:
     config = plan.config(point)
     _check_same_sweep(plan, point, config)
     try:
-        before = HydraConfig.instance().cfg
-        HydraConfig.instance().set_config(config)
-        try:
+        with current(config):
             _check_types(plan, point, config)
             if plan.settings.check:
                 function(plan.settings.check, "check")(config)
-        finally:
-            HydraConfig.instance().cfg = before
     except (HydraException, OmegaConfBaseException) as error:
         raise plan.mistake(point, error) from error
 
@@ -176,11 +173,26 @@ def function(path: str, key: str) -> Any:
     Raises:
         UserError: it cannot be imported.
     """
-    module, _, name = path.rpartition(".")
+    parts = path.split(".")
+    names = [(".".join(parts[:end]), ".".join(parts[end:])) for end in range(len(parts) - 1, 0, -1)]
     try:
-        return getattr(importlib.import_module(module), name)
+        module, name = next((pair for pair in names if _is_module(pair[0])), (parts[0], path))
+        return operator.attrgetter(name)(_imported(module))
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"hydra.sweeper.{key}={path} cannot be imported: {error}") from error
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # what is above it is no package
+        return False
+
+
+def _imported(name: str) -> Any:
+    """Import a module; the program's own is there already, and may not bear to be imported again."""
+    main, spec = sys.modules["__main__"], None if name in sys.modules else importlib.util.find_spec(name)
+    return main if spec and spec.origin == getattr(main, "__file__", "") else importlib.import_module(name)
 
 
 def _check_types(plan: Plan, point: Mapping[str, Any], config: DictConfig) -> None:

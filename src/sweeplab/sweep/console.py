@@ -86,7 +86,9 @@ class Board:
     def _line(self, active: Active, outcome: Outcome, counts: bool, value: float | None, step: int | None) -> str:
         objectives = self._plan.objectives
         parts = [f"#{active.number}"]
-        if outcome.status is Status.COMPLETE:
+        if outcome.status is Status.COMPLETE and outcome.values is None:
+            parts.append(str(outcome.status))
+        elif outcome.status is Status.COMPLETE:
             assert outcome.values is not None
             parts += [f"{o.metric} {v:.6g}" for o, v in zip(objectives, outcome.values, strict=True)]
             if len(objectives) == 1 and all(broken <= 0 for broken in outcome.constraints.values()):
@@ -151,7 +153,8 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
         values = plan.space.values(trial.params)
         said = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))
         lines.append(f"Best: #{trial.number}  {said}  {' '.join(plan.space.overrides(values))}")
-        lines.append(f"  its folder      {short(folder_of(plan, trial))}")
+        if folder := folder_of(plan, trial):
+            lines.append(f"  its folder      {short(folder)}")
         lines.append(f"  to run it again {_again(plan, summary, trial)}")
     if not summary.best and summary.endings[Status.COMPLETE] == 0:
         lines.append("No trial came to a value.")
@@ -170,7 +173,7 @@ def _comparing(plan: Plan) -> list[str]:
 
 def _again(plan: Plan, summary: Summary, trial: FrozenTrial) -> str:
     """Return the command that runs a trial again: from its folder where the program can, which is exact."""
-    folder = folder_of(plan, trial) / ("0" if plan.settings.repeats > 1 else "")
+    folder = (folder_of(plan, trial) or plan.folder) / ("0" if plan.settings.repeats > 1 else "")
     if plan.settings.rerun_key and is_run(folder):
         return shlex.join([*provenance.words(), f"{plan.settings.rerun_key}={short(folder)}"])
     return single_run(summary.alone[trial.number])

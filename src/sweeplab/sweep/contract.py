@@ -29,6 +29,7 @@ def hold(study: Study, plan: Plan) -> list[str]:
     changes = [line for part in before for line in differences(before[part], now[part])]
     if changes:
         _refuse(plan, before, now, changes)
+    if changes or not before:  # a study that is not ours may have trials, too
         _check_kinds(study, plan)
     if not before or changes:
         for part, entries in now.items():

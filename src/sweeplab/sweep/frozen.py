@@ -41,7 +41,7 @@ class Recipe:
         config: DictConfig = spare.pop() if spare else pickle.loads(self.base)
         ConfigLoaderImpl._apply_overrides_to_config(list(self.values), config)
         job = config.hydra.job
-        config.hydra.overrides.task = list(_lines(self.overrides))
+        config.hydra.overrides.task = list(self.lines)
         if get_overrides_dirname is not None:
             style = job.config.override_dirname
             job.override_dirname = get_overrides_dirname(
@@ -49,6 +49,11 @@ class Recipe:
             )
         job.id, job.num = str(number), number
         return config
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All overrides of the task, as they are recorded."""
+        return _lines(self.overrides)
 
     def lay_in(self, count: int) -> None:
         """Unpickle the base so often in advance, in the process that trials are forked from."""
@@ -63,11 +68,15 @@ class Frozen:
     """A sweep's configuration files, copied to `folder`, and what Hydra composes from them.
 
     `master` and `loader` are what Hydra hands to a sweeper; `fixed` are the overrides of the task that all trials
-    share. `conf` is where the copy of the primary folder lies, if there is one.
+    share; `order` are keys in the order in which overrides are recorded. `conf` is where the copy of the primary
+    folder lies, if there is one.
     """
 
-    def __init__(self, master: DictConfig, loader: ConfigLoader, fixed: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, master: DictConfig, loader: ConfigLoader, fixed: Sequence[str], folder: Path, order: Sequence[str] = ()
+    ) -> None:
         self.master = master
+        self._place = {key: place for place, key in enumerate(order)}
         self._fixed = tuple(_parsed(fixed))
         self._bases: dict[tuple[str, ...], bytes] = {}
         self._recipes: dict[bytes, Recipe] = {}
@@ -90,19 +99,24 @@ class Frozen:
         Raises:
             HydraException: what they choose does not compose.
         """
-        parsed = _parsed(overrides)
-        values = [override for override in parsed if self._is_value(override)]
-        composed = _lines([*self._fixed, *(override for override in parsed if override not in values)])
+        own = _parsed(overrides)
+        task = [*self._fixed, *(override for override in own if not override.is_hydra_override())]
+        task.sort(key=lambda override: self._place.get(override.get_key_element(), len(self._place)))
+        mine = {id(override) for override in own if self._is_value(override)}
+        # Those in front of the first value of the trial's own are the same in all trials, unless a choice is among them.
+        first = next((place for place, override in enumerate(task) if id(override) in mine), len(task))
+        values = [override for override in task[first:] if self._is_value(override)]
+        others = [override for override in (*self._fixed, *own) if not any(override is value for value in values)]
+        composed = _lines(others)
         if composed not in self._bases:
             self._bases[composed] = pickle.dumps(self._compose(composed))
-        task = [override for override in parsed if not override.is_hydra_override()]
-        recipe = Recipe(self._bases[composed], (*self._fixed, *task), tuple(values))
+        recipe = Recipe(self._bases[composed], tuple(task), tuple(values))
         self._recipes[recipe.base] = recipe
         return recipe
 
-    def config(self, overrides: Sequence[str]) -> DictConfig:
-        """Return the configuration of a trial from its own overrides, as that of trial 0."""
-        return self.recipe(overrides).config(0)
+    def config(self, overrides: Sequence[str], number: int = 0) -> DictConfig:
+        """Return the configuration of a trial from its own overrides."""
+        return self.recipe(overrides).config(number)
 
     def recipes(self) -> list[Recipe]:
         """Return one recipe for each combination of group choices so far."""

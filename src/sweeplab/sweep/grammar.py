@@ -33,6 +33,11 @@ class Entry(NamedTuple):
         return self.parsed.get_key_element().lstrip("+~")
 
     @property
+    def written(self) -> str:
+        """The key with the signs before it."""
+        return self.parsed.get_key_element()
+
+    @property
     def prefix(self) -> str:
         """The signs before the key: `+` adds it, `++` adds it or sets it."""
         return _SETS[self.parsed.type]

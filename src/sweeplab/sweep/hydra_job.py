@@ -29,6 +29,17 @@ def hydra_context(context: HydraContext) -> dict[str, Any]:
     return {**more, "version_base": VersionBase.instance().getbase()}
 
 
+@contextmanager
+def current(config: DictConfig) -> Iterator[DictConfig]:
+    """Let `${hydra:...}` refer to a configuration."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        yield config
+    finally:
+        HydraConfig.instance().cfg = before
+
+
 @dataclass(frozen=True)
 class HydraJob:
     """A job that could start: its configuration, the part of it that is the task's, and the files to leave."""

@@ -47,9 +47,10 @@ def hold(task: Callable[..., Any]) -> None:
 class Job:
     """One run of one trial: all that a fresh process needs to know.
 
-    `arguments` are those of a single run with the frozen configuration, `alone` is its command for a user;
-    `name` is Hydra's name for the program, and
-    `context` what its version wants to know besides. `id`, `home`, `seed_key` and `searched` are as in `Trial`.
+    `arguments` are those of a single run with the frozen configuration, `alone` is its command for a user; `name` is
+    Hydra's name for the program, and `context` what its version wants to know besides; `subdir` is where `folder` lies
+    in the sweep's; `judged` says whether its task has to return the objectives. `id`, `home`, `seed_key` and
+    `searched` are as in `Trial`.
     """
 
     study: str
@@ -64,10 +65,12 @@ class Job:
     context: Mapping[str, Any]
     objectives: int = 1
     prunes: bool = False
+    judged: bool = True
     repeat: int = 0
     repeats: int = 1
     id: str = ""
     home: Path | None = None
+    subdir: str = ""
     seed_key: str = "seed"
     searched: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -27,6 +27,7 @@ from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.lost import Lost
 from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.results import FOLDER
 from sweeplab.sweep.search import Search
 
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
@@ -116,7 +117,7 @@ class Loop:
         """Draw no more elsewhere; what was drawn there and never came here is given back."""
         self._draws.close()
         known = {active.number for active, _ in [*self._futures.values(), *self._queue]}
-        self.book.give_back_unbegun(lambda n: n in known or (self.plan.folder / str(n)).exists())
+        self.book.give_back_unbegun(lambda n: n in known or self.plan.folder_of(n).exists())
 
     def _break_off(self) -> None:
         """End all trials, so that none stays running in the study."""
@@ -174,6 +175,8 @@ class Loop:
             # Not spent for good: a running trial that is killed comes back.
             return False
         active = Active(draw, self.plan.settings.repeats, draw.ahead)
+        if name := self.plan.name_folder(active.number, active.values):
+            active.trial.set_user_attr(FOLDER, name)
         self._queue.append((active, 0))
         if not self.search.prunes:  # else the first run decides whether the point is worth the others
             self._queue.extend((active, repeat) for repeat in range(1, active.waiting))

@@ -28,7 +28,7 @@ def around_base(space: Space, known: Known, seed_key: str) -> Space:
                 f"{parameter.key}={parameter.text} has no end, and one_at_a_time tries each value; "
                 "list them with choice() or range()."
             )
-    return Space(tuple(p if p.key == seed_key else _with(p, known(p.key)) for p in parameters))
+    return replace(space, parameters=tuple(p if p.key == seed_key else _with(p, known(p.key)) for p in parameters))
 
 
 def variants(space: Space, known: Known, seed_key: str) -> Iterator[dict[str, Value]]:

@@ -1,10 +1,11 @@
 """What a sweep is, worked out from the configuration before anything runs."""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, SCMode
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeplab.errors import UserError
@@ -23,7 +24,7 @@ from sweeplab.runs import provenance
 from sweeplab.runs.links import select
 from sweeplab.runs.objective import Objective
 from sweeplab.sweep.frozen import Frozen
-from sweeplab.sweep.hydra_job import hydra_context
+from sweeplab.sweep.hydra_job import current, hydra_context
 from sweeplab.sweep.job import Job, Task
 from sweeplab.sweep.objectives import objectives
 from sweeplab.sweep.one_at_a_time import around_base, variants
@@ -33,6 +34,7 @@ from sweeplab.sweep.space import Space
 from sweeplab.sweep.values import Value, override
 
 # Hydra's flags that say which configuration is meant.
+LONGEST = 200  # bytes of a folder's name; a file's may have 255, and temporary ones add to it
 WHERE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
 
 
@@ -41,6 +43,8 @@ class Plan:
     """A sweep: its settings, its space, the configuration that its trials share, and where it writes.
 
     `id` tells its study apart from every other, also from one of the same name; it has none before the study is open.
+    `judged` says whether an objective was asked for. `names` are those of the trials' folders, by number, where
+    `hydra.sweep.subdir` is not the number.
     """
 
     settings: Settings
@@ -56,6 +60,8 @@ class Plan:
     program: str
     context: Mapping[str, Any]
     id: str = ""
+    judged: bool = True
+    names: dict[int, str] = field(default_factory=dict)
 
     def known(self, key: str) -> Any:
         """Return what the configuration has for a key, or chose for a group; None if it has neither."""
@@ -105,30 +111,55 @@ class Plan:
 
     def folder_of(self, number: int, repeat: int = 0) -> Path:
         """Return the folder of a run."""
-        return self.folder / str(number) / (str(repeat) if self.settings.repeats > 1 else "")
+        return self.folder / self.names.get(number, str(number)) / (str(repeat) if self.settings.repeats > 1 else "")
+
+    def name_folder(self, number: int, values: Mapping[str, Any]) -> str | None:
+        """Name the folder of a trial as `hydra.sweep.subdir` says; None where that is its number.
+
+        A name that another trial has, or that no folder can have, gets the number.
+        """
+        if not self.names_folders:
+            return None
+        with current(self.frozen.config(self.overrides(values), number)) as config:
+            name = str(config.hydra.sweep.subdir or number)
+        if max(len(os.fsencode(part)) for part in Path(name).parts) > LONGEST:
+            name = str(number)
+        others = {other for key, other in self.names.items() if key != number}
+        if name in others or (self.folder / name).exists():
+            name = f"{name}_{number}"
+        self.names[number] = name
+        return name
+
+    @cached_property
+    def names_folders(self) -> bool:
+        """Whether `hydra.sweep.subdir` is something else than the trial's number."""
+        with current(self.base) as config:
+            return str(config.hydra.sweep.subdir) != str(config.hydra.job.num)
 
     def job(self, number: int, values: Mapping[str, Any], repeat: int, prunes: bool) -> Job:
         """Return one run of a trial as a process needs it."""
-        overrides = self.overrides(values, repeat)
+        recipe, folder = self.frozen.recipe(self.overrides(values, repeat)), self.folder_of(number, repeat)
         conf = ["--config-path", str(self.frozen.conf)] if self.frozen.conf else []
         name = ["--config-name", str(self.base.hydra.job.config_name)] if conf else []
         return Job(
             study=self.name,
             number=number,
             params=values,
-            folder=self.folder_of(number, repeat),
-            recipe=self.frozen.recipe(overrides),
+            folder=folder,
+            recipe=recipe,
             task=self.task,
-            arguments=(*conf, *name, *self.fixed, *overrides),
+            arguments=(*conf, *name, *recipe.lines),
             alone=single_run(self.alone(values, repeat)),
             name=self.program,
             context=self.context,
             objectives=len(self.objectives),
             prunes=prunes,
+            judged=self.judged,
             repeat=repeat,
             repeats=self.settings.repeats,
             id=f"{self.id}-{number:04d}" + (f"-{repeat}" if self.settings.repeats > 1 else ""),
             home=self.folder,
+            subdir=os.path.relpath(folder, self.folder) if self.names_folders or self.settings.repeats > 1 else "",
             seed_key=self.settings.repeat_key,
             searched=self.space.keys,
         )
@@ -138,7 +169,7 @@ class Plan:
         parsed = _parsed(tuple(self.fixed if fixed is None else fixed))
         own = self.settings.sweep_keys
         shared = [o.input_line for o in parsed if o.key_or_group not in own and o.input_line is not None]
-        return [*shared, *self.overrides(values, repeat)]
+        return self.space.in_order([*shared, *self.overrides(values, repeat)])
 
     @property
     def another(self) -> str:
@@ -174,14 +205,16 @@ def make_plan(
         UserError: a search space, objective or task function that cannot be.
     """
     try:
-        settings = OmegaConf.to_object(config.hydra.sweeper)
+        given: Any = OmegaConf.to_container(
+            config.hydra.sweeper, resolve=True, enum_to_str=True, structured_config_mode=SCMode.DICT
+        )
     except OmegaConfBaseException as error:
         raise UserError(sentence(error) or " ".join(str(error).split())) from error
-    assert isinstance(settings, Settings)
+    settings = Settings(**{key: value for key, value in given.items() if key in Settings.__dataclass_fields__})
     folder = Path(str(config.hydra.sweep.dir)).absolute()
     loader = context.config_loader
     space, fixed = Space.parse(settings.params, arguments, loader.get_group_options)
-    frozen = Frozen(config, loader, fixed, snapshot)
+    frozen = Frozen(config, loader, fixed, snapshot, space.order)
     base = _base(frozen, space)
     plan = Plan(
         settings=settings,
@@ -196,6 +229,7 @@ def make_plan(
         task=find(function),
         program=JobRuntime.instance().get("name"),
         context=hydra_context(context),
+        judged=bool(settings.direction) or "objective" in base,
     )
     if settings.one_at_a_time:
         plan, first = replace(plan, space=around_base(space, plan.known, settings.repeat_key)), base

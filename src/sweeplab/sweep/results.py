@@ -15,10 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Status
 from sweeplab.runs.spreadsheet import cells
-from sweeplab.sweep.book import Book, beginning, counts, took
+from sweeplab.sweep.book import NO_VALUE, Book, beginning, counts, took
 from sweeplab.sweep.contract import fixed_of
 from sweeplab.sweep.plan import Plan
 
+FOLDER = "folder"  # where a trial says the name of its folder, if that is not its number
 RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"
 
 
@@ -40,9 +41,10 @@ class Summary:
 
     @property
     def met(self) -> bool:
-        """Whether the budget was met, with at least one value."""
+        """Whether the budget was met, with at least one value if there is an objective."""
         ended = sum(self.endings.values()) - self.endings[Status.INTERRUPTED]
-        return bool(self.best) and not self.stopped and (self.total is None or ended + self.running >= self.total)
+        done = bool(self.best) or any(NO_VALUE in trial.user_attrs for trial in self.trials)
+        return done and not self.stopped and (self.total is None or ended + self.running >= self.total)
 
 
 def ending(trial: FrozenTrial) -> Status:
@@ -53,9 +55,10 @@ def ending(trial: FrozenTrial) -> Status:
     return Status(trial.user_attrs.get("ending", by_state.get(trial.state, Status.FAILED)))
 
 
-def folder_of(plan: Plan, trial: FrozenTrial) -> Path:
-    """Return the folder of a trial, on the machine that ran it."""
-    return Path(trial.user_attrs.get("lease", {}).get("folder", plan.folder)) / str(trial.number)
+def folder_of(plan: Plan, trial: FrozenTrial) -> Path | None:
+    """Return the folder of a trial, on the machine that ran it; None if it was no sweep of ours."""
+    lease = trial.user_attrs.get("lease")
+    return None if lease is None else Path(lease["folder"], trial.user_attrs.get(FOLDER, str(trial.number)))
 
 
 def summarize(plan: Plan, book: Book, total: int | None, stopped: str, use: float | None) -> Summary:
@@ -73,7 +76,7 @@ def summarize(plan: Plan, book: Book, total: int | None, stopped: str, use: floa
 
 
 def _best(plan: Plan, book: Book) -> list[FrozenTrial]:
-    done = [trial for trial in book.trials() if trial.state is TrialState.COMPLETE]
+    done = [t for t in book.trials() if t.state is TrialState.COMPLETE and NO_VALUE not in t.user_attrs]
     feasible = [trial for trial in done if all(value <= 0 for value in trial.constraints.values())]
     if len(plan.objectives) > 1:
         front = book.study.best_trials if feasible else []
@@ -128,7 +131,7 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
     )
     for trial in trials:
         values = plan.space.values(trial.params)
-        given = trial.values or [None] * len(names)
+        given = trial.values if trial.values and NO_VALUE not in trial.user_attrs else [None] * len(names)
         began = beginning(trial)
         row = [
             trial.number,
@@ -139,7 +142,7 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
             trial.last_step,
             took(trial),
             began and began.isoformat(timespec="seconds"),
-            str(folder_of(plan, trial)),
+            str(folder_of(plan, trial) or ""),
             trial.user_attrs.get("reason"),
         ]
         rows.writerow(cells(row))

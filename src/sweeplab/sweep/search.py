@@ -1,6 +1,6 @@
 """How a sweep finds its points: by walking a grid in order, or by a sampler; and how many it needs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import optuna
@@ -44,7 +44,7 @@ class Search:
         self.total = settings.n_trials
         if size is not None and (listing or self.walks):
             self.total = min(size, settings.n_trials or size)
-        in_memory = settings.storage in ("sqlite://", "sqlite:///:memory:")
+        in_memory = settings.storage in ("sqlite://", "sqlite:///:memory:") or "InMemory" in str(settings.storage)
         self.can_be_shared = not (listing or self.walks or in_memory)
         self._pruner = build_pruner(settings.pruner, len(plan.objectives))
         self.prunes = not isinstance(self._pruner, NopPruner)
@@ -77,8 +77,16 @@ class Search:
             more = {name: value for name, value in trial.params.items() if name not in before}
             for name in more:
                 check_searchable(name, self._plan.settings.sweep_keys)
+            self._check_free(more)
             values |= more
         return values
+
+    def _check_free(self, names: Iterable[str]) -> None:
+        given = {line.partition("=")[0].lstrip("+"): line for line in self._plan.fixed}
+        for name in names:
+            if line := given.get(name.lstrip("+")):
+                hook = self._plan.settings.custom_search_space
+                raise UserError(f"{hook} suggests {name}, and {line} fixes it; do one or the other.")
 
     def _call(self, hook: Any, config: Any, trial: optuna.Trial) -> None:
         try:

@@ -2,18 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from hydra.core.override_parser.types import ChoiceSweep
 from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.domain import Options, domain, labels
 from sweeplab.sweep.grammar import WHEN, Conditions, Entry, read
-from sweeplab.sweep.values import Value, override, place, same, text
+from sweeplab.sweep.values import Value, override, place, plain, same, text, typed
 
 Known = Callable[[str], Any]
 
@@ -27,7 +28,7 @@ class Parameter:
     """A key that is searched, under conditions that all have to hold.
 
     `key` is the configuration's and `name` Optuna's; `points` are the values in the user's order, None where there is
-    no end to them; `text` is what the user wrote behind the `=`.
+    no end to them; `text` is what the user wrote behind the `=`, and `words` how he wrote the points, by ours.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Parameter:
     points: Sequence[Value] | None
     conditions: Conditions
     text: str
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, internal: Any) -> Value:
         """Return the value that Optuna's one stands for."""
@@ -83,14 +85,18 @@ class Parameter:
 
     def override(self, value: Value) -> str:
         """Return the override that sets the key to `value`."""
-        return override(self.prefix + self.key, value)
+        return f"{self.prefix}{self.key}={self.words.get(word := text(value), word)}"
 
 
 @dataclass(frozen=True)
 class Space:
-    """All that a study searches; a parameter stands behind those that its conditions name."""
+    """All that a study searches; a parameter stands behind those that its conditions name.
+
+    `order` are the keys, signs included, in the order in which the user gave them, also of what is not searched.
+    """
 
     parameters: tuple[Parameter, ...]
+    order: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, params: Mapping[str, Any], arguments: Sequence[str], options: Options) -> tuple["Space", list[str]]:
@@ -102,11 +108,12 @@ class Space:
             UserError: something cannot be read or searched.
         """
         entries = read(params, arguments)
-        fixed = sorted((entry for entry in entries if entry.fixed), key=lambda entry: entry.place)
+        in_order = sorted(entries, key=lambda entry: entry.place)
         parameters = [_parameter(entry, options) for entry in entries if not entry.fixed]
         for parameter in parameters:
             _check_conditions(parameter, options)
-        return cls(_ordered(_named(parameters))), [entry.line for entry in fixed]
+        order = tuple(dict.fromkeys(entry.written for entry in in_order))
+        return cls(_ordered(_named(parameters)), order), [entry.line for entry in in_order if entry.fixed]
 
     def suggest(self, trial: Trial, known: Known) -> dict[str, Value]:
         """Let the sampler choose a value for each parameter whose conditions hold, in order.
@@ -133,6 +140,11 @@ class Space:
                     return False
                 values[parameter.key] = parameter.only()
         return True
+
+    def in_order(self, overrides: Iterable[str]) -> list[str]:
+        """Return overrides in the order in which the user gave their keys; what he did not give comes last."""
+        place = {key: number for number, key in enumerate(self.order)}
+        return sorted(overrides, key=lambda line: place.get(line.partition("=")[0], len(place)))
 
     def overrides(self, values: Mapping[str, Value]) -> list[str]:
         """Return the overrides that set `values`, in order; a key that is not searched is set as it is spelt."""
@@ -167,7 +179,18 @@ class Space:
         named = {parameter.name: parameter for parameter in self.parameters}
         known = {named[name].key: named[name].value(internal) for name, internal in stored.items() if name in named}
         # A name that an extended study knows no more may still have its conditions behind it.
-        return known | {name.partition("[")[0]: value for name, value in stored.items() if name not in named}
+        others = {name.partition("[")[0]: value for name, value in stored.items() if name not in named}
+        return known | {bare if (bare := name.lstrip("+")) in self.keys else name: v for name, v in others.items()}
+
+    def named_as(self, names: Container[str]) -> "Space":
+        """Return the same space, its parameters by the names that a study of hydra-optuna-sweeper has: with the `+`."""
+        return replace(
+            self,
+            parameters=tuple(
+                replace(p, name=p.prefix + p.key) if p.prefix + p.key in names and p.name not in names else p
+                for p in self.parameters
+            ),
+        )
 
     def covers(self, stored: Mapping[str, Any], known: Known) -> bool:
         """Say whether an Optuna trial's params are those of a point of this space, no more and no less."""
@@ -264,8 +287,10 @@ def _parameter(entry: Entry, options: Options) -> Parameter:
         found = domain(entry.parsed, options)
     except UserError as error:
         raise UserError(f"{entry.parsed.input_line} {error}") from None
-    words = entry.parsed.get_value_string().strip()
-    return Parameter(entry.key, entry.prefix, entry.key, *found, entry.conditions, words)
+    given = entry.parsed.get_value_string().strip()
+    value = entry.parsed.value()
+    words = {text(plain(one)): typed(one) for one in value.list} if isinstance(value, ChoiceSweep) else {}
+    return Parameter(entry.key, entry.prefix, entry.key, *found, entry.conditions, given, words)
 
 
 def _on_grid(value: float, low: float, step: float) -> float:

@@ -15,16 +15,23 @@ from optuna.storages.journal._file import BaseJournalFileLock
 
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_bytes
+from sweeplab.sweep.algorithms import build
 
 JOURNAL = "study.journal"
 Lock = contextlib.AbstractContextManager[Any]
 
 
-def open_storage(url: str | None, folder: Path) -> tuple[BaseStorage, Lock]:
+def open_storage(url: str | Mapping[str, Any] | None, folder: Path) -> tuple[BaseStorage, Lock]:
     """Return the storage, and the lock under which a controller takes a trial from it.
 
-    Databases lock their rows themselves; files need the lock, or two controllers would take the same trial.
+    Databases lock their rows themselves; files need the lock, or two controllers would take the same trial. The storage
+    may also be described, with its `_target_`.
     """
+    if isinstance(url, Mapping):
+        built = build(url, "hydra.sweeper.storage")
+        if isinstance(built, BaseStorage):
+            return built, _lock_of(url)
+        url = str(built)
     try:
         if url is None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -142,6 +149,14 @@ def _lock(url: str) -> Lock:
             )
         return FileLock(f"{file}.ask")
     return contextlib.nullcontext()
+
+
+def _lock_of(described: Mapping[str, Any]) -> Lock:
+    """Return the lock of a storage that is described: beside the file that it names, itself or further in."""
+    if path := described.get("file_path"):
+        return FileLock(f"{path}.ask")
+    inner = next((value for value in described.values() if isinstance(value, Mapping)), None)
+    return _lock_of(inner) if inner else _lock(str(described.get("url", "")))
 
 
 def _connect(url: str) -> BaseStorage:

@@ -33,7 +33,7 @@ from sweeplab.sweep.lost import Lost
 from sweeplab.sweep.objectives import directions
 from sweeplab.sweep.plan import Plan, make_plan
 from sweeplab.sweep.preview import preview
-from sweeplab.sweep.results import Summary, summarize, write_results
+from sweeplab.sweep.results import FOLDER, Summary, summarize, write_results
 from sweeplab.sweep.search import Search
 from sweeplab.sweep.slots import Slot, slots
 from sweeplab.sweep.storage import JOURNAL, open_storage
@@ -68,10 +68,15 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     _check_folder(plan)
     storage, lock = open_storage(plan.settings.storage, plan.folder)
     study = open_study(storage, plan.name, directions(plan.objectives))
+    known = {name for trial in study.get_trials(deepcopy=False) for name in trial.distributions}
+    if (space := plan.space.named_as(known)) != plan.space:
+        plan = replace(plan, space=space)
+        search = Search(plan)
     extended = hold(study, plan)
     _leave_config(plan, config)
     book = Book(study, lock, plan.settings.retries, plan.folder)
-    plan = replace(plan, id=f"{plan.name}-{book.identity()}")
+    plan = replace(plan, id=f"{plan.name}-{book.identity()}", judged=plan.judged or not search.walks)
+    plan.names.update({t.number: t.user_attrs[FOLDER] for t in book.trials() if FOLDER in t.user_attrs})
     if extended:
         book.drop_given_back()
     alone = book.sign_in()
@@ -142,7 +147,7 @@ def _check_folder(plan: Plan) -> None:
 
 def _check_numbers(plan: Plan, book: Book) -> None:
     """Refuse a folder with numbers that the study has not given out."""
-    given = len(book.trials())
+    given = float("inf") if plan.names_folders else len(book.trials())
     for folder in plan.folder.glob("[0-9]*"):
         if folder.name.isdigit() and int(folder.name) >= given:
             raise UserError(f"{folder} exists, but not in the study {plan.name}; choose {plan.another}.")

@@ -1,12 +1,13 @@
 """Values as Hydra's overrides write them."""
 
+import contextlib
 import functools
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.types import Quote, QuotedString, Transformer
 from hydra.errors import HydraException
 
 from sweeplab.errors import UserError
@@ -36,6 +37,19 @@ def text(value: Value) -> str:
     if isinstance(value, dict):
         return f"{{{','.join(f'{_dict_key(key)}:{text(item)}' for key, item in value.items())}}}"
     return _bare(value)
+
+
+def typed(element: Any) -> str:
+    """Return an element that Hydra's parser read as the user typed it; a number or a boolean as we write it."""
+    if isinstance(element, QuotedString):
+        return element.with_quotes()
+    if isinstance(element, list):
+        return f"[{','.join(map(typed, element))}]"
+    for word in (element, Transformer.str(element)) if isinstance(element, str) else ():
+        with contextlib.suppress(HydraException):
+            if _parser().parse_override(f"key={word}").value() == element:
+                return word
+    return text(plain(element))
 
 
 def same(one: Value, other: Value) -> bool:

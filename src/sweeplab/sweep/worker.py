@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,9 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
 def compose(job: Job) -> HydraJob:
     """Make this process ready for a job."""
     config, for_task = job.recipe.config(job.number), job.recipe.config(job.number)
-    if job.repeats > 1:
+    if job.subdir:
         with open_dict(config):
-            config.hydra.sweep.subdir = f"{job.number}/{job.repeat}"
+            config.hydra.sweep.subdir = job.subdir
     return make_hydra_job(config, for_task, job.name, job.context)
 
 
@@ -97,7 +97,7 @@ def perform(job: Job, report: Report, ready: HydraJob | None = None) -> Outcome:
     )
     current_trial.enter(trial)
     try:
-        outcome = Outcome(Status.COMPLETE, values=_values(_run(job, ready), job.objectives))
+        outcome = Outcome(Status.COMPLETE, values=_values(_run(job, ready), job.objectives, job.judged))
     except KeyboardInterrupt:
         if job.interactive:
             raise
@@ -117,21 +117,43 @@ def _run(job: Job, ready: HydraJob | None) -> Any:
     return (ready or compose(job)).run(job.task.function())
 
 
-def _values(returned: Any, objectives: int) -> tuple[float, ...]:
-    if returned is None:
-        raise TypeError("the task returned no objective")
-    many = isinstance(returned, Sequence) and not isinstance(returned, str | bytes)
-    listed = returned if many else [returned]
-    for value in listed:
-        if isinstance(value, bool | str | bytes):
-            raise TypeError(f"the task returned {value!r}, which is no number")
-    values = tuple(float(value) for value in listed)
-    if len(values) != objectives:
-        raise ValueError(f"the task returned {len(values)} values for {objectives} objectives")
+def _values(returned: Any, objectives: int, judged: bool) -> tuple[float, ...] | None:
+    """Return the objectives that a task returned; None where nobody asked for one, and it returned something else."""
+    try:
+        values = _numbers(returned, objectives)
+    except (TypeError, ValueError):
+        if judged:
+            raise
+        return None
     for value in values:
         if not math.isfinite(value):
             raise ValueError(f"the objective is {value}")
     return values
+
+
+def _numbers(returned: Any, objectives: int) -> tuple[float, ...]:
+    if returned is None:
+        raise TypeError("the task returned no objective")
+    if hasattr(returned, "tolist"):  # of numpy or torch
+        returned = returned.item() if objectives == 1 and returned.shape and _size(returned) == 1 else returned.tolist()
+    many = isinstance(returned, Iterable) and not isinstance(returned, str | bytes | Mapping)
+    listed = list(returned) if many else [returned]
+    if len(listed) != objectives:
+        raise ValueError(f"the task returned {len(listed)} values for {objectives} objectives")
+    return tuple(_number(value) for value in listed)
+
+
+def _number(value: Any) -> float:
+    try:
+        if not isinstance(value, bool | bytes):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"the task returned {value!r}, which is no number")
+
+
+def _size(array: Any) -> int:
+    return math.prod(array.shape)
 
 
 def _outcome(error: BaseException) -> Outcome:

@@ -182,7 +182,7 @@ class SweepRun:
         return {f"plots/{name}": wandb.Plotly(figure) for name, figure in figures(self.plan, summary)}
 
     def _keep_checkpoint(self, trial: FrozenTrial) -> None:
-        folder = folder_of(self.plan, trial) / ("0" if self.plan.settings.repeats > 1 else "")
+        folder = (folder_of(self.plan, trial) or self.plan.folder) / ("0" if self.plan.settings.repeats > 1 else "")
         facts = record.read(folder) if record.is_run(folder) else {}
         path = folder / str(facts.get("checkpoint"))
         if not path.is_file():

@@ -78,8 +78,8 @@ def best(trials: Iterable[FrozenTrial], objectives: Sequence[Objective], keep: i
 
 def _runs(plan: Plan, trial: FrozenTrial) -> Iterator[Path]:
     """Find the folders of a trial's runs, one a repeat, that are over; none where it was run in another place."""
-    folder = plan.folder / str(trial.number)
-    if folder_of(plan, trial) != folder:
+    folder = folder_of(plan, trial)
+    if folder is None or not folder.is_relative_to(plan.folder):
         return
     for run in (folder, *folder.glob("[0-9]*")):
         if (facts := record.as_left(run)) is not None:

@@ -28,8 +28,9 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working directory of the test's own."""
+    """A working directory of the test's own, and the name of a program."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["app.py"])
     yield tmp_path
     GlobalHydra.instance().clear()
     HydraConfig.instance().cfg = None

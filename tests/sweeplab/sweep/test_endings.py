@@ -1,5 +1,6 @@
 """The table of endings: a real cause each, and what Optuna, the run's record and the shell say of it."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -68,12 +69,43 @@ def test_another_mistake_of_the_user_is_that_trials_own(sweep: Sweep) -> None:
     assert trials()[0].user_attrs["reason"] == "UserError: x=1 is too little"
 
 
-@pytest.mark.parametrize("task", [app.nothing, app.not_a_number, app.infinite, app.some_bytes])
+@pytest.mark.parametrize("task", [app.nothing, app.words, app.not_a_number, app.infinite, app.some_bytes])
 def test_a_trial_without_a_finite_objective_fails(sweep: Sweep, task: object) -> None:
-    assert sweep("x=1", task=task) == 1
+    assert sweep("x=1", "hydra.sweeper.direction=minimize", task=task) == 1
     (trial,) = trials()
     assert trial.state.name == "FAIL"
     assert "objective" in trial.user_attrs["reason"] or "no number" in trial.user_attrs["reason"]
+
+
+@pytest.mark.parametrize("task", [app.nothing, app.words, app.two_numbers])
+def test_a_grid_for_which_nobody_named_an_objective_needs_none(
+    sweep: Sweep, task: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("x=1,2", "hydra.sweeper.repeats=2", task=task) == 0
+    assert states() == ["COMPLETE"] * 2
+    assert all("no value" in trial.user_attrs for trial in trials())
+    said = capsys.readouterr().out
+    assert "study: 2 complete" in said
+    assert "est:" not in said
+    rows = list(csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines()))
+    assert [(row["status"], row["objective"]) for row in rows] == [("complete", "")] * 2
+    assert not Path("multirun/study/best.yaml").exists()
+    assert sweep("x=1,2", "hydra.sweeper.repeats=2", task=task) == 0
+
+
+@pytest.mark.parametrize("task", [app.nothing, app.not_a_number, app.infinite])
+def test_a_search_needs_an_objective_and_a_grid_no_number_that_is_none(sweep: Sweep, task: object) -> None:
+    more = ("hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=1") if task is app.nothing else ()
+    assert sweep("x=1,2", *more, task=task) == 1
+    assert set(states()) == {"FAIL"}
+
+
+def test_numbers_of_other_kinds_are_objectives_too(sweep: Sweep) -> None:
+    kinds = "name=text,scalar,array,table,'of no dimension',list,integer"
+    assert sweep(kinds, "hydra.sweeper.direction=minimize", task=app.a_number) == 0
+    assert [trial.value for trial in sorted(trials(), key=lambda trial: trial.number)] == [1.5] * 6 + [1.0]
+    assert sweep("x=2", "study=two", "hydra.sweeper.direction=[minimize,minimize]", task=app.two_numbers) == 0
+    assert trials("two")[0].values == [1.5, 2.0]
 
 
 @pytest.mark.parametrize(

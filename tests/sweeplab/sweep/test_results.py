@@ -52,7 +52,7 @@ def test_the_last_message_has_the_best_trial_its_folder_and_its_command(
     assert last.startswith("#1  objective 1")
     assert "multirun/study/1" in last
     command = shlex.split(last.partition("to run it again ")[2].splitlines()[0])
-    assert command[2:] == ["name='two words'", "x=1"]
+    assert command[2:] == ["x=1", "name='two words'"]
 
 
 def test_a_program_that_runs_a_folder_again_is_told_which(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +95,7 @@ def test_a_preview_shows_the_space_and_runs_nothing(sweep: Sweep, capsys: pytest
     said = capsys.readouterr().out
     assert "6 points in all" in said
     commands = [shlex.split(line)[2:] for line in said.splitlines() if line.strip().startswith("python ")]
-    assert commands == [["name='a b'", f"x={x}", f"opt={opt}"] for x, opt in ((1, "sgd"), (1, "adam"), (2, "sgd"))]
+    assert commands == [[f"x={x}", f"opt={opt}", "name='a b'"] for x, opt in ((1, "sgd"), (1, "adam"), (2, "sgd"))]
     assert not Path("multirun").exists()
 
 

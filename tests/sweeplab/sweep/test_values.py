@@ -1,4 +1,5 @@
 import string
+from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.values import Value, override, same, text
+from sweeplab.sweep.values import Value, override, same, text, typed
 
 PARSER = OverridesParser.create()
 
@@ -103,3 +104,11 @@ def test_values_are_the_same_as_a_user_sees_it() -> None:
     assert not same("1", 1)
     assert not same(None, "null")
     assert text("null") != text(None)
+
+
+@pytest.mark.parametrize(
+    "word", ["u:v", "'q r'", '"z"', "3x", "[a,'b',true]", "{z:true}", "${y:1}", "a b", "10%", "null"]
+)
+def test_an_element_is_written_as_it_was_typed(word: str) -> None:
+    sweep: Any = OverridesParser.create().parse_override(f"key={word},other").value()
+    assert typed(sweep.list[0]) == word

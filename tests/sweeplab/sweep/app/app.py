@@ -127,12 +127,39 @@ def nothing(config: DictConfig) -> None:
     """Return no objective."""
 
 
+def words(config: DictConfig) -> str:
+    """Return what is no number."""
+    return "done"
+
+
 def not_a_number(config: DictConfig) -> float:
     return float("nan")
 
 
 def some_bytes(config: DictConfig) -> bytes:
     return b"1"
+
+
+def a_number(config: DictConfig) -> Any:
+    """Return the number of another kind that was asked for."""
+    import numpy as np
+
+    kinds: dict[str, Any] = {
+        "text": "1.5",
+        "scalar": np.float32(1.5),
+        "array": np.array([1.5]),
+        "table": np.array([[1.5]]),
+        "of no dimension": np.array(1.5),
+        "list": [1.5],
+        "integer": np.int64(1),
+    }
+    return kinds[config.name]
+
+
+def two_numbers(config: DictConfig) -> Any:
+    import numpy as np
+
+    return np.array([1.5, config.x])
 
 
 def infinite(config: DictConfig) -> float:
