@@ -69,7 +69,7 @@ class ArrayData(LightningDataModule):
         self.split_seed = split_seed
         self.shuffle_seed = shuffle_seed
         self.parts: dict[str, tuple[Tensor, ...]] = {}
-        self.num_classes = self.num_targets = 0
+        self._classes = self._targets = 0
         self.in_shape: tuple[int, ...] = ()
 
     @abstractmethod
@@ -83,20 +83,49 @@ class ArrayData(LightningDataModule):
         arrays = self.load()
         parts: dict[str, tuple[Array, ...]] = {}
         if arrays.x_train is not None and arrays.y_train is not None:
-            labelled = _split(
-                arrays.x_train, arrays.y_train, arrays, (self.val_fraction, self.test_fraction), self.split_seed
-            )
-            y = labelled["train"][1]
+            if len(arrays.x_train) == 0:
+                raise UserError("x_train holds no samples.")
+            y = arrays.y_train  # all of it: a split may leave a rare class to another part
             if np.issubdtype(y.dtype, np.integer):
-                self.num_classes = int(y.max(initial=0)) + 1
+                self._classes = int(y.max(initial=0)) + 1
             else:
-                self.num_targets = int(np.prod(y.shape[1:], dtype=int))
-            _check(labelled, self.num_classes)
-            parts |= labelled
+                self._targets = int(np.prod(y.shape[1:], dtype=int))
+            fractions = self.val_fraction, self.test_fraction
+            parts |= _split(arrays.x_train, y, arrays, fractions, self.split_seed)
+            _check(parts, self._classes, fractions)
         if arrays.x_predict is not None:
             parts["predict"] = (arrays.x_predict,)
-        self.parts = {name: _tensors(*part) for name, part in parts.items()}
+        self.parts = {name: _tensors(name, *part) for name, part in parts.items()}
         self.in_shape = tuple(next(iter(self.parts.values()))[0].shape[1:])
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, of labels.
+
+        Raises:
+            UserError: there is only one, or there are numbers to predict.
+        """
+        if self._classes == 1:
+            raise UserError("y_train holds the label 0 alone: there is nothing to tell apart with a single class.")
+        if self._targets:
+            raise UserError(
+                "y_train holds floats, numbers to predict; save labels as integers, or choose task=regression."
+            )
+        return self._classes
+
+    @property
+    def num_targets(self) -> int:
+        """The number of numbers to predict of a sample.
+
+        Raises:
+            UserError: there are labels.
+        """
+        if self._classes:
+            raise UserError(
+                "y_train holds integers, labels of classes; save numbers to predict as floats, or choose "
+                "task=classification."
+            )
+        return self._targets
 
     @property
     def scale(self) -> list[list[float]]:
@@ -181,12 +210,18 @@ def _split(
     return {"train": (x[order], y[order]), **parts}
 
 
-def _check(parts: dict[str, tuple[Array, Array]], num_classes: int) -> None:
+def _check(parts: dict[str, tuple[Array, ...]], num_classes: int, fractions: tuple[float, float]) -> None:
+    count = sum(len(x) for x, _ in parts.values())
     if "val" not in parts:
-        raise UserError("there is no validation data: raise data.val_fraction.")
+        raise UserError(
+            f"data.val_fraction={fractions[0]} of {len(parts['train'][0])} samples is none, so there is nothing to "
+            "validate with; raise it."
+        )
     for name, (x, y) in parts.items():
         if len(x) == 0:
-            raise UserError(f"the {name} part is empty.")
+            raise UserError(f"none of the {count} samples is left for the {name} part.")
+        if 0 in x.shape[1:]:
+            raise UserError(f"x_{name} has shape {x.shape}: its samples hold nothing.")
         if x.shape[1:] != parts["train"][0].shape[1:]:
             raise UserError(f"x_{name} has samples of shape {x.shape[1:]}, x_train of {parts['train'][0].shape[1:]}.")
         if _kind(y) is not _kind(parts["train"][1]):
@@ -210,11 +245,28 @@ def _check(parts: dict[str, tuple[Array, Array]], num_classes: int) -> None:
         )
 
 
-def _tensors(x: Array, *labels: Array) -> tuple[Tensor, ...]:
+def _tensors(part: str, x: Array, *labels: Array) -> tuple[Tensor, ...]:
     return (
-        torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)),
-        *(torch.from_numpy(np.ascontiguousarray(y, dtype=_kind(y))) for y in labels),
+        torch.from_numpy(_converted(f"x_{part}", x, np.float32)),
+        *(torch.from_numpy(_converted(f"y_{part}", y, _kind(y))) for y in labels),
     )
+
+
+def _converted(name: str, array: Array, kind: type) -> Array:
+    """Return an array of another type, unless that loses what it says.
+
+    Raises:
+        UserError: it is complex, or its numbers are too large.
+    """
+    if np.iscomplexobj(array):
+        raise UserError(f"{name} is {array.dtype}; save real and imaginary parts as channels of their own.")
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(array, dtype=kind)
+    is_lost = np.isinf(converted).any() and np.isfinite(array).all() if kind is np.float32 else (converted < 0).any()
+    if is_lost:
+        most = "3.4e38, the largest of 32-bit floats" if kind is np.float32 else "2**63, the largest of labels"
+        raise UserError(f"{name} is {array.dtype} and holds numbers beyond {most}; scale it.")
+    return converted
 
 
 def _kind(y: Array) -> type:

@@ -1,4 +1,5 @@
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from sweeplab.tasks.arrays import Array, ArrayData, Arrays
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("x_val", "y_val", "x_predict")
+FEW = 4  # numbers that are channels rather than the length of a signal or the width of an image
 
 
 class Npz(ArrayData):
@@ -37,27 +39,45 @@ class Npz(ArrayData):
 
     def _read(self, file: Any, name: str) -> Array:
         try:
-            array: Array = file[name]
-        except ValueError:  # what numpy raises for pickled objects
-            raise UserError(f"{name} in {self.path} holds objects; save it as numbers.") from None
+            array: Any = file[name]
+        except Exception as error:
+            if "allow_pickle" in str(error):
+                raise UserError(f"{name} in {self.path} holds objects; save it as numbers.") from None
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{name} in {self.path} is damaged: {said}.") from error
+        if not isinstance(array, np.ndarray):
+            raise UserError(f"{name} in {self.path} is not an array; write it with numpy.savez.")
         return self._inputs(array, name) if name.startswith("x_") else self._labels(array, name)
 
     def _inputs(self, x: Array, name: str) -> Array:
-        if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
-            raise UserError(f"{name} in {self.path} is of type {x.dtype}; it must hold numbers.")
+        if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool) or np.iscomplexobj(x):
+            real = "real numbers; save real and imaginary parts as channels" if np.iscomplexobj(x) else "numbers"
+            raise UserError(f"{name} in {self.path} is of type {x.dtype}; it must hold {real}.")
         if not np.isfinite(x).all():
             raise UserError(f"{name} in {self.path} holds values that are not finite.")
         if x.ndim == 2 and self.kind != "image":
             return x[:, None]
+        if (escape := self._channels_last(x.shape)) is not None:
+            raise UserError(
+                f"{name} has shape {x.shape}, but channels come second: save numpy.moveaxis({name}, -1, 1){escape}."
+            )
         if x.ndim == 3:
             return x if self.kind == "signal" else x[:, None]
         if x.ndim == 4 and self.kind != "signal":
-            if x.shape[-1] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
-                raise UserError(
-                    f"{name} has shape {x.shape}, but channels come second: save numpy.moveaxis({name}, -1, 1)."
-                )
             return x
         raise UserError(f"{name} has shape {x.shape}, which data.kind={self.kind} cannot read; see docs/data.md.")
+
+    def _channels_last(self, shape: tuple[int, ...]) -> str | None:
+        """Say how to go on where the last axis looks like channels; None where it does not."""
+        first, last = shape[:2][-1], shape[-1]
+        if len(shape) == 3 and self.kind != "image" and last <= FEW < first:
+            return "" if self.kind == "signal" else "; if they are grey images, data.kind=image says so"
+        if len(shape) != 4 or self.kind == "signal":
+            return None
+        if (last in (1, 3, 4) and first not in (1, 3, 4)) or last < first == shape[2]:
+            return ""
+        is_small = self.kind == "auto" and last < min(first, shape[2])
+        return f"; if there are {first} channels, data.kind=image says so" if is_small else None
 
     def _labels(self, y: Array, name: str) -> Array:
         if np.issubdtype(y.dtype, np.integer) and y.ndim == 1:
@@ -77,14 +97,17 @@ class Npz(ArrayData):
             raise UserError(f"x_{part} has {len(x)} samples, y_{part} has {len(y)} labels.")
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         near = [file.name for file in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
         raise SetupError(f"data.path={path} is not a file{did_you_mean(path.name, near)}")
-    try:
-        file = np.load(path, allow_pickle=False)
-    except (zipfile.BadZipFile, ValueError, EOFError):
-        raise UserError(f"{path} is not a file of numpy.savez.") from None
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise UserError(f"{path} holds a single array; write several with numpy.savez.")
-    return file
+    with path.open("rb") as stream:
+        try:
+            file = np.load(stream, allow_pickle=False)
+        except Exception as error:
+            raise UserError(f"{path} is not a file of numpy.savez, or not a whole one.") from error
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise UserError(f"{path} holds a single array; write several with numpy.savez.")
+        with file:
+            yield file
