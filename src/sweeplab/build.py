@@ -8,7 +8,7 @@ import traceback
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import hydra.utils
 from hydra.errors import InstantiationException
@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeplab.errors import UserError, did_you_mean
 
 SCALARS = (int, float, bool, str)
+CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
 def build(config: Any, name: str, **more: Any) -> Any:
@@ -60,15 +61,20 @@ def check_target(config: Mapping[str, Any], name: str) -> None:
             raise UserError(f"{target} has no argument '{name}.{key}'{_near(key, known)}")
         if key in known and (hint := known[key]) is not None and not _fits(value, hint):
             raise UserError(f"{name}.{key}={value!r} is of the wrong type: {target} wants {_spelled(hint)}.")
-        _check_within(value, f"{name}.{key}")
+        check_within(value, f"{name}.{key}")
 
 
-def _check_within(value: Any, name: str) -> None:
+def check_within(value: Any, name: str) -> None:
+    """Check each description in a value, however deep.
+
+    Raises:
+        UserError: as `build` does.
+    """
     if isinstance(value, Mapping) and "_target_" in value:
         check_target(value, name)
     elif isinstance(value, Mapping | list):
         for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-            _check_within(item, f"{name}.{key}")
+            check_within(item, f"{name}.{key}")
 
 
 def located(target: Any, name: str) -> Any:
@@ -120,7 +126,8 @@ def _module(parts: Sequence[str], place: str) -> tuple[Any, int]:
 def _where(error: BaseException) -> str:
     """Say what went wrong while a module was imported, and in which line of whose file."""
     said = " ".join(str(error).split()).removesuffix(".")
-    file, line = None, None
+    file: str | None = None
+    line: int | None = None
     if isinstance(error, SyntaxError):
         file, line, said = error.filename, error.lineno, error.msg
     else:
@@ -128,7 +135,8 @@ def _where(error: BaseException) -> str:
         files = [call for call in calls if not call[0].startswith("<") and call[0] != __file__]
         others = [sysconfig.get_path(name) for name in ("stdlib", "purelib")]
         own = [call for call in files if not any(map(Path(call[0]).is_relative_to, others))]
-        file, line = ([*files, *own] or [(None, None)])[-1]
+        if files:
+            file, line = [*files, *own][-1]
     return f"{file}, line {line}: {type(error).__name__}: {said}" if file else f"{type(error).__name__}: {said}"
 
 
@@ -172,15 +180,25 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Judge a plain value against a class or several; anything richer is the target's own business."""
+    """Judge a plain value against classes, literals and containers; anything richer is the target's own business."""
     options = _options(hint)
-    if not all(isinstance(option, type) for option in options) or not isinstance(value, (*SCALARS, type(None))):
+    if isinstance(value, list | Mapping) and "_target_" not in value:
+        return not all(option in (*SCALARS, type(None)) for option in options)
+    if not isinstance(value, (*SCALARS, type(None))) or (isinstance(value, str) and "${" in value):
+        return True  # the second is not resolved yet
+    classes = [option for option in options if isinstance(option, type) and get_origin(option) is None]
+    literals = [option for option in options if get_origin(option) is Literal]
+    if any(value in get_args(option) for option in literals) or (float in classes and type(value) is int):
         return True
-    if float in options and type(value) is int:
-        return True
-    return object in options or type(value) in options
+    known = [*classes, *literals, *(option for option in options if get_origin(option) in CONTAINERS)]
+    return len(known) < len(options) or object in classes or type(value) in classes
 
 
 def _spelled(hint: Any) -> str:
-    names = ["null" if option is type(None) else option.__name__ for option in _options(hint)]
-    return " or ".join(names)
+    return " or ".join(dict.fromkeys(name for option in _options(hint) for name in _names(option)))
+
+
+def _names(option: Any) -> list[str]:
+    if get_origin(option) is Literal:
+        return [str(value) for value in get_args(option)]
+    return ["null" if option is type(None) else str(getattr(get_origin(option) or option, "__name__", option))]

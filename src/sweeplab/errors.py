@@ -1,6 +1,7 @@
 """Mistakes of users, told in one sentence."""
 
 import difflib
+import errno
 import os
 import sys
 import traceback
@@ -10,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 from sweeplab.streams import open_closed_streams
+
+LONGEST = 80  # characters of a name that is too long
 
 
 class UserError(ValueError):
@@ -41,6 +44,36 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     if found := nearest(word, choices):
         return f"; did you mean '{found}'?"
     return f"; there is {', '.join(choices[:12])}{', ...' if len(choices) > 12 else ''}." if choices else "."
+
+
+# What a machine refuses whatever the program: no room, no descriptors, no right to write, a name that is too long.
+REFUSED = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.EIO,
+)
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+
+
+def machine_trouble(error: OSError, ours: Iterable[Path] = ()) -> str | None:
+    """Say in one sentence what the machine refused, or None where it is something else.
+
+    A file that is not there may be anybody's mistake; in the folders that are `ours` somebody took it away.
+    """
+    name = str(error.filename or "")
+    is_gone = error.errno in GONE and any(Path(name).is_relative_to(folder) for folder in ours if name)
+    if error.errno not in REFUSED and not is_gone:
+        return None
+    if error.errno == errno.ENAMETOOLONG and len(name) > LONGEST:
+        name = f"{name[:LONGEST]}... ({len(name)} characters)"
+    return f"{name}: {error.strerror}." if name else f"{error.strerror}."
 
 
 @contextmanager
@@ -93,7 +126,7 @@ def plain_errors(conf: Path) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - the last stop before the shell
         from sweeplab.hydra_errors import sentence
 
-        if text := sentence(error, conf):
+        if text := sentence(error, conf) or (machine_trouble(error) if isinstance(error, OSError) else None):
             sys.exit(f"Error: {text}")
         traceback.print_exception(error.with_traceback(_of_the_task(error.__traceback__)))
         sys.exit(1)

@@ -1,5 +1,6 @@
 """Hydra's and OmegaConf's complaints about a command line, said in one sentence with the nearest right spelling."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
     InterpolationKeyError,
+    InterpolationResolutionError,
     MissingMandatoryValue,
     OmegaConfBaseException,
     ValidationError,
@@ -37,6 +39,9 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         return f"{cause.full_key} has no value; write {cause.full_key}=..."
     if isinstance(cause, InterpolationKeyError):
         return f"{cause.full_key} refers to a key that does not exist: {_first_line(cause)}"
+    if isinstance(cause, InterpolationResolutionError):
+        said = re.sub(r"^\w+ raised while resolving interpolation: ", "", _first_line(cause)).strip("\"'")
+        return f"{cause.full_key} cannot be worked out: {said}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
     if "Config group override must be" in str(error):

@@ -1,6 +1,7 @@
 """A module in the shape of lightning-hydra-template: network, optimizer and scheduler are given to it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -120,3 +121,10 @@ class Blobs(LightningDataModule):
 
     def test_dataloader(self) -> Any:
         return DataLoader(self.data_test, self.hparams["batch_size"])
+
+
+class Loose(LitModule):
+    """A module that says nothing of what it takes."""
+
+    def __init__(self, optim_kwargs: Any, untyped: Any = False) -> None:
+        super().__init__(SimpleDenseNet(), partial(torch.optim.Adam, **optim_kwargs), None, untyped)

@@ -149,7 +149,7 @@ def test_a_scaled_loss_may_overflow(value: float, is_bad: bool) -> None:
 
 @pytest.mark.slow
 def test_a_trial_that_met_one_is_a_failure_with_a_reason(command: Command, tmp_path: Path) -> None:
-    words = small("model=linear", "optimizer=sgd", "study=s", "optimizer.lr=1e-2,1e30")
+    words = small("model.width=8", "optimizer=sgd", "study=s", "optimizer.lr=1e-2,1e30")
     done = command("train.py", "-m", *words, check=False)
     assert "the loss of batch 2 was nan" in done.stdout + done.stderr
     assert [read(tmp_path / "multirun" / "s" / str(number))["status"] for number in (0, 1)] == ["complete", "failed"]

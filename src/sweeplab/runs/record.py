@@ -58,16 +58,43 @@ class Killed(SystemExit):
 
 
 class Record:
-    """The facts of one run, and their file."""
+    """The facts of one run, and their file; before it `has_begun` nothing is written."""
 
-    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, facts: dict[str, Any], has_begun: bool = True) -> None:
         self.folder = folder
         self.facts = facts
+        self.has_begun = has_begun
 
     def update(self, **facts: Any) -> None:
         """Change facts, and the file with them. A number that is not finite becomes null."""
         self.facts |= facts
-        write_text(self.folder / FILE, _json(self.facts))
+        if self.has_begun:
+            write_text(self.folder / FILE, _json(self.facts))
+
+    def begin(self) -> None:
+        """Write from now on."""
+        self.has_begun = True
+        self.update()
+
+
+class _Attempt(Record):
+    """The record of a run that goes on: what is there stays true until it does."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any], patch: bytes) -> None:
+        super().__init__(folder, facts, has_begun=False)
+        self._before, self._patch = (folder / FILE).read_bytes(), patch
+
+    def begin(self) -> None:
+        """Write from now on.
+
+        Raises:
+            UserError: another process has done so meanwhile.
+        """
+        if (self.folder / FILE).read_bytes() != self._before:
+            raise UserError(f"{self.folder} was resumed by another process meanwhile.")
+        super().begin()
+        if self._patch:
+            write_bytes(self.folder / self.facts["git"]["patch"], self._patch)
 
 
 def is_run(folder: Path) -> bool:
@@ -226,8 +253,14 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any)
     return record
 
 
+def withdraw(folder: Path) -> None:
+    """Remove what `begin` wrote, and the configuration: a mistake that was found before any training makes no run."""
+    for name in (FILE, "config.yaml", "uncommitted.patch"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
-    """Take up a run that stopped; what earlier attempts recorded moves to `attempts`."""
+    """Take up a run that stopped; what earlier attempts recorded moves to `attempts` when the new one begins."""
     before = read(folder)
     kept = (
         "format",
@@ -245,11 +278,7 @@ def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
     attempts = [*before.get("attempts", ()), {key: before[key] for key in kept if key in before}]
     carried = {key: value for key, value in before.items() if key not in kept}
     facts, patch = _beginning(overrides, f"uncommitted-{len(attempts)}.patch")
-    record = Record(folder, carried | facts | {"attempts": attempts})
-    record.update()
-    if patch:
-        write_bytes(folder / facts["git"]["patch"], patch)
-    return record
+    return _Attempt(folder, carried | facts | {"attempts": attempts}, patch)
 
 
 def occupied(folder: Path) -> str:
@@ -319,6 +348,8 @@ def recorded(record: Record) -> Iterator[Record]:
     except BaseException as error:
         record.update(**_ending(error), **_time_since(start))
         raise
+    if not record.has_begun:
+        record.begin()
     record.update(status=Status.COMPLETE, **_time_since(start))
 
 

@@ -7,6 +7,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from sweeplab.errors import UserError
+
 
 class EpochMetrics(nn.Module):
     """Takes in every batch of an epoch, and logs the mean loss and each metric over all of it.
@@ -21,6 +23,7 @@ class EpochMetrics(nn.Module):
         super().__init__()
         self.loss = MeanLoss()
         self.metrics = nn.ModuleDict(metrics)
+        self._are_numbers = False
         self._batches: list[tuple[Tensor, Tensor, Tensor]] = []
         self.register_state_dict_pre_hook(lambda *_: self._take_in())  # type: ignore[no-untyped-call]  # torch
 
@@ -33,8 +36,21 @@ class EpochMetrics(nn.Module):
     def log(self, module: LightningModule, stage: str) -> None:
         """Log everything as `<stage>/loss` and `<stage>/<metric>`, over all processes; Lightning then begins anew."""
         self._take_in()
+        if not self._are_numbers:
+            self._refuse_arrays(stage)
         for name, metric in [("loss", self.loss), *self._named()]:
             module.log(f"{stage}/{name}", metric, prog_bar=True)
+
+    def _refuse_arrays(self, stage: str) -> None:
+        """Look once whether all metrics are single numbers, before Lightning prints what is none."""
+        self._are_numbers = True
+        for name, metric in self._named():
+            value = metric.compute() if metric.update_called else None
+            if isinstance(value, Tensor) and value.numel() != 1:
+                raise UserError(
+                    f"{stage}/{name} is not one number but an array of shape {tuple(value.shape)}; task.metrics takes "
+                    f"metrics that are one, perhaps task.metrics.{name}.average=macro."
+                )
 
     def _named(self) -> Iterable[tuple[str, Metric]]:
         return self.metrics.items()  # type: ignore[return-value]  # a ModuleDict does not say what it holds

@@ -130,9 +130,17 @@ class NetworkTask(LightningModule):
         if steps == float("inf"):
             raise UserError("a scheduler must know when training ends: set trainer.max_epochs or trainer.max_steps.")
         try:
-            return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer, int(steps))}
+            return {"optimizer": optimizer, "lr_scheduler": self._timed(self.scheduler(optimizer, int(steps)))}
         except ValueError as error:
             raise UserError(f"scheduler: {error}.") from error
+
+    def _timed(self, schedule: Any) -> Any:
+        """Let a schedule that waits for a metric of the validation take its steps where there is one."""
+        every = self.trainer.check_val_every_n_epoch
+        waits = isinstance(schedule, dict) and str(schedule.get("monitor")).startswith("val/")
+        if every == 1 or not waits:
+            return schedule
+        return schedule | ({"strict": False} if every is None else {"frequency": every})
 
     def _step(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
         x, targets = batch

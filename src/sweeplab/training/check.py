@@ -1,5 +1,6 @@
 """What the configuration alone can tell, told before anything heavy is imported and anything written."""
 
+import copy
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -8,17 +9,23 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import (
+    InterpolationResolutionError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+)
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.hydra_errors import sentence
 from sweeplab.runs.config import load
+from sweeplab.runs.links import DataNotBuiltError, resolved
 from sweeplab.runs.record import is_run, occupied, read
 from sweeplab.runs.run import Run
 from sweeplab.training.ranks import rank
 
 PRUNING = "sweeplab.callbacks.Pruning"
+NOT_YET = (DataNotBuiltError.__name__, "HydraConfig was not set")  # in what an interpolation raises before a run begins
 OURS = ("sweeplab.", "lightning.")  # callbacks that are known without being imported
 STAGES = ("test", "validate", "predict")
 SERVING = ("batch_size", "shuffle_seed", "num_workers", "pin_memory")  # of data: how it comes, not what it is
@@ -30,9 +37,11 @@ class Check(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration, and that the run's folder is free."""
         if rank(config.trainer) == 0:  # of several processes that train together the first checks
+            config = _with_folder(config)
             _check_or_exit(config, Path(config.hydra.run.dir))
             if (sweep := config.hydra.runtime.choices.get("sweep")) is not None:
                 sys.exit(f"Error: sweep={sweep} makes many runs; add -m, or remove it for a single one.")
+            _exit_on_mistake(lambda: _look_ahead(config))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check what all runs have in common, and that their folders are free where no sweep is resumed.
@@ -51,6 +60,27 @@ class Check(Callback):
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration of one run: each run of a sweep has its own."""
         _exit_on_mistake(lambda: check(config))
+
+
+def _with_folder(config: DictConfig) -> DictConfig:
+    """Return the configuration as it will be when Hydra has made the folder of the run."""
+    whole = copy.deepcopy(config)
+    with read_write(whole), open_dict(whole):
+        whole.hydra.runtime.output_dir = str(Path(whole.hydra.run.dir).absolute())
+    return whole
+
+
+def _look_ahead(config: DictConfig) -> None:
+    """Ask the classes that are named, which takes the import of torch, before Hydra makes the folder of the run."""
+    from sweeplab.training.ahead import check_kinds, look_ahead
+    from sweeplab.training.start import settled
+
+    overrides = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task, resolve=False)]  # type: ignore[union-attr]  # a list
+    own = copy.copy(config)
+    with read_write(own), open_dict(own):
+        del own["hydra"]
+    check_kinds(own, overrides, str(config.hydra.job.config_name))
+    look_ahead(resolved(settled(own, overrides)))
 
 
 def _check_or_exit(config: DictConfig, folder: Path | None = None) -> None:
@@ -98,6 +128,7 @@ def check(config: DictConfig, is_new: bool = True) -> None:
     for name, metric in ((config.get("task") or {}).get("metrics") or {}).items():
         if metric is not None and not isinstance(metric, DictConfig):
             raise UserError(f"task.metrics.{name} has no _target_; write +task.metrics.{name}._target_=torchmetrics...")
+    _check_interpolations(config)
     if is_new and (source := config.get("init_from")):
         check_source(Path(source))
 
@@ -192,6 +223,24 @@ def _check_values(config: DictConfig, group: str) -> None:
     for key in config:
         if OmegaConf.is_missing(config, key):
             raise UserError(f"{group}.{key!s} has no value; write {group}.{key!s}=...")
+
+
+def _check_interpolations(node: Any) -> None:
+    """Resolve each value, as far as it can be: neither the data nor the folder of the run is always there."""
+    for key in node if isinstance(node, DictConfig) else range(len(node)):
+        if key == "hydra":
+            continue
+        child = node._get_node(key)
+        if isinstance(child, DictConfig | ListConfig) and not (child._is_none() or child._is_interpolation()):
+            _check_interpolations(child)
+        elif child is not None and child._is_interpolation():
+            try:
+                node[key]
+            except InterpolationToMissingValueError:
+                continue
+            except InterpolationResolutionError as error:
+                if not any(text in str(error) for text in NOT_YET):
+                    raise
 
 
 def check_source(path: Path) -> None:

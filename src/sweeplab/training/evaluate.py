@@ -26,12 +26,12 @@ from sweeplab.runs.links import linked, links, plain, resolved
 from sweeplab.runs.paths import moved
 from sweeplab.runs.trust import check_files
 from sweeplab.training.check import check_ensemble
+from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.lean import NoProfiler
 from sweeplab.training.model import (
     build_model,
     describe,
     described_in,
-    load_checkpoint,
     load_weights,
 )
 from sweeplab.training.predictions import Predictions, averaged, gathered, write_predictions
@@ -72,7 +72,7 @@ def evaluate(
     """
     owner = owner.resolve()
     check_files([owner / "eval"], owner, trusted)
-    rank_zero_only.rank = 0  # whatever the environment says: an evaluation is one process
+    rank_zero_only.rank = 0  # type: ignore[attr-defined]  # whatever the environment says: it is one process
     checked = check_ensemble([run.resolve() for run in runs], stage, overrides, conf, trusted)
     names = [os.path.relpath(run.resolve(), owner) for run in runs]
     folder = owner / "eval" / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
@@ -197,7 +197,7 @@ class Member:
 def _attribute(data: Any, name: str) -> Any:
     try:
         return plain(attrgetter(name)(data))
-    except (AttributeError, TypeError):
+    except (AttributeError, TypeError, UserError):
         return None
 
 

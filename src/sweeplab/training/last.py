@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from sweeplab.training.model import load_checkpoint
+from sweeplab.training.checkpoint_file import load_checkpoint
 
 
 class LastCheckpoint(Checkpoint):

@@ -2,12 +2,10 @@
 
 import inspect
 import logging
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule
 from omegaconf import OmegaConf
 from torch import Tensor, nn
@@ -19,6 +17,7 @@ from sweeplab.runs import config as run_config
 from sweeplab.runs import earlier, record, trust
 from sweeplab.runs.links import resolved
 from sweeplab.runs.run import Run as Recorded
+from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.quiet import quiet
 
 log = logging.getLogger(__name__)
@@ -144,34 +143,6 @@ def load_model(
     return model.eval()
 
 
-def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
-    """Return the content of a checkpoint, on the CPU; nothing in it is run. With `mmap` tensors stay on disk.
-
-    Raises:
-        UserError: there is none, or it holds objects.
-    """
-    if not path.is_file():
-        raise UserError(f"{path} is not a file; name a checkpoint such as outputs/<date>/<time>/checkpoints/best.ckpt.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:
-        raise UserError(unloadable(path, error)) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
-        raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise UserError(f"{path} is no checkpoint of Lightning's: it has no state_dict.")
-    return content
-
-
-def unloadable(path: Path | str, error: Exception) -> str:
-    """Say that a checkpoint holds more than plain data, and what to do."""
-    found = next((line for line in str(error).splitlines() if "GLOBAL" in line), _first_line(error)).strip()
-    return (
-        f"{path} holds an object and not plain data alone ({found}); keep objects out of checkpoints "
-        "(save_hyperparameters(ignore=...), on_save_checkpoint), or allow them: torch.serialization.add_safe_globals."
-    )
-
-
 def described_in(
     checkpoint: Mapping[str, Any], path: Path, trusted: bool = False, remedy: str = trust.Source.remedy
 ) -> dict[str, Any] | None:
@@ -238,7 +209,3 @@ def compared(model: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list[str]
 
 def _name(model: nn.Module) -> str:
     return f"{type(model).__module__}.{type(model).__qualname__}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

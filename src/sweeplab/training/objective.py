@@ -42,6 +42,7 @@ class BestObjective(Checkpoint):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at a validation that has just ended."""
+        _refuse_arrays(trainer)
         new = {name for name, value in trainer.callback_metrics.items() if self._before.get(name) is not value}
         self._of_validation |= new | logged_names(trainer.fit_loop.epoch_loop.val_loop._results)
         self._has_checked = True
@@ -61,6 +62,7 @@ class BestObjective(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at an epoch that has just ended, if the objective is a metric of the training."""
+        _refuse_arrays(trainer)
         self._look(trainer.callback_metrics, decided=self._knows_validation(trainer))
         metric = self.objective.metric
         if metric in trainer.callback_metrics and metric not in self._of_validation:
@@ -139,6 +141,20 @@ def logged_names(results: Any) -> set[str]:
     """Return the names of all that `self.log` has taken; within an epoch Lightning's own metrics lack some."""
     pairs = [results._forked_name(result, on_step) for result in results.values() for on_step in (True, False)]
     return {name for pair in pairs for name in pair}
+
+
+def _refuse_arrays(trainer: Trainer) -> None:
+    """Refuse what is logged and is not one number, before Lightning prints all of it.
+
+    Raises:
+        SetupError: the first of them.
+    """
+    for name, value in trainer.callback_metrics.items():
+        if value.numel() != 1:
+            raise SetupError(
+                f"{name} is not one number but an array of shape {tuple(value.shape)}; log a number, such as its mean, "
+                "and hand arrays to a logger from a callback."
+            )
 
 
 def _not_logged(metric: str, logged: Iterable[str]) -> str:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 # The beginning of each message, as a pattern.
 NOISE = (
+    # A schedule waits for validations that come by steps, not by epochs: tasks.
+    r"ReduceLROnPlateau conditioned on metric .* but strict is set to `False`",
     # Lightning 2.6 asks torch 2.13 in an old way.
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     # Metrics are logged once an epoch, whatever the interval.

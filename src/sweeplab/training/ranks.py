@@ -53,13 +53,13 @@ def alone_in_a_job(trainer: Mapping[str, Any]) -> dict[str, Any]:
     tasks = os.environ.get("SLURM_NTASKS", "1")
     if (claimed_rank() == 0 and tasks == "1") or trainer.get("plugins") or is_distributed(trainer):
         return {}
-    from lightning.pytorch.plugins.environments import LightningEnvironment
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
     return {"plugins": [LightningEnvironment()]}
 
 
 def _count(devices: Any, accelerator: Any) -> int:
-    plain = OmegaConf.to_container(devices) if OmegaConf.is_config(devices) else devices
+    plain: Any = OmegaConf.to_container(devices) if OmegaConf.is_config(devices) else devices
     if isinstance(plain, list | tuple):
         return len(plain)
     if str(plain) in ALL:

@@ -27,13 +27,14 @@ from sweeplab.runs.objective import Objective
 from sweeplab.runs.paths import moved
 from sweeplab.runs.record import Record, TrialPruned
 from sweeplab.runs.resume import CHECKPOINTS, LAST
-from sweeplab.runs.run import Run as Recorded
+from sweeplab.training.ahead import checkpoint_of, refuse_switches
+from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.contents import CheckpointContents, plain_items
 from sweeplab.training.ending import OwnsRun
 from sweeplab.training.exact_resume import ExactResume
 from sweeplab.training.finite_loss import FiniteLoss
 from sweeplab.training.lean import NoProfiler, lean_steps
-from sweeplab.training.model import build_model, describe, load_checkpoint, load_fitting, load_weights
+from sweeplab.training.model import build_model, describe, load_fitting, load_weights
 from sweeplab.training.objective import BestObjective
 from sweeplab.training.pruning import Pruning
 from sweeplab.training.ranks import TOGETHER, alone_in_a_job, rank
@@ -107,13 +108,14 @@ class Stage:
                 ("model_summary", ModelSummary),
             )
         }
-        if clash := sorted(switches.keys() & plain["trainer"].keys()):
-            raise UserError(f"trainer.{clash[0]} follows from callbacks: name a callback, or switch it off there.")
+        refuse_switches(plain["trainer"])
         profiler = {} if plain["trainer"].get("profiler") else {"profiler": NoProfiler()}
         arguments = {"callbacks": callbacks, "logger": loggers or False, **switches, **profiler, **more}
         trainer: Trainer = build(
             plain["trainer"], "trainer", **alone_in_a_job({**plain["trainer"], **more}), **arguments
         )
+        for callback in trainer.early_stopping_callbacks if trainer.limit_val_batches == 0 else ():
+            callback._check_on_train_epoch_end = True  # Lightning waits for validations where they may be rare
         if trainer.world_size > 1:
             os.environ[TOGETHER] = "1"
         self.trainer, self.best = trainer, BestObjective(run.objective)
@@ -186,6 +188,7 @@ class Run:
         self.steps_reported = 0
         self._stages: dict[str, Stage] = {}
         self._has_begun_loggers = False
+        self.has_trained = False
 
     def build(self, key: str, **more: Any) -> Any:
         """Return what the configuration describes under `key`: the data, the model, the trainer or an object of yours.
@@ -224,6 +227,17 @@ class Run:
     def stages(self) -> list[Stage]:
         """The trainings that have a trainer, in their order."""
         return [stage for stage in self._stages.values() if stage.trainer is not None]
+
+    def begin(self) -> None:
+        """Write that a resumed run goes on, now that it does: an attempt that could not leaves the folder as it was.
+
+        Raises:
+            UserError: another process has taken it up meanwhile.
+        """
+        self.has_trained = True
+        if self.record is not None and not self.record.has_begun:
+            self.record.begin()
+            self.record.update(signature=run_config.save(self.config, self.folder))
 
     def begin_loggers(self) -> list[Logger]:
         """Return the loggers, each begun once: with the configuration, and the model where it is built."""
@@ -279,8 +293,9 @@ class Run:
             data.setup("fit")
             self.config = linked(self.config, data)
             if self.record is not None:
-                signature = run_config.save(self.config, self.folder, keep=False)
-                self.record.update(links=asked, signature=signature)
+                self.record.update(links=asked)
+                if self.record.has_begun:
+                    self.record.update(signature=run_config.save(self.config, self.folder, keep=False))
         return data
 
     def _build_model(self, **more: Any) -> LightningModule:
@@ -300,7 +315,7 @@ class Run:
     def _initialize(self, source: Path, is_strict: bool) -> None:
         """Begin with the weights of another training, and note it."""
         assert self.model is not None
-        path = Recorded.read(source).checkpoint if source.is_dir() else source
+        path = checkpoint_of(source)
         weights = load_checkpoint(path)["state_dict"]
         if not is_strict:
             fresh = load_fitting(self.model, weights, path)
@@ -317,10 +332,18 @@ class Run:
 
 
 class _Measurements(Callback):
-    """Hands what was logged last to the run: by the training, and by its tests."""
+    """Tells the run that it has begun, and what was logged last: by the training, and by its tests."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the run begin: the checkpoint that it goes on from is loaded."""
+        self.stage.run.begin()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let a run begin that has nothing more to train."""
+        self.stage.run.begin()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the metrics of the training."""

@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
@@ -24,15 +22,19 @@ from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
 from sweeplab.runs import trust
 from sweeplab.runs.links import resolved
+from sweeplab.runs.log import log_traceback
 from sweeplab.runs.objective import PARAMETERS, Objective
 from sweeplab.runs.provenance import program
 from sweeplab.runs.record import Record, TrialPruned, recorded
 from sweeplab.runs.rerun import differences, environment
 from sweeplab.runs.resume import CHECKPOINTS, check_resumable, last_checkpoint, resumed
 from sweeplab.sweep.trial import current
+from sweeplab.training.ahead import look_ahead
 from sweeplab.training.check import check
+from sweeplab.training.checkpoint_file import load_training
 from sweeplab.training.ending import OwnsRun, ended
-from sweeplab.training.model import is_lightning_module, refuse_unread, unloadable, unread
+from sweeplab.training.mistakes import sentence
+from sweeplab.training.model import is_lightning_module, refuse_unread, unread
 from sweeplab.training.quiet import quiet
 from sweeplab.training.ranks import claimed_rank, rank
 from sweeplab.training.run import Run
@@ -82,6 +84,7 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
         _leave_logger_runs(config, origin)
     if rank(config.trainer) > 0:
         return _join(train, Run(config))
+    look_ahead(resolved(config))
     folder = Path(config.folder)
     facts = {"choices": _choices(config), "threads": torch.get_num_threads(), "environment": environment()}
     record = run_record.begin(folder, _overrides(), config.seed, **facts)
@@ -93,7 +96,14 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
         about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat, "params": dict(trial.params)}
         record.update(trial=about, command=trial.command)
     record.update(signature=run_config.save(config, folder))
-    return _recorded(train, Run(config, record), record)
+    run = Run(config, record)
+    try:
+        return _recorded(train, run, record)
+    except UserError as error:
+        is_told = trial or any(isinstance(logger, OwnsRun) for logger in run.loggers)
+        if not (run.has_trained or is_told or isinstance(error.__cause__, SystemExit)):
+            run_record.withdraw(folder)
+        raise
 
 
 def resume(
@@ -111,9 +121,29 @@ def resume(
     config = check_resumable(folder, overrides, conf, trusted)
     check(config, is_new=False)
     config = settled(config, overrides)
+    look_ahead(resolved(config), is_new=False)
+    check_checkpoint(folder, config)
     record = run_record.begin_again(folder, overrides)
-    record.update(signature=run_config.save(config, folder))
     return _recorded(train, Run(config, record, record.facts, is_longer), record)
+
+
+def check_checkpoint(folder: Path, config: DictConfig) -> None:
+    """Make sure that the training in `folder` can go on from its last checkpoint, as far as the file tells.
+
+    Raises:
+        UserError: it is damaged, of another kind, or of a training that went further than the configuration says.
+    """
+    path = last_checkpoint(folder)
+    assert path is not None  # check_resumable has looked
+    content = load_training(path)
+    done = {
+        "max_epochs": content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
+        "max_steps": content["global_step"],
+    }
+    for key, number in done.items():
+        limit = config.trainer.get(key)
+        if path.parent.name == CHECKPOINTS and limit is not None and 0 <= limit < number:
+            raise UserError(f"{folder} has trained {number} {key.removeprefix('max_')}; trainer.{key}={limit} is less.")
 
 
 def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -171,6 +201,10 @@ def _recorded(train: Train, run: Run, record: Record) -> float | list[float]:
     except TrialPruned as pruned:
         log.info("%s; best %.4g", pruned, record.facts["objective"]["value"])
         raise
+    except UserError as error:
+        if error.__cause__ is not None and record.has_begun:
+            log_traceback(error)
+        raise
     except (KeyboardInterrupt, SystemExit):
         if last_checkpoint(record.folder):
             log.warning("Stopped. To go on: %s resume=%s", program(), _short(record.folder))
@@ -181,24 +215,30 @@ def _recorded(train: Train, run: Run, record: Record) -> float | list[float]:
 
 def _trained(train: Train, run: Run) -> Result:
     """Call the training function, and end the loggers' runs as it ended."""
-    rank_zero_only.rank = rank(run.config.trainer)  # else Lightning believes the environment
+    rank_zero_only.rank = rank(run.config.trainer)  # type: ignore[attr-defined]  # else it is what the environment says
     seed_everything(run.config.seed, workers=True, verbose=False)
     with ended(run.loggers, partial(_note, run.record)):
         try:
             with no_early_exit("the training"):
                 returned = train(run)
             result = _result(run, returned)
-        except MisconfigurationException as error:
-            raise UserError(" ".join(str(error).split())) from error
-        except pickle.UnpicklingError as error:
-            raise UserError(unloadable(run.folder / CHECKPOINTS, error)) from error
         except TrialPruned:
             _conclude(run, _result(run, None))
+            raise
+        except Exception as error:
+            if not isinstance(error, UserError) and (said := sentence(error, _checkpoint(run), run.folder)):
+                raise UserError(said) from error
             raise
         _conclude(run, result)
     if (trial := current()) is not None and trial.prunes and not run.steps_reported and run.record is not None:
         log.warning("Nothing was reported to the pruner: callbacks.pruning does it, or sweeplab.current().report(...).")
     return result
+
+
+def _checkpoint(run: Run) -> Path:
+    """Return the checkpoint that the latest trainer was given; where there is none, the folder of all."""
+    given = next((stage.trainer.ckpt_path for stage in reversed(run.stages) if stage.trainer), None)
+    return Path(given) if given else run.folder / CHECKPOINTS
 
 
 def _result(run: Run, returned: Any) -> Result:
@@ -258,6 +298,7 @@ def _note(record: Record | None, facts: Mapping[str, Any]) -> None:
 def _conclude(run: Run, result: Result) -> None:
     if run.record is None:
         return
+    run.begin()  # where there was nothing left to train or to test
     also = [
         {"metric": further.metric, "mode": further.mode, "value": value}
         for further, value in zip(run.objective.also, result.also, strict=False)

@@ -75,10 +75,10 @@ def test_a_training_alone_is_recorded_resumed_and_evaluated_whatever_its_number(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(rank_zero_only, "rank", 1)  # as Lightning has it when it is imported there
     config = configured("model=linear", "trainer.max_epochs=1")
-    value = run(config)
+    best = run(config)
     folder = Path(config.folder)
     facts = read(folder)
-    assert (facts["status"], facts["objective"]["value"]) == (Status.COMPLETE, value)
+    assert (facts["status"], facts["objective"]["value"]) == (Status.COMPLETE, best)
     assert {"config.yaml", "metrics.csv", "checkpoints", "test"} <= {path.name for path in folder.iterdir()}
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     resume(folder, ["trainer.max_epochs=2"])

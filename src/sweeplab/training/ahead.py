@@ -1,0 +1,129 @@
+"""What would refuse a configuration later, asked before anything of a run is written."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from lightning.pytorch import Trainer
+from omegaconf import OmegaConf
+
+from sweeplab.build import arguments, build, check_within, located
+from sweeplab.errors import SetupError, UserError
+from sweeplab.runs.run import Run as Recorded
+from sweeplab.sweep.trial import current
+from sweeplab.training.checkpoint_file import load_checkpoint
+from sweeplab.training.ranks import alone_in_a_job
+
+SWITCHES = ("enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+
+
+def look_ahead(config: Mapping[str, Any], is_new: bool = True) -> None:
+    """Compare a resolved configuration with what it names: classes, their arguments and their types, devices, weights.
+
+    Raises:
+        UserError: the first mistake; a `SetupError` where the trials of a sweep share it.
+    """
+    for key, value in config.items():
+        with _shared(key):
+            if key == "task" and isinstance(value, Mapping):  # whose callbacks are the trainer's
+                check_within(value.get("callbacks"), "task.callbacks")
+                value = {name: part for name, part in value.items() if name != "callbacks"}
+            check_within(value, key)
+    with _shared("trainer"):
+        _check_trainer(config["trainer"])
+    if is_new and config.get("init_from"):
+        with _shared("init_from"):
+            load_checkpoint(checkpoint_of(Path(config["init_from"])))
+
+
+def checkpoint_of(source: Path) -> Path:
+    """Return the checkpoint that `init_from` names, by itself or by the folder of its run."""
+    return Recorded.read(source).checkpoint if source.is_dir() else source
+
+
+def refuse_switches(settings: Mapping[str, Any]) -> None:
+    """Refuse arguments of a trainer that follow from callbacks.
+
+    Raises:
+        UserError: the first of them.
+    """
+    if clash := [name for name in SWITCHES if name in settings]:
+        raise UserError(f"trainer.{clash[0]} follows from callbacks: name a callback, or switch it off there.")
+
+
+def check_kinds(config: Any, overrides: Sequence[str], name: str) -> None:
+    """Refuse text in the place of a number where no type hint tells: as the configuration has it, so it should stay.
+
+    `name` is that of the primary configuration. Whoever means it writes `++key=...`.
+
+    Raises:
+        UserError: the first such override.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    texts = {str(one.key_or_group): str(one.input_line) for one in parsed if str(one.input_line)[0] not in "+~"}
+    texts = {key: line for key, line in texts.items() if _is_unchecked(config, key)}
+    if not texts or not GlobalHydra.instance().is_initialized():
+        return
+    before = compose(name, [line for line in overrides if line not in texts.values()])
+    for key, line in texts.items():
+        there = OmegaConf.select(before, key, throw_on_missing=False)
+        if isinstance(there, bool | int | float):
+            kind = "true or false" if isinstance(there, bool) else "a number"
+            raise UserError(
+                f"{line} is not {kind}, as the configuration has there ({str(there).lower()}); "
+                f"++{line} sets it all the same."
+            )
+
+
+def _is_unchecked(config: Any, key: str) -> bool:
+    above, _, last = key.rpartition(".")
+    if not above or key.startswith("hydra.") or not isinstance(OmegaConf.select(config, key), str):
+        return False
+    target = OmegaConf.select(config, f"{above}._target_")
+    return target is None or arguments(located(target, above))[0].get(last) in (None, Any)
+
+
+def _check_trainer(settings: Mapping[str, Any]) -> None:
+    """Build a trainer for a moment: it alone knows which devices, precisions and strategies there are."""
+    refuse_switches(settings)
+    kind = located(settings.get("_target_"), "trainer")
+    if not (inspect.isclass(kind) and issubclass(kind, Trainer)):
+        return
+    plain = {key: value for key, value in settings.items() if key != "profiler"}
+    switches = dict.fromkeys(SWITCHES, False)
+    with warnings.catch_warnings(), _silent():
+        warnings.simplefilter("ignore")
+        try:
+            build(plain, "trainer", callbacks=[], logger=False, **switches, **alone_in_a_job(plain))
+        except (TypeError, RuntimeError, AttributeError) as error:  # by which Lightning refuses a few
+            raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _shared(group: str) -> Iterator[None]:
+    """Say that all trials share a mistake, unless the sweep searches the group that it is in."""
+    try:
+        yield
+    except UserError as error:
+        trial = current()
+        searched = {key.lstrip("+").split(".")[0].split("@")[0] for key in trial.params} if trial else set()
+        if trial is None or group in searched or isinstance(error, SetupError):
+            raise
+        raise SetupError(str(error)) from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,75 @@
+"""Checkpoints as files: whole or damaged, with what a training needs to go on or without it."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sweeplab.errors import UserError
+
+OF_A_TRAINING = ("loops", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step")
+
+
+def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
+    """Return the content of a checkpoint, on the CPU; nothing in it is run. With `mmap` tensors stay on disk.
+
+    Without `mmap` every byte is compared with its checksum: torch reads a flipped bit of a weight without a word.
+
+    Raises:
+        UserError: there is none, it is damaged, or it holds objects.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is not a file; name a checkpoint such as outputs/<date>/<time>/checkpoints/best.ckpt.")
+    try:
+        if not mmap and (damaged := _damaged_part(path)):
+            raise UserError(f"{path} is damaged: {damaged} is not what was written.")
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except UserError:
+        raise
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" not in str(error):
+            raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
+        raise UserError(unloadable(path, error)) from error
+    except Exception as error:
+        raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), Mapping):
+        raise UserError(f"{path} is no checkpoint of Lightning's: it has no state_dict.")
+    return content
+
+
+def load_training(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint that a training can go on from.
+
+    Raises:
+        UserError: as `load_checkpoint`; or it holds weights alone.
+    """
+    content = load_checkpoint(path)
+    if missing := [key for key in OF_A_TRAINING if key not in content]:
+        raise UserError(
+            f"{path} has no {missing[0]}, so no training can go on from it; "
+            f"init_from={path} begins one with its weights."
+        )
+    return content
+
+
+def unloadable(path: Path | str, error: Exception) -> str:
+    """Say that a checkpoint holds more than plain data, and what to do."""
+    found = next((line for line in str(error).splitlines() if "GLOBAL" in line), _first_line(error)).strip()
+    return (
+        f"{path} holds an object and not plain data alone ({found}); keep objects out of checkpoints "
+        "(save_hyperparameters(ignore=...), on_save_checkpoint), or allow them: torch.serialization.add_safe_globals."
+    )
+
+
+def _damaged_part(path: Path) -> str | None:
+    if not zipfile.is_zipfile(path):  # of an old version of torch, or none
+        return None
+    with zipfile.ZipFile(path) as file:
+        return file.testzip()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,196 @@
+"""What resume finds before it trains leaves the folder bit for bit as it was; so do damaged files."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from sweeplab.errors import UserError
+from sweeplab.runs import record
+from sweeplab.runs.record import Status, read
+from sweeplab.training.checkpoint_file import load_checkpoint
+from sweeplab.training.model import load_model
+from tests.conftest import ROOT, SMALL, Compose
+from tests.training import evaluate, resume, run
+
+LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run of two epochs."""
+    folder = tmp_path_factory.mktemp("original") / "run"
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", [*SMALL, f"folder={folder}", f"root={folder.parent}", "model=linear", "test=false"])
+    run(config)
+    return folder
+
+
+@pytest.fixture
+def complete(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "run"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip_a_weight(path: Path) -> None:
+    """Change a bit of the largest tensor, which torch alone would not see."""
+    largest = max(torch.load(path, weights_only=True)["state_dict"].values(), key=torch.Tensor.numel)
+    _flip(path, path.read_bytes().index(np.asarray(largest).tobytes()))
+
+
+def flip_the_pickle(path: Path) -> None:
+    _flip(path, path.read_bytes().index(b"state_dict"))
+
+
+def flip_the_directory(path: Path) -> None:
+    _flip(path, path.stat().st_size - 60)
+
+
+def _flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 4
+    path.write_bytes(data)
+
+
+def text(path: Path) -> None:
+    path.write_text("weights\n" * 100)
+
+
+def arrays(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, x=np.zeros(3))
+
+
+def a_list(path: Path) -> None:
+    torch.save([1, 2], path)
+
+
+DAMAGES = (truncate, empty, flip_a_weight, flip_the_pickle, flip_the_directory, text, arrays, a_list)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_checkpoint_is_named_and_nothing_else_is_touched(
+    complete: Path, tmp_path: Path, configured: Compose, damage: Callable[[Path], None]
+) -> None:
+    for name in (LAST, BEST):
+        damage(complete / name)
+    before = content(complete)
+    looks: list[tuple[Path, Callable[[], object]]] = [
+        (LAST, lambda: resume(complete, ["trainer.max_epochs=3"])),
+        (BEST, lambda: evaluate(complete, "validate")),
+        (BEST, lambda: load_model(complete)),
+        (BEST, lambda: run(configured("model=linear", f"init_from={complete}", folder="new"))),
+    ]
+    for name, look in looks:
+        with pytest.raises(UserError, match=r"is (damaged|not a checkpoint|no checkpoint)") as told:
+            look()
+        assert str(complete / name) in str(told.value)
+        assert "\n" not in str(told.value)
+        assert content(complete) == before
+    assert read(complete)["status"] == Status.COMPLETE
+    assert not (tmp_path / "new" / "run.json").exists()
+
+
+def weights_alone(path: Path) -> None:
+    kept = torch.load(path, weights_only=True)
+    torch.save({"state_dict": kept["state_dict"]}, path)
+
+
+def of_another_model(path: Path) -> None:
+    kept = torch.load(path, weights_only=True)
+    kept["state_dict"] = {"other.weight": torch.zeros(2)}
+    torch.save(kept, path)
+
+
+def of_another_optimizer(path: Path) -> None:
+    kept = torch.load(path, weights_only=True)
+    kept["optimizer_states"][0]["param_groups"] *= 2
+    torch.save(kept, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (weights_alone, "last.ckpt has no loops, so no training can go on from it"),
+        (of_another_model, "last.ckpt are not those of the model: Missing key.*network.1.weight"),
+        (of_another_optimizer, "last.ckpt .* different number of parameter groups"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_checkpoint_of_another_training_is_refused(
+    complete: Path, change: Callable[[Path], None], words: str
+) -> None:
+    change(complete / LAST)
+    before = content(complete)
+    with pytest.raises(UserError, match=words) as told:
+        resume(complete, ["trainer.max_epochs=3"])
+    assert "\n" not in str(told.value)
+    assert content(complete) == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["trainer.max_epochs=1"], "has trained 2 epochs; trainer.max_epochs=1 is less"),
+        (["+trainer.max_steps=5"], "has trained 34 steps; trainer.max_steps=5 is less"),
+        (["trainer.max_epochs=ten"], "trainer.max_epochs='ten' is of the wrong type"),
+        (["trainer.accelerator=gpu"], "No supported gpu backend found"),
+        (["+trainer.max_epoch=3"], "no argument 'trainer.max_epoch'"),
+        (["callbacks.last.path=7"], "callbacks.last.path=7 is of the wrong type"),
+        (["+logger.mine._target_=lab.models.nothing.Logger"], "cannot be imported|does not exist"),
+        (["data.path=nowhere.npz"], "data.path"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_leaves_no_trace(complete: Path, overrides: list[str], words: str) -> None:
+    before = content(complete)
+    with pytest.raises(Exception, match=words):
+        resume(complete, overrides)
+    assert content(complete) == before
+
+
+def test_an_error_while_the_model_is_built_leaves_no_trace(complete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.models.linear import Linear
+
+    before = content(complete)
+    monkeypatch.setattr(Linear, "__init__", lambda self, in_shape, num_classes: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        resume(complete, ["trainer.max_epochs=3"])
+    assert content(complete) == before
+
+
+def test_nothing_left_to_train_is_recorded_all_the_same(complete: Path) -> None:
+    resume(complete, ["trainer.max_epochs=2"])
+    facts = read(complete)
+    assert facts["status"] == Status.COMPLETE
+    assert [attempt["status"] for attempt in facts["attempts"]] == [Status.COMPLETE]
+
+
+def test_a_run_that_another_process_took_up_meanwhile_is_left_to_it(complete: Path) -> None:
+    first, second = record.begin_again(complete, ["a=1"]), record.begin_again(complete, ["a=2"])
+    first.begin()
+    before = content(complete)
+    with pytest.raises(UserError, match="was resumed by another process meanwhile"):
+        second.begin()
+    assert content(complete) == before
+
+
+def test_an_old_file_of_torch_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.ckpt"
+    torch.save({"state_dict": {"w": torch.ones(2)}}, path, _use_new_zipfile_serialization=False)
+    assert load_checkpoint(path)["state_dict"]["w"].sum() == 2
