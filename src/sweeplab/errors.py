@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from sweeplab.secrets import masked
 from sweeplab.streams import open_closed_streams
 
 LONGEST = 80  # characters of a name that is too long
@@ -86,7 +87,7 @@ def exit_on_user_error() -> Iterator[None]:
         yield
     except UserError as error:
         if HydraConfig.get().mode is RunMode.RUN:
-            sys.exit(f"Error: {error}")
+            sys.exit(f"Error: {masked(str(error))}")
         raise
 
 
@@ -120,15 +121,16 @@ def plain_errors(conf: Path) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.exit(f"Error: {error}")
+        sys.exit(f"Error: {masked(str(error))}")
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the last stop before the shell
         from sweeplab.hydra_errors import sentence
 
         if text := sentence(error, conf) or (machine_trouble(error) if isinstance(error, OSError) else None):
-            sys.exit(f"Error: {text}")
-        traceback.print_exception(error.with_traceback(_of_the_task(error.__traceback__)))
+            sys.exit(f"Error: {masked(text)}")
+        lines = traceback.format_exception(error.with_traceback(_of_the_task(error.__traceback__)))
+        sys.stderr.write(masked("".join(lines)))
         sys.exit(1)
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig, ListConfig
 
 HIDDEN = "***"
 
@@ -31,6 +34,19 @@ def masked_values(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: masked_values(item) for key, item in value.items()}
     return [masked_values(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def mask(config: "DictConfig | ListConfig") -> None:
+    """Take the passwords out of a configuration, in place; interpolations stay."""
+    from omegaconf import DictConfig, ListConfig, Node
+
+    for key in list(config) if isinstance(config, DictConfig) else range(len(config)):
+        node = config._get_node(key)
+        if isinstance(node, DictConfig | ListConfig):
+            if not (node._is_none() or node._is_missing() or node._is_interpolation()):
+                mask(node)
+        elif isinstance(node, Node) and isinstance(text := node._value(), str) and masked(text) != text:
+            node._set_value(masked(text))
 
 
 def _hide_user(found: re.Match[str]) -> str:

@@ -86,6 +86,7 @@ class SweeplabSweeper(Sweeper):
 
         if is_imported_elsewhere():
             sys.exit('Error: write `if __name__ == "__main__":` above the call: trials import this module.')
+        from sweeplab.secrets import masked
         from sweeplab.sweep.sweep import sweep
 
         assert self.config is not None
@@ -93,6 +94,6 @@ class SweeplabSweeper(Sweeper):
         try:
             return sweep(self.config, self.hydra_context, self.task_function, arguments)
         except UserError as error:
-            sys.exit(f"Error: {error}")
+            sys.exit(f"Error: {masked(str(error))}")
         except KeyboardInterrupt:
             sys.exit(130)

@@ -19,6 +19,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from sweeplab.errors import UserError
 from sweeplab.runs.links import select
 from sweeplab.runs.objective import Objective
+from sweeplab.secrets import masked_values
 from sweeplab.sweep.contract import flat
 from sweeplab.sweep.hydra_job import current
 from sweeplab.sweep.limits import check_limits
@@ -77,7 +78,8 @@ def _check_same_sweep(plan: Plan, point: Mapping[str, Any], config: DictConfig) 
             f"with {chosen} trials are judged by {_named(found)}, and others by {_named(plan.objectives)}: "
             "all need one objective; make a sweep of each, or give objective.metric and objective.mode for all."
         )
-    own, others = (dict(flat(OmegaConf.to_container(c.hydra.sweeper, resolve=False))) for c in (config, master))
+    settings = (OmegaConf.to_container(each.hydra.sweeper, resolve=False) for each in (config, master))
+    own, others = (dict(flat(masked_values(each))) for each in settings)
     if changed := [key for key in {**own, **others} if own.get(key) != others.get(key)]:
         raise UserError(
             f"{chosen} sets hydra.sweeper.{changed[0]}, which belongs to the sweep and is not searched; "

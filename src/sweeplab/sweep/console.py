@@ -19,6 +19,7 @@ from rich.text import Text
 from sweeplab.runs import provenance
 from sweeplab.runs.names import clock
 from sweeplab.runs.record import Status, is_run
+from sweeplab.secrets import HIDDEN, masked
 from sweeplab.sweep.active import Active
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.plan import Plan, single_run
@@ -55,6 +56,7 @@ class Board:
 
     def say(self, text: str) -> None:
         """Show a line, and log it."""
+        text = masked(text)
         if not self._mute:
             try:
                 self._console.print(text, markup=False)
@@ -146,7 +148,7 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
         lines.append(f"{summary.running} trials still run elsewhere.")
     if summary.stopped:
         end = "" if summary.stopped.endswith((".", "?")) else "."
-        lines += [f"Stopped: {summary.stopped}{end}", f"To go on: {plan.again}"]
+        lines += [f"Stopped: {summary.stopped}{end}", f"To go on: {plan.again}{_hint(plan.again)}"]
     elif summary.total is not None and (ended := sum(summary.endings.values())) + summary.running < summary.total:
         lines.append(f"{ended} of {summary.total} trials have ended: there is no further point to try.")
     for trial in summary.best:
@@ -160,6 +162,11 @@ def closing(plan: Plan, summary: Summary, seconds: float) -> str:
         lines.append("No trial came to a value.")
     lines.append(f"All trials: {short(plan.folder / 'trials.csv')}")
     return "\n".join([*lines, *_comparing(plan)])
+
+
+def _hint(command: str) -> str:
+    """Say what to write for a password that is not shown."""
+    return f"  ({HIDDEN} is the password, which is not written down)" if HIDDEN in command else ""
 
 
 def _comparing(plan: Plan) -> list[str]:

@@ -17,6 +17,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
+from sweeplab.secrets import mask
+
 try:
     from hydra._internal.config_loader_impl import get_overrides_dirname
 except ImportError:  # since Hydra 1.4, hydra.job.override_dirname is an interpolation
@@ -139,6 +141,7 @@ class Frozen:
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         config = self._loader.load_sweep_config(self.master, list(overrides))
         config.hydra.runtime.config_sources = self.master.hydra.runtime.config_sources
+        mask(config.hydra)  # no trial needs the sweep's passwords, and each would write them down
         return config
 
 

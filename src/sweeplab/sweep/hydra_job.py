@@ -22,6 +22,8 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
+from sweeplab.secrets import masked_values
+
 
 def hydra_context(context: HydraContext) -> dict[str, Any]:
     """Return what a job must know of the process that composed it, whatever the version of Hydra has there."""
@@ -138,7 +140,7 @@ def _files(config: DictConfig, for_task: DictConfig) -> Iterator[tuple[str, str]
     task = OmegaConf.to_container(for_task, resolve=False, enum_to_str=True)
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
     for name, content in (("config", task), ("hydra", {"hydra": alone}), ("overrides", overrides)):
-        yield f"{config.hydra.output_subdir}/{name}.yaml", _yaml(content)
+        yield f"{config.hydra.output_subdir}/{name}.yaml", _yaml(masked_values(content))
 
 
 class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]  # the one in C, where it was built

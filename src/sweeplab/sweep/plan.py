@@ -23,6 +23,7 @@ from sweeplab.hydra_errors import sentence
 from sweeplab.runs import provenance
 from sweeplab.runs.links import select
 from sweeplab.runs.objective import Objective
+from sweeplab.secrets import masked
 from sweeplab.sweep.frozen import Frozen
 from sweeplab.sweep.hydra_job import current, hydra_context
 from sweeplab.sweep.job import Job, Task
@@ -178,10 +179,10 @@ class Plan:
 
     @property
     def again(self) -> str:
-        """The command that goes on with this sweep, also if it was named by the clock."""
+        """The command that goes on with this sweep, also if it was named by the clock; a password in it is `***`."""
         named = any(self.name in word for word in sys.argv)
         name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
-        return shlex.join([*provenance.words(), *sys.argv[1:], *([] if named else [name])])
+        return masked(shlex.join([*provenance.words(), *sys.argv[1:], *([] if named else [name])]))
 
 
 @cache

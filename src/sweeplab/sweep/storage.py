@@ -1,7 +1,6 @@
 """Where a study is kept: a journal in the sweep's folder, or any URL that Optuna takes; and the lock beside it."""
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from optuna.storages.journal._file import BaseJournalFileLock
 
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_bytes
+from sweeplab.secrets import HIDDEN, masked
 from sweeplab.sweep.algorithms import build
 
 JOURNAL = "study.journal"
@@ -42,7 +42,7 @@ def open_storage(url: str | Mapping[str, Any] | None, folder: Path) -> tuple[Bas
         raise
     except Exception as error:
         name = f"the folder {folder}" if url is None else f"hydra.sweeper.storage={masked(url)}"
-        raise UserError(f"{name} cannot be opened: {_first_line(error)}") from error
+        raise UserError(f"{name} cannot be opened: {masked(_first_line(error))}") from error
 
 
 def write_reports(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:
@@ -134,18 +134,13 @@ def _journal(path: Path) -> Journal:
     return Journal(path, lock)
 
 
-def masked(text: str) -> str:
-    """Return a URL, or a text with URLs in it, without their passwords."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
-
-
 def _lock(url: str) -> Lock:
     kind, _, path = url.partition("://")
     if kind.startswith("sqlite") and path.lstrip("/"):
         file = Path(path.removeprefix("/").partition("?")[0])
         if not file.absolute().parent.is_dir():
             raise UserError(
-                f"hydra.sweeper.storage={url}: there is no folder {file.parent}; make it, or mend the path."
+                f"hydra.sweeper.storage={masked(url)}: there is no folder {file.parent}; make it, or mend the path."
             )
         return FileLock(f"{file}.ask")
     return contextlib.nullcontext()
@@ -161,6 +156,7 @@ def _lock_of(described: Mapping[str, Any]) -> Lock:
 
 def _connect(url: str) -> BaseStorage:
     scheme, _, rest = url.partition("://")
+    _check_password(url)
     if scheme in ("redis", "rediss"):
         return JournalStorage(optuna.storages.journal.JournalRedisBackend(url))
     if scheme == "grpc":
@@ -169,6 +165,19 @@ def _connect(url: str) -> BaseStorage:
         proxy.wait_server_ready(timeout=10)
         return proxy
     return optuna.storages.get_storage(url)
+
+
+def _check_password(url: str) -> None:
+    """Refuse a password that is missing, and one that drivers would read as a part of the host, and name in errors."""
+    where = masked(url)
+    if HIDDEN in url:
+        raise UserError(
+            f"hydra.sweeper.storage={where} has no password: write yours for {HIDDEN}, or keep it out of sight, as in "
+            "'hydra.sweeper.storage=${oc.env:SWEEPS}'."
+        )
+    rest = url.partition("://")[2].partition("?")[0]
+    if rest.count("@") > 1:
+        raise UserError(f"hydra.sweeper.storage={where}: in user and password write %40 for each @.")
 
 
 def _first_line(error: BaseException) -> str:

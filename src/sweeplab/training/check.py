@@ -22,6 +22,7 @@ from sweeplab.runs.config import load
 from sweeplab.runs.links import DataNotBuiltError, resolved
 from sweeplab.runs.record import is_run, occupied, read
 from sweeplab.runs.run import Run
+from sweeplab.secrets import mask
 from sweeplab.training.ranks import rank
 
 PRUNING = "sweeplab.callbacks.Pruning"
@@ -35,7 +36,9 @@ class Check(Callback):
     """Ends the program with one sentence if the configuration cannot work; Hydra calls it before anything runs."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the configuration, and that the run's folder is free."""
+        """Check the configuration, and that the run's folder is free; Hydra then writes its own part down."""
+        with read_write(config.hydra):
+            mask(config.hydra)
         if rank(config.trainer) == 0:  # of several processes that train together the first checks
             config = _with_folder(config)
             _check_or_exit(config, Path(config.hydra.run.dir))

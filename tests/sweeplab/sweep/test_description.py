@@ -5,7 +5,6 @@ import pytest
 from sweeplab.runs.study import Axis, Study
 from sweeplab.sweep.description import axes
 from sweeplab.sweep.space import Space
-from sweeplab.sweep.storage import masked
 from tests.sweeplab.sweep.conftest import Sweep
 
 STUDY = Path("multirun/study")
@@ -40,19 +39,6 @@ def test_a_key_that_is_searched_under_several_conditions_is_one_axis(first: str,
     params = {"net": "choice(a,b)", "when": {"net=a": {"x": first}, "net=b": {"x": second}}}
     space, _ = Space.parse(params, [], lambda group: [])
     assert axes(space)["x"] == axis
-
-
-@pytest.mark.parametrize(
-    ("told", "shown"),
-    [
-        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
-        ("python a.py storage=mysql://me:s:x@h/d name=b@c", "python a.py storage=mysql://me:***@h/d name=b@c"),
-        ("sqlite:///sweeps.db", "sqlite:///sweeps.db"),
-        ("postgresql://me@host/db", "postgresql://me@host/db"),
-    ],
-)
-def test_passwords_are_not_written_down(told: str, shown: str) -> None:
-    assert masked(told) == shown
 
 
 @pytest.mark.slow
