@@ -105,7 +105,7 @@ class Frozen:
         task = [*self._fixed, *(override for override in own if not override.is_hydra_override())]
         task.sort(key=lambda override: self._place.get(override.get_key_element(), len(self._place)))
         mine = {id(override) for override in own if self._is_value(override)}
-        # Those in front of the first value of the trial's own are the same in all trials, unless a choice is among them.
+        # Values in front of the first one of the trial's own are the same in all trials of the same choices.
         first = next((place for place, override in enumerate(task) if id(override) in mine), len(task))
         values = [override for override in task[first:] if self._is_value(override)]
         others = [override for override in (*self._fixed, *own) if not any(override is value for value in values)]
