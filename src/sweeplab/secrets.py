@@ -1,7 +1,10 @@
-"""Passwords in URLs, taken out of all that is written or shown."""
+"""Secrets, taken out of all that is written or sent: passwords in URLs, and what stands under a name like `api_key`."""
 
 import re
-from collections.abc import Mapping
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +18,98 @@ _USER = re.compile(r"(://[^:/?#@\s]*):((?:(?!://)\S)+)@")
 _QUERY = re.compile(
     r"([?&;][\w.-]*(?:password|passwd|pwd|secret|token|api_?key|odbc_connect)=)[^&\s'\"]+", re.IGNORECASE
 )
+
+# What a key of a secret is called, and what only sounds like it.
+_NAME = re.compile(r"token|key|secret|passw|credential", re.IGNORECASE)
+_HARMLESS = re.compile(
+    r"tokeni[sz]|tokens$|token_(type|dim|len)|(^|_)(pad|bos|eos|unk|sep|cls|mask|start|end|stop)_token"
+    r"|keys$|key_(dim|padding)|key(word|point|board|frame)|[mk]onkey|turkey"
+    r"|(^|_)(repeat|rerun|seed|sort|image|label|target|input|output|batch|data|sample|cache|index|group|monitor)_key$",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(r"<.*>|\[.*\]|null|none|true|false|[-+.\de]*", re.IGNORECASE)  # and numbers
+# `name=value` and `name: value` inside a text, where the value is no interpolation.
+_PAIR = re.compile(r"([\w.-]+)(\s*[=:]\s*)(?!\$\{)('[^']*'|\"[^\"]*\"|[^\s,'\"{}\[\]()]+)")
+_FEWEST = 6  # characters of a secret that is looked for in other texts
+
+_known: set[str] = set()
+
+
+def is_secret(key: str, value: Any) -> bool:
+    """Say whether a value that stands under a dotted key is a secret in plain: a text, under a name of one."""
+    name = key.rpartition(".")[2]
+    if not isinstance(value, str) or "${" in value or _PLACEHOLDER.fullmatch(value):
+        return False
+    return _NAME.search(name) is not None and _HARMLESS.search(name) is None
+
+
+def masked_config(value: Any, key: str = "") -> Any:
+    """Return plain configuration in which each secret is `***`; from now on `without_secrets` knows them.
+
+    Hydra's own part is text of overrides too, and is searched for `name=value`.
+    """
+    if isinstance(value, Mapping):
+        return {name: masked_config(item, f"{key}.{name}" if key else str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked_config(item, f"{key}.") for item in value]
+    if not isinstance(value, str):
+        return value
+    if is_secret(key, value):
+        if len(value) >= _FEWEST and HIDDEN not in value:
+            _known.add(value)
+        return HIDDEN
+    if not key.startswith("hydra."):
+        return masked(value)
+    return masked_word(value) if key.endswith(".") else masked(_PAIR.sub(_hide_value, value))
+
+
+def masked_word(word: str) -> str:
+    """Return a word of a command line in which each secret is `***`."""
+    key, equals, value = word.partition("=")
+    if equals and is_secret(key.lstrip("+~"), value):
+        return f"{key}={HIDDEN}"
+    return masked(_PAIR.sub(_hide_value, word))
+
+
+def masked_words(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line in which each secret is `***`."""
+    return [masked_word(word) for word in words]
+
+
+def masked_command(line: str) -> str:
+    """Return a command, as it is pasted into a shell, in which each secret is `***`."""
+    try:
+        words = shlex.split(line)
+    except ValueError:  # no command of ours
+        return masked(line)
+    hidden = masked_words(words)
+    return line if hidden == words else shlex.join(hidden)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text, such as that of an error, in which each secret that was masked before is `***`."""
+    for value in sorted(_known, key=len, reverse=True):
+        text = text.replace(value, HIDDEN)
+    return masked(text)
+
+
+def hidden(config: Any, above: str = "") -> Iterator[str]:
+    """Return the keys under which a secret is masked."""
+    if isinstance(config, Mapping | list):
+        for key, value in config.items() if isinstance(config, Mapping) else enumerate(config):
+            yield from hidden(value, f"{above}.{key}" if above else str(key))
+    elif isinstance(config, str) and HIDDEN in config:
+        yield above
+
+
+@contextmanager
+def masked_arguments() -> Iterator[None]:
+    """Hide the secrets on the command line of this process from those who record it."""
+    before, sys.argv = sys.argv, [sys.argv[0], *masked_words(sys.argv[1:])]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def masked(text: str) -> str:
@@ -47,6 +142,11 @@ def mask(config: "DictConfig | ListConfig") -> None:
                 mask(node)
         elif isinstance(node, Node) and isinstance(text := node._value(), str) and masked(text) != text:
             node._set_value(masked(text))
+
+
+def _hide_value(found: re.Match[str]) -> str:
+    value = found[3].strip("'\"")
+    return f"{found[1]}{found[2]}{HIDDEN}" if is_secret(found[1], value) else found[0]
 
 
 def _hide_user(found: re.Match[str]) -> str:

@@ -1,6 +1,16 @@
+import sys
+
 import pytest
 
-from sweeplab.secrets import masked, masked_values
+from sweeplab.secrets import (
+    masked,
+    masked_arguments,
+    masked_command,
+    masked_config,
+    masked_values,
+    masked_word,
+    without_secrets,
+)
 
 SHOWN = {
     "postgresql://u:geheim@host/db": "postgresql://u:***@host/db",
@@ -50,3 +60,52 @@ def test_values_are_masked_wherever_they_are_nested() -> None:
         "a": ["postgresql://u:***@host/db", 1, None],
         "b": {"url": "postgresql://u:***@host/db"},
     }
+
+
+@pytest.mark.parametrize("name", ["token", "api_key", "APIKEY", "hf_token", "my_secret", "db_password", "accesskey"])
+def test_what_stands_under_the_name_of_a_secret_is_masked(name: str) -> None:
+    assert masked_config({"logger": {"x": {name: "geheim"}}}) == {"logger": {"x": {name: "***"}}}
+    assert masked_word(f"+logger.x.{name}=geheim") == f"+logger.x.{name}=***"
+    assert masked_word(f"logger.x={{{name}: geheim, lr: 1}}") == f"logger.x={{{name}: ***, lr: 1}}"
+    assert masked_command(f"python train.py a=1 'x.{name}=two words'") == f"python train.py a=1 'x.{name}=***'"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("repeat_key", "seed"),
+        ("num_keys", 4),
+        ("keys", ["a"]),
+        ("key_dim", 8),
+        ("token", None),
+        ("token", 7),
+        ("token", "${oc.env:MY_TOKEN}"),
+        ("tokenizer", "gpt2"),
+        ("pad_token", "<pad>"),
+        ("eos_token", "end"),
+        ("max_tokens", "10"),
+        ("image_key", "jpg"),
+        ("monitor", "val/key"),
+    ],
+)
+def test_what_only_sounds_like_a_secret_stays(name: str, value: object) -> None:
+    assert masked_config({"a": {name: value}}) == {"a": {name: value}}
+    assert masked_word(f"a.{name}={value}") == f"a.{name}={value}"
+
+
+def test_texts_in_hydras_own_part_are_searched() -> None:
+    hydra = {"overrides": {"task": ["+token=geheim", "lr=1"]}, "job": {"override_dirname": "+token=geheim,lr=1"}}
+    masked_ = {"overrides": {"task": ["+token=***", "lr=1"]}, "job": {"override_dirname": "+token=***,lr=1"}}
+    assert masked_config({"hydra": hydra, "notes": "the key: value"}) == {"hydra": masked_, "notes": "the key: value"}
+
+
+def test_a_secret_that_was_masked_is_known_in_other_texts() -> None:
+    masked_config({"token": "sehr-geheim"})
+    assert without_secrets("ValueError: sehr-geheim is no token") == "ValueError: *** is no token"
+
+
+def test_those_who_record_the_command_line_see_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train.py", "token=geheim"])
+    with masked_arguments():
+        assert sys.argv == ["train.py", "token=***"]
+    assert sys.argv == ["train.py", "token=geheim"]

@@ -17,8 +17,9 @@ from sweeplab.runs import record, trust
 from sweeplab.runs.earlier import upgraded, upgraded_override
 from sweeplab.runs.files import read_text, write_text
 from sweeplab.runs.flat import FILE, interpolations
-from sweeplab.runs.links import LINK, resolved
+from sweeplab.runs.links import LINK, kept, resolved
 from sweeplab.runs.paths import moved
+from sweeplab.secrets import HIDDEN, hidden, masked_config
 
 _ASKS = re.compile(r"\$\{(hydra|now|data|oc\.\w+):")
 
@@ -26,9 +27,10 @@ _ASKS = re.compile(r"\$\{(hydra|now|data|oc\.\w+):")
 def save(config: DictConfig, folder: Path, keep: bool = True) -> str | None:
     """Write the resolved configuration to `folder`; with `keep` another one that is there stays beside it, numbered.
 
-    Return its signature, by which `load` knows it again; None where this user has no key.
+    What asks the environment stays an interpolation, and secrets in plain are masked. Return its signature, by which
+    `load` knows it again; None where this user has no key.
     """
-    text = OmegaConf.to_yaml(OmegaConf.create(resolved(config)))
+    text = OmegaConf.to_yaml(OmegaConf.create(masked_config(kept(config))))
     path = folder / FILE
     if keep and path.exists() and (before := read_text(path)) != text:
         number = 1 + len(list(folder.glob("config-*.yaml")))
@@ -83,6 +85,18 @@ def load(
         if override not in chosen:
             _apply(override, config)
     return config
+
+
+def check_secrets(config: DictConfig, groups: Sequence[str] | None = None) -> None:
+    """Make sure that no secret is needed that was given in plain, and so is not kept; in all groups, or in some.
+
+    Raises:
+        UserError: there is one, with what to write.
+    """
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    for key in hidden({name: value for name, value in plain.items() if groups is None or name in groups}):
+        again = f"write {key}=... or '{key}=${{oc.env:...}}'."
+        raise UserError(f"{key}={HIDDEN} was given in plain, so it is not kept; {again}")
 
 
 def is_own(folder: Path) -> bool:

@@ -11,9 +11,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
+from omegaconf.resolvers import oc
 
 from sweeplab.errors import SetupError, did_you_mean
 from sweeplab.resolvers import register_resolver
+from sweeplab.secrets import is_secret
 
 RESOLVER = "data"
 LINK = re.compile(r"\$\{data:\s*([\w.]+)\s*\}")
@@ -49,7 +51,7 @@ def linked(config: DictConfig, data: Any) -> DictConfig:
         _attribute(data, attribute, key)
     register_resolver(RESOLVER, lambda name: _attribute(data, name))
     try:
-        return OmegaConf.create(resolved(config))
+        return OmegaConf.create(kept(config))
     finally:
         register()
 
@@ -62,6 +64,30 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         if DataNotBuiltError.__name__ not in str(error):
             raise
     return _but_for_links(config)  # type: ignore[no-any-return]  # a dict in, a dict out
+
+
+def kept(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration as `resolved` does, but with the interpolations that ask the environment.
+
+    What it says is nobody's but this process's: a run asks again. Numbers are kept, which decide a run's own.
+    """
+    full = resolved(config)
+    if "oc.env" not in str(OmegaConf.to_container(config, resolve=False)):
+        return full
+    register_resolver("oc.env", _unbuilt)
+    try:
+        texts = _but_for_links(config)
+    finally:
+        register_resolver("oc.env", oc.env)
+    return _with_numbers(texts, full)  # type: ignore[no-any-return]  # a dict in, a dict out
+
+
+def _with_numbers(texts: Any, full: Any, key: str = "") -> Any:
+    if isinstance(texts, dict):
+        return {name: _with_numbers(text, full[name], str(name)) for name, text in texts.items()}
+    if isinstance(texts, list) and isinstance(full, list):
+        return [_with_numbers(text, value, key) for text, value in zip(texts, full, strict=True)]
+    return full if isinstance(full, int | float) and not is_secret(key, "x") else texts
 
 
 def select(config: DictConfig, key: str) -> Any:
@@ -90,7 +116,7 @@ def _but_for_links(config: Any) -> Any:
     return values if isinstance(texts, dict) else list(values.values())
 
 
-def _unbuilt(attribute: str) -> Any:
+def _unbuilt(attribute: str, *default: Any) -> Any:
     raise DataNotBuiltError(f"{attribute} is an attribute of the data, which is not built yet")
 
 

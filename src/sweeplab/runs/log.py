@@ -1,6 +1,7 @@
 """The log of a run that is taken up again: set up as the program's own configuration says, written to the same file."""
 
 import logging
+import traceback
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -8,12 +9,13 @@ from hydra.core.utils import configure_log
 from omegaconf import OmegaConf, open_dict, read_write
 
 from sweeplab.resolvers import register_resolver
+from sweeplab.secrets import without_secrets
 
 
 def log_traceback(error: BaseException) -> None:
     """Write what led to an error into the log file, and not to the terminal, where a sentence says it."""
-    entry = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "%s", (error,), None)
-    entry.exc_info = (type(error), error, error.__traceback__)
+    text = without_secrets("".join(traceback.format_exception(error)).rstrip())
+    entry = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "%s", (text,), None)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handle(entry)

@@ -10,12 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sweeplab.secrets import masked_words
+
+ENVIRONMENT = (".env", ".env.*", "*.env")  # files of secrets
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "optuna", "wandb", "numpy")
 
 
 def command() -> str:
-    """Return the command line that started this process, ready to be pasted into a shell."""
-    return shlex.join([*words(), *sys.argv[1:]])
+    """Return the command line that started this process, ready to be pasted into a shell but for secrets in it."""
+    return shlex.join([*words(), *masked_words(sys.argv[1:])])
 
 
 def program() -> str:
@@ -51,8 +54,9 @@ def versions() -> dict[str, str]:
 def code(folder: Path) -> tuple[dict[str, Any] | None, bytes]:
     """Return the git commit that `folder` stands at, and the uncommitted changes as a patch; None outside a repository.
 
-    Files that git does not track are named, not copied. A process has one answer: that of the moment when it, or the
-    process it was forked from, first asked.
+    Files that git does not track are named, not copied; those that it tracks though it is told to ignore them, and
+    `.env`, are not in the patch. A process has one answer: that of the moment when it, or the process it was forked
+    from, first asked.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
@@ -60,7 +64,12 @@ def code(folder: Path) -> tuple[dict[str, Any] | None, bytes]:
     status = (_git(folder, "status", "--porcelain", "--untracked-files=normal") or b"").decode().splitlines()
     untracked = [line[3:] for line in status if line.startswith("??")]
     changed = len(status) > len(untracked)
-    patch = _git(folder, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff") if changed else None
+    patch = None
+    if changed:
+        ignored = (_git(folder, "ls-files", "-ci", "--exclude-standard", "-z", "--full-name", ":/") or b"").decode()
+        names = [f":(top,exclude,literal){name}" for name in ignored.split("\0") if name]
+        paths = [":/", *(f":(top,exclude,glob)**/{name}" for name in ENVIRONMENT), *names]
+        patch = _git(folder, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--", *paths)
     return {"commit": commit.decode().strip(), "dirty": bool(status), "untracked": untracked}, patch or b""
 
 

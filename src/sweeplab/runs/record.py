@@ -26,6 +26,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs import provenance
 from sweeplab.runs.files import read_text, write_bytes, write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
+from sweeplab.secrets import masked_words, without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -380,7 +381,7 @@ def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any
         "status": Status.RUNNING,
         "command": provenance.command(),
         "directory": str(Path.cwd()),
-        "overrides": list(overrides),
+        "overrides": masked_words(overrides),
         "git": git,
         "versions": dict(provenance.versions()),
         "process": this_process(),
@@ -392,7 +393,7 @@ def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any
 def _ending(error: BaseException) -> dict[str, Any]:
     status = status_of(error)
     if status is Status.FAILED:
-        return {"status": status, "error": "".join(traceback.format_exception(error))}
+        return {"status": status, "error": without_secrets("".join(traceback.format_exception(error)))}
     if status is Status.PRUNED:
         return {"status": status}
     return {"status": status, "error": error.reason if isinstance(error, Killed) else "Ctrl-C"}

@@ -59,6 +59,7 @@ class Rerun:
         parsed = OverridesParser.create().parse_overrides(list(words))
         own = [str(one.input_line) for one in parsed if not one.is_hydra_override()]
         config = run_config.load(origin, own, conf, NEW, anew=True, to_build=True, trusted=trusted)
+        run_config.check_secrets(config)
         with initialize_config_dir(str(conf.resolve()), job_name=name, version_base="1.3"):
             hydras = [str(one.input_line) for one in parsed if one.is_hydra_override()]
             hydra = compose(name, hydras, return_hydra_config=True).hydra

@@ -12,6 +12,7 @@ from sweeplab.runs import config, record
 from sweeplab.runs.process import is_alive
 from sweeplab.runs.record import Status
 from sweeplab.runs.trust import check_files
+from sweeplab.secrets import hidden
 
 CHECKPOINTS = "checkpoints"
 LAST = Path(CHECKPOINTS, "last.ckpt")
@@ -42,12 +43,15 @@ def check_resumable(
             its first checkpoint; or it is not `trusted`, and would build or write what `trust` does not let through.
     """
     facts = record.read(folder)
-    check_files(folder.rglob("*"), folder, trusted)
+    files = (path for path in folder.rglob("*") if not path.match("wandb/*/logs/*"))  # W&B has links to its own there
+    check_files(files, folder, trusted)
     loaded = config.load(folder, overrides, conf, to_build=True, trusted=trusted)
+    masked = list(hidden(OmegaConf.to_container(config.load(folder), resolve=False)))
     for override in overrides:
         key = override.lstrip("+~").split("=", 1)[0]
-        if key.split(".")[0] in FIXED and key not in FREE:
+        if key.split(".")[0] in FIXED and key not in (*FREE, *masked):
             raise UserError(f"{key} cannot change in a run that goes on: {folder} holds what was trained with it.")
+    config.check_secrets(loaded)
     if facts.get("checkpoints_removed"):
         raise UserError(record.without_checkpoints(folder))
     if facts["status"] == Status.COMPLETE and not overrides:

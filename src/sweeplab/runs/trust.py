@@ -57,7 +57,8 @@ _PLACE = re.compile(r"(?:^|_)(?:dir|path|folder|file)$|^dirpath$")
 class Source:
     """Where a configuration comes from: the `file`, for messages, and the `folder` that came with it.
 
-    Paths in it lie in `inside`, which is the folder unless another name stands for it; `known` are further targets.
+    Paths in it lie in `inside`, which is the folder unless another name stands for it; `known` are targets and
+    interpolations that may stand in it all the same.
     """
 
     file: Path
@@ -98,7 +99,7 @@ def check(config: Any, source: Source) -> None:
                     f"{source.file} names {key}={value}, which is neither of this project nor a class of torch, "
                     f"lightning or torchmetrics that runs are made of; {source.remedy}"
                 )
-        elif isinstance(value, str) and asks(value):
+        elif isinstance(value, str) and asks(value) and value not in source.known:
             raise UserError(f"{source.file} asks for {key}={value}, which is not answered; {source.remedy}")
 
 
@@ -145,9 +146,10 @@ def inert(config: Any) -> Any:
     return config.replace("${", r"\${") if isinstance(config, str) and asks(config) else config
 
 
-def targets(config: Any) -> frozenset[str]:
-    """Return all that a configuration can build."""
-    return frozenset(str(value) for key, value in leaves(config) if key.rpartition(".")[2] == TARGET)
+def named(config: Any) -> frozenset[str]:
+    """Return all that a configuration can build, and the interpolations in it that ask for more than other keys."""
+    texts = ((key, value) for key, value in leaves(config) if isinstance(value, str))
+    return frozenset(value for key, value in texts if key.rpartition(".")[2] == TARGET or asks(value))
 
 
 def leaves(config: Any, above: str = "") -> Iterator[tuple[str, Any]]:

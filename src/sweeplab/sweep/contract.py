@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 
 from sweeplab.errors import UserError
 from sweeplab.runs.earlier import upgraded_settings
+from sweeplab.secrets import masked_config, masked_words
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import differences
 from sweeplab.sweep.study import Study
@@ -36,7 +37,7 @@ def hold(study: Study, plan: Plan) -> list[str]:
             study.set_user_attr(part, entries)
         trials = study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
-        era = {"from": len(trials), "waiting": waiting, "overrides": list(plan.fixed)}
+        era = {"from": len(trials), "waiting": waiting, "overrides": masked_words(plan.fixed)}
         study.set_user_attr(ERAS, [*study.user_attrs.get(ERAS, ()), era])
     return changes
 
@@ -53,7 +54,7 @@ def contract(plan: Plan) -> dict[str, dict[str, str]]:
     task = OmegaConf.to_container(plan.base, resolve=False)
     assert isinstance(task, dict)
     left_out = {"hydra", *plan.settings.sweep_keys}
-    shared = {str(key): value for key, value in task.items() if key not in left_out}
+    shared = masked_config({str(key): value for key, value in task.items() if key not in left_out})
     return {
         "objective": {objective.metric: objective.direction for objective in plan.objectives},
         "space": plan.space.describe() | ({"one_at_a_time": "true"} if plan.settings.one_at_a_time else {}),

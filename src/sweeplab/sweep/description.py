@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweeplab.runs.study import Axis, Study
-from sweeplab.secrets import masked
+from sweeplab.secrets import masked_command
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter, Space
 from sweeplab.sweep.values import Value, same_type
@@ -16,7 +16,7 @@ def describe(plan: Plan, total: int | None) -> Study:
     settings = plan.settings
     return Study(
         name=plan.name,
-        command=plan.again,
+        command=masked_command(plan.again),
         objectives=[{"metric": objective.metric, "mode": objective.mode} for objective in plan.objectives],
         axes=axes(plan.space),
         seed_key=settings.repeat_key,

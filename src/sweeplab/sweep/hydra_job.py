@@ -22,7 +22,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
-from sweeplab.secrets import masked_values
+from sweeplab.secrets import masked_config
 
 
 def hydra_context(context: HydraContext) -> dict[str, Any]:
@@ -139,8 +139,10 @@ def _files(config: DictConfig, for_task: DictConfig) -> Iterator[tuple[str, str]
     alone = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
     task = OmegaConf.to_container(for_task, resolve=False, enum_to_str=True)
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    for name, content in (("config", task), ("hydra", {"hydra": alone}), ("overrides", overrides)):
-        yield f"{config.hydra.output_subdir}/{name}.yaml", _yaml(masked_values(content))
+    parts = (("config", "", task), ("hydra", "hydra", alone), ("overrides", "hydra.overrides", overrides))
+    for name, key, content in parts:
+        masked = masked_config(content, key)
+        yield f"{config.hydra.output_subdir}/{name}.yaml", _yaml({"hydra": masked} if key == "hydra" else masked)
 
 
 class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]  # the one in C, where it was built

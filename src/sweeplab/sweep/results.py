@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Status
 from sweeplab.runs.spreadsheet import cells
+from sweeplab.secrets import masked_config
 from sweeplab.sweep.book import NO_VALUE, Book, beginning, counts, took
 from sweeplab.sweep.contract import fixed_of
 from sweeplab.sweep.plan import Plan
@@ -89,7 +90,7 @@ def write_results(plan: Plan, summary: Summary) -> None:
     write_text(plan.folder / TRIALS, _table(plan, summary.trials))
     if not summary.best:
         return
-    write_text(plan.folder / RESULTS, OmegaConf.to_yaml(OmegaConf.create(_results(plan, summary.best))))
+    write_text(plan.folder / RESULTS, OmegaConf.to_yaml(OmegaConf.create(masked_config(_results(plan, summary.best)))))
     write_text(plan.folder / BEST, _experiment(plan, summary))
 
 
@@ -105,7 +106,7 @@ def _experiment(plan: Plan, summary: Summary) -> str:
     """The winning configuration as a file that `experiment=` loads: its choices, and its values."""
     trial = summary.best[0]
     parsed = OverridesParser.create().parse_overrides(list(summary.alone[trial.number]))
-    choices = [o for o in parsed if plan.frozen.is_group(o.key_or_group) and isinstance(o.value(), str)]
+    choices = [o for o in parsed if plan.frozen.is_group(o.key_or_group) and isinstance(o.value(), str | list)]
     values = OmegaConf.create()
     for override in parsed:
         if override not in choices and not override.is_delete():
@@ -113,7 +114,8 @@ def _experiment(plan: Plan, summary: Summary) -> str:
     defaults = [{f"override /{choice.key_or_group}": choice.value()} for choice in choices]
     head = f"# @package _global_\n# Trial {trial.number} of {plan.name}: {_said(plan, trial)}\n"
     text = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults})) if defaults else ""
-    return head + text + (OmegaConf.to_yaml(values) if values else "")
+    plain = masked_config(OmegaConf.to_container(values, resolve=False))
+    return head + text + (OmegaConf.to_yaml(OmegaConf.create(plain)) if plain else "")
 
 
 def _said(plan: Plan, trial: FrozenTrial) -> str:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
 from sweeplab.runs.trust import check_files, is_given
-from sweeplab.secrets import masked_values
+from sweeplab.secrets import masked_config
 from sweeplab.streams import open_closed_streams
 from sweeplab.sweep.book import Book
 from sweeplab.sweep.check import check_plan
@@ -157,7 +157,8 @@ def _check_numbers(plan: Plan, book: Book) -> None:
 def _leave_config(plan: Plan, config: DictConfig) -> None:
     path = plan.folder / "multirun.yaml"
     if not path.exists():
-        write_text(path, OmegaConf.to_yaml(OmegaConf.create(masked_values(OmegaConf.to_container(config)))))
+        plain = masked_config(OmegaConf.to_container(config, resolve=False))
+        write_text(path, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
 
 def _greeting(plan: Plan, before: Summary, slots: int, found: int, extended: list[str]) -> str:

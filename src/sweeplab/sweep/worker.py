@@ -21,7 +21,7 @@ from omegaconf import open_dict
 from sweeplab.errors import SetupError
 from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Killed, Status, is_pruned, is_run, note_constraints
-from sweeplab.secrets import masked
+from sweeplab.secrets import without_secrets
 from sweeplab.streams import open_closed_streams
 from sweeplab.sweep import signals
 from sweeplab.sweep import trial as current_trial
@@ -170,8 +170,8 @@ def _outcome(error: BaseException) -> Outcome:
         words = error.code if isinstance(error.code, str) else f"the task left with sys.exit({error.code!r})"
         return Outcome(Status.FAILED, words)
     try:
-        text = masked("".join(traceback.format_exception(error)))
-        reason = masked(" ".join(f"{type(error).__name__}: {error}".strip(": \n").split()))
+        text = without_secrets("".join(traceback.format_exception(error)))
+        reason = without_secrets(" ".join(f"{type(error).__name__}: {error}".strip(": \n").split()))
     except Exception:  # noqa: BLE001 - whatever the message of somebody's exception does
         text = reason = f"{type(error).__name__}, which cannot say why"
     sys.stderr.write(text)

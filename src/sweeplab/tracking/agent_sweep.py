@@ -10,6 +10,7 @@ import yaml
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from sweeplab.errors import UserError
+from sweeplab.secrets import masked_word
 from sweeplab.sweep.plan import Plan, single_run
 from sweeplab.sweep.search import Search
 from sweeplab.sweep.space import Parameter
@@ -112,6 +113,10 @@ def _is_numeric(parameter: Parameter) -> bool:
 def _fixed(plan: Plan) -> list[str]:
     """Return what all runs have in common; their logger is W&B, or the sweep would never hear of them."""
     words = plan.alone({})
+    if secret := [word for word in words if masked_word(word) != word]:
+        raise UserError(
+            f"{masked_word(secret[0])} is a secret, and W&B keeps the file of a sweep; write it as ${{oc.env:NAME}}."
+        )
     has_choices = "logger" in plan.base.hydra.runtime.choices
     if not has_choices or "wandb" in (plan.base.get("logger") or {}):
         return words

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
+from sweeplab.secrets import masked_arguments, masked_command, masked_words
 from sweeplab.sweep.book import counts, took
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending, folder_of
@@ -100,7 +101,8 @@ class SweepRun:
     def _init(self, **more: Any) -> Any:
         ways = settings(files=self.checkpoint, requirements=True)
         try:
-            run = wandb.init(**{**self._arguments, **more}, settings=ways)
+            with masked_arguments():
+                run = wandb.init(**{**self._arguments, **more}, settings=ways)
         except wandb.errors.UsageError as error:
             raise UserError(f"W&B: {first_line(error)}") from error
         run.define_metric(TRIALS)
@@ -112,8 +114,8 @@ class SweepRun:
         return {
             "study": plan.name,
             "folder": str(plan.folder),
-            "command": plan.again,
-            "fixed": list(plan.fixed),
+            "command": masked_command(plan.again),
+            "fixed": masked_words(plan.fixed),
             "space": plan.space.describe(),
             "objectives": [{"name": one.metric, "direction": one.direction} for one in plan.objectives],
             "sampler": _target(plan.settings.sampler),

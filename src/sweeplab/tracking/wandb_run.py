@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.runs.record import Status
+from sweeplab.secrets import masked_arguments, masked_command
 from sweeplab.sweep.trial import Trial, current
 from sweeplab.tracking.lifeline import GONE, Lifeline, first_line, forget_service, leave_service
 from sweeplab.tracking.mode import Mode, find_key, pick_mode, why_not
@@ -110,7 +111,8 @@ class WandbRun(WandbLogger):
         self, config: Mapping[str, Any], model: LightningModule | None, facts: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Start the run, with the nested configuration, or go on with it; return what finds it again."""
-        self._config = {**config, "command": self._trial.command if self._trial else facts["command"]}
+        command = masked_command(self._trial.command) if self._trial else facts["command"]
+        self._config = {**config, "command": command}
         title = self._title or str(config["model"]["_target_"]).rpartition(".")[2].lower()
         self._wandb_init["name"] = self._name = run_name(title, self._trial) if self._trial else title
         if "wandb" in facts:
@@ -175,7 +177,8 @@ class WandbRun(WandbLogger):
         run: Any
         before, logging.raiseExceptions = logging.raiseExceptions, False  # on a full disk W&B cannot log, and says so
         try:
-            run = wandb.init(**arguments)
+            with masked_arguments():
+                run = wandb.init(**arguments)
         except wandb.errors.UsageError as error:
             advice = "; or write logger.wandb.offline=true." if mode == "online" else ""
             raise UserError(f"W&B: {first_line(error)}{advice}") from error
@@ -183,7 +186,8 @@ class WandbRun(WandbLogger):
             if "WANDB_SERVICE" not in os.environ:
                 raise
             forget_service()  # the sweep's has died, so this run takes one of its own
-            run = wandb.init(**arguments)
+            with masked_arguments():
+                run = wandb.init(**arguments)
         finally:
             logging.raiseExceptions = before
         for handler in logging.getLogger("wandb").handlers:

@@ -18,7 +18,8 @@ from omegaconf.errors import (
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.hydra_errors import sentence
-from sweeplab.runs.config import load
+from sweeplab.runs.config import check_secrets, load
+from sweeplab.runs.hydra_files import mask_files
 from sweeplab.runs.links import DataNotBuiltError, resolved
 from sweeplab.runs.record import is_run, occupied, read
 from sweeplab.runs.run import Run
@@ -61,7 +62,9 @@ class Check(Callback):
             sys.exit(f"Error: {taken[0].parent} already holds a run; remove hydra.sweep.dir to get a new folder.")
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the configuration of one run: each run of a sweep has its own."""
+        """Check the configuration of one run: each run of a sweep has its own. Hydra has just written it."""
+        if config.hydra.output_subdir is not None:
+            mask_files(Path(config.hydra.runtime.output_dir, config.hydra.output_subdir))
         _exit_on_mistake(lambda: check(config))
 
 
@@ -171,6 +174,7 @@ def check_evaluation(
         raise UserError(f"stage={stage} is not known{did_you_mean(stage, STAGES)}")
     facts = read(run)
     config = load(run, overrides, conf, to_build=True, trusted=trusted)
+    check_secrets(config, ("data", "model", "task", "trainer", "callbacks"))
     _check_values(config.data, "data")
     return config, Run(run, facts).checkpoint
 

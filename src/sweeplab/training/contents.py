@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from omegaconf import OmegaConf
 
+from sweeplab.secrets import masked_config
 from sweeplab.training.model import DESCRIPTION
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, torch.Size, torch.dtype, torch.device)
@@ -30,7 +31,7 @@ class CheckpointContents(Callback):
             checkpoint[DESCRIPTION] = dict(self.description)
         for key in (LightningModule.CHECKPOINT_HYPER_PARAMS_KEY, "datamodule_hyper_parameters"):
             if key in checkpoint:
-                checkpoint[key] = plain_items(checkpoint[key])
+                checkpoint[key] = masked_config(plain_items(checkpoint[key]))
         checkpoint.pop(LightningModule.CHECKPOINT_HYPER_PARAMS_TYPE, None)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

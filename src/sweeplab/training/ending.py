@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sweeplab.runs.record import Status, status_of
+from sweeplab.secrets import without_secrets
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
@@ -39,7 +40,7 @@ def ended(loggers: Iterable[object], note: Callable[[Mapping[str, Any]], None]) 
         yield
     except BaseException as error:
         status = status_of(error)
-        reason = f"{type(error).__name__}: {error}"[:LONGEST] if status is Status.FAILED else ""
+        reason = without_secrets(f"{type(error).__name__}: {error}")[:LONGEST] if status is Status.FAILED else ""
         raise
     finally:
         for owner in [logger for logger in loggers if isinstance(logger, OwnsRun)]:

@@ -17,6 +17,7 @@ from sweeplab.runs import config as run_config
 from sweeplab.runs import earlier, record, trust
 from sweeplab.runs.links import resolved
 from sweeplab.runs.run import Run as Recorded
+from sweeplab.secrets import hidden
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.quiet import quiet
 
@@ -156,11 +157,14 @@ def described_in(
     found = found or earlier.description(checkpoint.get("hyper_parameters") or {})
     if not found:
         return describe(resolved(run_config.load(folder, to_build=True, trusted=trusted))) if folder else None
+    own = run_config.load(folder) if folder and run_config.is_own(folder) else None
     if not trusted:
-        own = run_config.load(folder) if folder and run_config.is_own(folder) else None
-        known = trust.targets(OmegaConf.to_container(own, resolve=False)) if own is not None else frozenset()
+        known = trust.named(OmegaConf.to_container(own, resolve=False)) if own is not None else frozenset()
         trust.check(found, trust.Source(path, folder or path.absolute().parent, known=known, remedy=remedy))
-    return dict(found)
+    for key in hidden(found):
+        raise UserError(f"{path} does not keep {key} of its model, which was given in plain; give it again.")
+    # What asks the environment, or refers to a key that does, is answered where all keys are.
+    return describe(resolved(own)) if own is not None and "${" in str(found) else dict(found)
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -22,11 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 from sweeplab.build import build
 from sweeplab.errors import SetupError, UserError, did_you_mean
 from sweeplab.runs import config as run_config
-from sweeplab.runs.links import linked, links, resolved
+from sweeplab.runs.links import kept, linked, links, resolved
 from sweeplab.runs.objective import Objective
 from sweeplab.runs.paths import moved
 from sweeplab.runs.record import Record, TrialPruned
 from sweeplab.runs.resume import CHECKPOINTS, LAST
+from sweeplab.secrets import masked_config
 from sweeplab.training.ahead import checkpoint_of, refuse_switches
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.contents import CheckpointContents, plain_items
@@ -244,14 +245,14 @@ class Run:
         if self._has_begun_loggers:
             return self.loggers
         self._has_begun_loggers = True
-        plain = resolved(self.config)
+        plain, told = resolved(self.config), masked_config(kept(self.config))
         entries = (plain.get("logger") or {}).items()
         self.loggers += [build(entry, f"logger.{name}") for name, entry in entries if entry is not None]
         for logger in self.loggers:
             if not isinstance(logger, OwnsRun):
-                logger.log_hyperparams(plain)
+                logger.log_hyperparams(told)
             elif self.record is not None:
-                self.record.update(**logger.begin(plain, self.model, self.record.facts))
+                self.record.update(**logger.begin(told, self.model, self.record.facts))
         return self.loggers
 
     def check_test(self) -> None:
@@ -304,7 +305,7 @@ class Run:
         if left := list(links(OmegaConf.create(description))):
             raise SetupError(f"{left[0][0]} of the model is an attribute of the data: call run.build('data') first.")
         self.model = build_model(description, **more)
-        self.description = {**description, **plain_items(more)}
+        self.description = masked_config({**describe(kept(self.config)), **plain_items(more)})
         if self.record is not None:
             kind = type(self.model)
             self.record.update(module=f"{kind.__module__}.{kind.__qualname__}")

@@ -21,13 +21,14 @@ from sweeplab.errors import SetupError, UserError, did_you_mean, no_early_exit
 from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
 from sweeplab.runs import trust
-from sweeplab.runs.links import resolved
+from sweeplab.runs.links import kept, resolved
 from sweeplab.runs.log import log_traceback
 from sweeplab.runs.objective import PARAMETERS, Objective
 from sweeplab.runs.provenance import program
 from sweeplab.runs.record import Record, TrialPruned, recorded
 from sweeplab.runs.rerun import differences, environment
 from sweeplab.runs.resume import CHECKPOINTS, check_resumable, last_checkpoint, resumed
+from sweeplab.secrets import masked_command, masked_config
 from sweeplab.sweep.trial import current
 from sweeplab.training.ahead import look_ahead
 from sweeplab.training.check import check
@@ -93,8 +94,8 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
         if changes := differences(origin, folder):
             log.warning("The same numbers are not promised: %s.", "; ".join(changes))
     if trial := current():
-        about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat, "params": dict(trial.params)}
-        record.update(trial=about, command=trial.command)
+        about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat}
+        record.update(trial=about | {"params": masked_config(trial.params)}, command=masked_command(trial.command))
     record.update(signature=run_config.save(config, folder))
     run = Run(config, record)
     try:
@@ -159,7 +160,13 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         refuse_unread(overrides, groups, plain["model"])
         plain = {key: value for key, value in plain.items() if key not in groups}
     _check_objective(plain)
-    return OmegaConf.create(plain)
+    whole = kept(config) | _folder(plain)
+    return OmegaConf.create({key: whole[key] for key in plain})
+
+
+def _folder(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the folder by its name, whatever it was made from: paths in it follow it."""
+    return {"folder": plain["folder"]} if "folder" in plain else {}
 
 
 def _check_objective(plain: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoardL
 from lightning.pytorch.utilities import rank_zero_only
 
 from sweeplab.runs.record import Status
+from sweeplab.secrets import masked_config
 from sweeplab.sweep.trial import current
 
 # A run that was cut may go on, and TensorBoard keeps the first ending that it reads.
@@ -32,7 +33,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         self.log_hyperparams(dict(config))
         trial = current()
         info = SessionStartInfo(group_name=f"{trial.study} #{trial.number}" if trial else "")
-        for key, value in trial.params.items() if trial else _flat(config):
+        for key, value in masked_config(trial.params).items() if trial else _flat(config):
             kind = "bool" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "string"
             setattr(info.hparams[key], f"{kind}_value", value if kind != "string" else str(value))
         self._add("session_start_info", info)

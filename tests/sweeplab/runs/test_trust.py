@@ -219,6 +219,8 @@ def test_nothing_is_written_through_a_link_that_leads_out(tmp_path: Path, name: 
     with pytest.raises(UserError, match=r"has no checkpoints/last\.ckpt"):
         check_resumable(run.folder, ["+trainer.x=1"], trusted=True)
     path.unlink()
+    (run.folder / "wandb" / "run-1" / "logs").mkdir(parents=True)
+    (run.folder / "wandb" / "run-1" / "logs" / "debug-core.log").symlink_to("/nowhere")  # as W&B leaves it
     (run.folder / "inside").write_text(target.read_text())
     path.symlink_to(os.path.relpath(run.folder / "inside", path.parent))
     with pytest.raises(UserError, match=r"has no checkpoints/last\.ckpt"):
