@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweeplab.runs.study import Axis, Study
-from sweeplab.secrets import masked_command
+from sweeplab.secrets import masked, masked_command
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.space import Parameter, Space
 from sweeplab.sweep.values import Value, same_type
