@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 from optuna.storages.journal._file import BaseJournalFileLock
 
 from sweeplab.errors import UserError
@@ -18,6 +19,12 @@ from sweeplab.secrets import HIDDEN, masked
 from sweeplab.sweep.algorithms import build
 
 JOURNAL = "study.journal"
+LEFT_BEHIND = 120  # seconds after which a lock in a shared folder counts as that of a dead controller
+# File systems of other machines, with or without `fuse.` before them.
+SHARED = (
+    *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afpfs", "afs", "9p", "sshfs", "lustre", "gpfs", "beegfs"),
+    *("ceph", "ceph-fuse", "glusterfs", "orangefs", "pvfs2", "panfs", "wekafs", "juicefs", "moosefs", "davfs"),
+)
 Lock = contextlib.AbstractContextManager[Any]
 
 
@@ -35,7 +42,7 @@ def open_storage(url: str | Mapping[str, Any] | None, folder: Path) -> tuple[Bas
     try:
         if url is None:
             folder.mkdir(parents=True, exist_ok=True)
-        lock: Lock = FileLock(f"{folder / JOURNAL}.ask") if url is None else _lock(url)
+        lock = _beside(folder / JOURNAL) if url is None else _lock(url)
         with lock:  # two that make the same tables at once fail
             return _journal(folder / JOURNAL) if url is None else _connect(url), lock
     except UserError:
@@ -43,6 +50,34 @@ def open_storage(url: str | Mapping[str, Any] | None, folder: Path) -> tuple[Bas
     except Exception as error:
         name = f"the folder {folder}" if url is None else f"hydra.sweeper.storage={masked(url)}"
         raise UserError(f"{name} cannot be opened: {masked(_first_line(error))}") from error
+
+
+def is_shared(folder: Path) -> bool:
+    """Say whether a folder lies on a disk of another machine, where `flock` may keep out this machine alone."""
+    place = folder.resolve()
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if place.is_relative_to(mount.mountpoint)]
+    # Of those at one place the last counts: it covers the others.
+    kinds = [mount.fstype for mount in sorted(mounts, key=lambda mount: len(Path(mount.mountpoint).parts))]
+    return bool(kinds) and kinds[-1].removeprefix("fuse.") in SHARED
+
+
+def _beside(file: Path) -> Lock:
+    """Return the lock under which trials are taken from what is in a file."""
+    return _SharedLock(Path(f"{file}.ask")) if is_shared(file.parent) else FileLock(f"{file}.ask")
+
+
+class _SharedLock(contextlib.AbstractContextManager[None]):
+    """A file that one alone can make, as NFS promises; one whose maker is gone is removed after a while."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = JournalFileOpenLock(str(path), grace_period=LEFT_BEHIND)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(RuntimeError):  # somebody took us for gone
+            self._lock.release()
 
 
 def write_reports(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:
@@ -124,7 +159,7 @@ class _JournalFile(JournalFileBackend):
 
 def _journal(path: Path) -> Journal:
     """Return the journal at `path`; a last line that its writer was killed in is cut off."""
-    lock = _JournalLock(path)
+    lock = JournalFileSymlinkLock(str(path)) if is_shared(path.parent) else _JournalLock(path)
     if path.exists():
         lock.acquire()
         content = path.read_bytes()
@@ -142,6 +177,11 @@ def _lock(url: str) -> Lock:
             raise UserError(
                 f"hydra.sweeper.storage={masked(url)}: there is no folder {file.parent}; make it, or mend the path."
             )
+        if is_shared(file.absolute().parent):
+            raise UserError(
+                f"hydra.sweeper.storage={masked(url)}: SQLite is not safe in a folder of several machines; remove "
+                "hydra.sweeper.storage, since a sweep's own journal is, or take a PostgreSQL database."
+            )
         return FileLock(f"{file}.ask")
     return contextlib.nullcontext()
 
@@ -149,7 +189,7 @@ def _lock(url: str) -> Lock:
 def _lock_of(described: Mapping[str, Any]) -> Lock:
     """Return the lock of a storage that is described: beside the file that it names, itself or further in."""
     if path := described.get("file_path"):
-        return FileLock(f"{path}.ask")
+        return _beside(Path(path))
     inner = next((value for value in described.values() if isinstance(value, Mapping)), None)
     return _lock_of(inner) if inner else _lock(str(described.get("url", "")))
 
