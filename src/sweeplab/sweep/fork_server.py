@@ -17,6 +17,7 @@ from typing import Any
 
 from sweeplab.sweep.job import Task
 from sweeplab.sweep.program import has_more_than, importable_main
+from sweeplab.sweep.temporary import remove_left_behind
 
 # Where the server finds what to import, and what to rehearse (see `warm`).
 MAIN, MODULES, REHEARSAL = "SWEEPLAB_MAIN", "SWEEPLAB_MODULES", "SWEEPLAB_REHEARSAL"
@@ -79,6 +80,7 @@ def _fork(path: bytes, arguments: Sequence[str], descriptors: Sequence[int]) -> 
     except BaseException:  # noqa: BLE001 - nothing of this process may go on in its fork
         sys.excepthook(*sys.exc_info())
     finally:
+        remove_left_behind()
         os._exit(code)
 
 

@@ -39,6 +39,7 @@ from sweeplab.sweep.search import Search
 from sweeplab.sweep.slots import Slot, slots
 from sweeplab.sweep.storage import JOURNAL, open_storage
 from sweeplab.sweep.study import Study, open_study
+from sweeplab.sweep.temporary import own_folder
 
 
 def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, arguments: list[str]) -> None:
@@ -49,7 +50,7 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
         SystemExit: the budget was not met.
     """
     open_closed_streams()
-    with tempfile.TemporaryDirectory(prefix="sweeplab-") as snapshot:
+    with tempfile.TemporaryDirectory(prefix="sweep-", dir=own_folder()) as snapshot:
         plan = make_plan(config, context, task, arguments, Path(snapshot))
         check_plan(plan)
         search = Search(plan)

@@ -48,7 +48,7 @@ if _path := os.environ.get(REHEARSAL):
     provenance.versions()
     provenance.code(Path(_script).parent)  # what is imported here is what the trials run
     for _recipe in _recipes:
-        with contextlib.suppress(Exception), tempfile.TemporaryDirectory() as _folder:
+        with contextlib.suppress(Exception), tempfile.TemporaryDirectory(dir=Path(_path).parent) as _folder:
             rehearse(_recipe, _program, _context, _folder)
             _recipe.lay_in(2)  # a job needs two
 gc.collect()

@@ -1,0 +1,58 @@
+"""A process's own folder among the temporary files: nothing in it outlives the process, however that ends."""
+
+import functools
+import json
+import os
+import shutil
+import tempfile
+from multiprocessing import util
+from pathlib import Path
+
+from sweeplab.runs.files import write_text
+from sweeplab.runs.process import is_alive, this_process
+
+PREFIX, OWNER = "sweeplab-", "owner.json"
+FOLDER = "SWEEPLAB_TEMPORARY"  # where a fork server finds the folder of its controller
+
+
+@functools.cache
+def own_folder() -> Path:
+    """Return this process's folder, in which multiprocessing keeps its sockets too.
+
+    It goes when the process ends. Where the process is killed, its fork server removes the folder; where that is killed
+    too, the next process that wants a folder does.
+    """
+    _clear()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    write_text(folder / OWNER, json.dumps(this_process()))
+    util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)  # behind multiprocessing's own, -100
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = before
+    os.environ[FOLDER] = str(folder)
+    return folder
+
+
+def remove_left_behind() -> None:
+    """Remove the controller's folder, in its fork server: that ends behind it."""
+    if folder := os.environ.get(FOLDER):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear() -> None:
+    """Remove the folders of processes that are gone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if _is_left_behind(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left_behind(folder: Path) -> bool:
+    """Say whether a folder is ours, and its process gone; one that says of no process may be about to."""
+    try:
+        if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
+            return False
+        return is_alive(json.loads((folder / OWNER).read_text(encoding="utf-8"))) is False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
