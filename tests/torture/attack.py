@@ -13,7 +13,7 @@ import psutil
 # SIGTERM and SIGHUP end a sweep at once, SIGINT lets its trials end; nothing can be done about SIGKILL.
 SIGNALS: Mapping[signal.Signals, int] = {signal.SIGKILL: 6, signal.SIGTERM: 2, signal.SIGINT: 2, signal.SIGHUP: 1}
 TO_A_TRIAL: Mapping[signal.Signals, int] = {**SIGNALS, signal.SIGSEGV: 2, signal.SIGABRT: 1}
-VICTIMS: Mapping[str, int] = {"controller": 3, "fork server": 1, "trial": 6, "sampler process": 3, "everybody": 1}
+VICTIMS: Mapping[str, int] = {"controller": 2, "fork server": 1, "trial": 10, "sampler process": 4, "everybody": 1}
 
 
 Choice = TypeVar("Choice")
