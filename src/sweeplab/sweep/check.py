@@ -20,6 +20,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs.links import select
 from sweeplab.runs.objective import Objective
 from sweeplab.secrets import masked_values
+from sweeplab.sweep import pickled
 from sweeplab.sweep.contract import flat
 from sweeplab.sweep.hydra_job import current
 from sweeplab.sweep.limits import check_limits
@@ -50,9 +51,12 @@ def check_plan(plan: Plan) -> None:
 
 def _check_task(plan: Plan) -> None:
     forks = plan.settings.executor == "local" and "forkserver" in multiprocessing.get_all_start_methods()
-    if not plan.task.module and not forks and plan.settings.executor != "inline":
+    inside = [kind.__name__ for kind in pickled.inside.values()]
+    if not plan.task.module:
+        inside.insert(0, plan.task.name)
+    if inside and not forks and plan.settings.executor != "inline":
         raise UserError(
-            f"no other process can import {plan.task.name}; define it at the top of its module, under that name, "
+            f"no other process can import {inside[0]}; define it at the top of its module, under that name, "
             "or run the trials in this process with hydra.sweeper.executor=inline."
         )
 

@@ -15,6 +15,7 @@ from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Any
 
+from sweeplab.sweep import pickled
 from sweeplab.sweep.job import Task
 from sweeplab.sweep.program import has_more_than, importable_main
 from sweeplab.sweep.temporary import remove_left_behind
@@ -31,7 +32,7 @@ class ForkServer:
         os.environ[MAIN] = json.dumps(importable_main())
         os.environ[MODULES], os.environ[REHEARSAL] = " ".join(modules), str(rehearsal)
         context.set_forkserver_preload(["sweeplab.sweep.shield", "sweeplab.sweep.warm"])
-        self._is_fork = not task.module or (has_more_than(context) and not _uses_gpu())
+        self._is_fork = not task.module or bool(pickled.inside) or (has_more_than(context) and not _uses_gpu())
         if self._is_fork:
             _start_as_fork()
 

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import os
-import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from sweeplab.secrets import mask
+from sweeplab.sweep import pickled
 
 try:
     from hydra._internal.config_loader_impl import get_overrides_dirname
@@ -40,7 +40,7 @@ class Recipe:
     def config(self, number: int) -> DictConfig:
         """Return what Hydra composes for these overrides, as the job `number` of a launcher."""
         spare = _spares.get(self.base)
-        config: DictConfig = spare.pop() if spare else pickle.loads(self.base)
+        config: DictConfig = spare.pop() if spare else pickled.loads(self.base)
         ConfigLoaderImpl._apply_overrides_to_config(list(self.values), config)
         job = config.hydra.job
         config.hydra.overrides.task = list(self.lines)
@@ -59,7 +59,7 @@ class Recipe:
 
     def lay_in(self, count: int) -> None:
         """Unpickle the base so often in advance, in the process that trials are forked from."""
-        _spares[self.base] = [pickle.loads(self.base) for _ in range(count)]
+        _spares[self.base] = [pickled.loads(self.base) for _ in range(count)]
 
 
 # Bases that were unpickled before this process was forked.
@@ -80,6 +80,7 @@ class Frozen:
         self.master = master
         self._place = {key: place for place, key in enumerate(order)}
         self._fixed = tuple(_parsed(fixed))
+        pickled.inside.clear()
         self._bases: dict[tuple[str, ...], bytes] = {}
         self._recipes: dict[bytes, Recipe] = {}
         # What Hydra read for the master, hydra.searchpath included.
@@ -111,7 +112,7 @@ class Frozen:
         others = [override for override in (*self._fixed, *own) if not any(override is value for value in values)]
         composed = _lines(others)
         if composed not in self._bases:
-            self._bases[composed] = pickle.dumps(self._compose(composed))
+            self._bases[composed] = pickled.dumps(self._compose(composed))
         recipe = Recipe(self._bases[composed], tuple(task), tuple(values))
         self._recipes[recipe.base] = recipe
         return recipe

@@ -8,6 +8,7 @@ from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
+from sweeplab.sweep import pickled
 from sweeplab.sweep.algorithms import build_pruner, build_sampler, default_sampler
 from sweeplab.sweep.book import Points, counts
 from sweeplab.sweep.check import check_searchable, function
@@ -45,7 +46,7 @@ class Search:
         if size is not None and (listing or self.walks):
             self.total = min(size, settings.n_trials or size)
         in_memory = settings.storage in ("sqlite://", "sqlite:///:memory:") or "InMemory" in str(settings.storage)
-        self.can_be_shared = not (listing or self.walks or in_memory)
+        self.can_be_shared = not (listing or self.walks or in_memory or pickled.inside)
         self._pruner = build_pruner(settings.pruner, len(plan.objectives))
         self.prunes = not isinstance(self._pruner, NopPruner)
         self.first = self._enqueued()

@@ -108,12 +108,12 @@ class Space:
             UserError: something cannot be read or searched.
         """
         entries = read(params, arguments)
-        in_order = sorted(entries, key=lambda entry: entry.place)
+        by_place = sorted(entries, key=lambda entry: entry.place)
         parameters = [_parameter(entry, options) for entry in entries if not entry.fixed]
         for parameter in parameters:
             _check_conditions(parameter, options)
-        order = tuple(dict.fromkeys(entry.written for entry in in_order))
-        return cls(_ordered(_named(parameters)), order), [entry.line for entry in in_order if entry.fixed]
+        order = tuple(dict.fromkeys(entry.written for entry in entries))
+        return cls(_ordered(_named(parameters)), order), [entry.line for entry in by_place if entry.fixed]
 
     def suggest(self, trial: Trial, known: Known) -> dict[str, Value]:
         """Let the sampler choose a value for each parameter whose conditions hold, in order.

@@ -100,6 +100,20 @@ PROGRAMS = {
         if __name__ == "__main__":
             start(0)
     """,
+    "a dataclass in a function": """
+        @main
+        def app(config):
+            return config.x + config.y
+        def start():
+            @dataclass
+            class Config:
+                x: int = 1
+                y: int = 0
+            ConfigStore.instance().store(name="config", node=Config)
+            app()
+        if __name__ == "__main__":
+            start()
+    """,
     "a bound method": """
         class Tool:
             more = 0
