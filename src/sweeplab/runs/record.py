@@ -314,11 +314,12 @@ def trained_by(folder: Path) -> str:
     return shlex.join(shlex.split(str(read(folder).get("command") or "python train.py"))[:2])
 
 
-def conclude(folder: Path, status: Status, reason: str) -> None:
+def conclude(folder: Path, status: Status, reason: str, seconds: float | None = None) -> None:
     """Write the ending of a run that could not do it itself, or that did not know why it was ended."""
     facts = as_left(folder)
     if facts is not None and facts["status"] != status:
-        Record(folder, facts).update(status=status, error=reason, ended=facts.get("ended", _now()))
+        ended = {"ended": facts.get("ended", _now()), "seconds": facts.get("seconds") or seconds}
+        Record(folder, facts).update(status=status, error=reason, **ended)
 
 
 def as_left(folder: Path) -> dict[str, Any] | None:

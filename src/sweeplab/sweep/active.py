@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -48,17 +48,18 @@ class Active:
         return self.trial.number
 
     def outcome(self) -> Outcome:
-        """Return what its runs came to together: the first that was not complete, else the mean."""
+        """Return what its runs came to together: the first that was not complete, else the mean; and all their time."""
+        seconds = round(sum(outcome.seconds for outcome in self.outcomes), 3)
         for outcome in self.outcomes:
             if outcome.status is not Status.COMPLETE:
-                return outcome
+                return replace(outcome, seconds=seconds)
         if any(outcome.values is None for outcome in self.outcomes):
-            return Outcome(Status.COMPLETE, seconds=sum(outcome.seconds for outcome in self.outcomes))
+            return Outcome(Status.COMPLETE, seconds=seconds)
         columns = zip(*(outcome.values or () for outcome in self.outcomes), strict=True)
         return Outcome(
             Status.COMPLETE,
             values=tuple(statistics.fmean(column) for column in columns),
-            seconds=sum(outcome.seconds for outcome in self.outcomes),
+            seconds=seconds,
             constraints={
                 name: max(outcome.constraints.get(name, -math.inf) for outcome in self.outcomes)
                 for name in sorted({name for outcome in self.outcomes for name in outcome.constraints})

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.runs.process import is_alive, this_process
 from sweeplab.runs.record import Status
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.storage import Lock, write_reports
+from sweeplab.sweep.storage import Lock, together, write_reports
 from sweeplab.sweep.study import Study
 
 BEAT = 20.0  # seconds between two signs of life
@@ -25,6 +25,7 @@ LEASE = 120.0  # seconds without one, after which a controller on another machin
 NOT_COUNTED = "queued again"
 NO_VALUE = "no value"  # of a task that has no objective
 BEGAN = "began"
+SECONDS, BEST = "seconds", "best"
 
 
 class Book:
@@ -129,9 +130,13 @@ class Book:
         if stored.state.is_finished():
             return False  # another controller took us for lost, and the trial over
         put = self.study._storage.set_trial_user_attr
-        put(id_, "ending", str(outcome.status))
-        if outcome.reason:
-            put(id_, "reason", outcome.reason)
+        with together(self.study._storage):
+            put(id_, "ending", str(outcome.status))
+            put(id_, SECONDS, outcome.seconds or None)
+            if outcome.reason:
+                put(id_, "reason", outcome.reason)
+            if outcome.status is Status.PRUNED and outcome.values:  # for which Optuna takes the last report
+                put(id_, BEST, list(outcome.values))
         again = self._again(stored, outcome.status)
         if again:
             self._queue_again(stored, outcome.status)
@@ -257,8 +262,19 @@ def beginning(trial: FrozenTrial) -> datetime | None:
     return datetime.fromisoformat(noted).astimezone().replace(tzinfo=None) if noted else trial.datetime_start
 
 
+def came_to(trial: FrozenTrial) -> Sequence[float | None] | None:
+    """Return what a trial came to, of one that was pruned its best; None where nobody knows."""
+    if NO_VALUE in trial.user_attrs:
+        return None
+    best: Sequence[float | None] | None = trial.user_attrs.get(BEST, trial.values)
+    return best
+
+
 def took(trial: FrozenTrial) -> float | None:
-    """Return the seconds from a trial's beginning to its end, None before that."""
+    """Return the seconds that a trial's runs took, as they say themselves; None before the end, or if nobody knows."""
+    if SECONDS in trial.user_attrs:
+        return trial.user_attrs[SECONDS]  # type: ignore[no-any-return]  # as it was told
+    # A study of before has the times of its trials in the study alone.
     began, over = beginning(trial), trial.datetime_complete
     return round((over - began).total_seconds(), 3) if over and began else None
 

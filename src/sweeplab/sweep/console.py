@@ -96,7 +96,9 @@ class Board:
             if len(objectives) == 1 and all(broken <= 0 for broken in outcome.constraints.values()):
                 parts.append(self._standing(active.number, outcome.values[0]))
         elif outcome.status is Status.PRUNED:
-            parts.append("pruned" if value is None else f"pruned at step {step}, {objectives[0].metric} {value:.6g}")
+            best, last = (outcome.values or (None,))[0], "" if step is None else f" at step {step}"
+            value = value if best is None else best
+            parts.append(f"pruned{last}" + ("" if value is None else f", {objectives[0].metric} {value:.6g}"))
         else:
             parts.append(f"{str(outcome.status).upper()}: {outcome.reason}")
             parts += [] if counts else ["queued again"]

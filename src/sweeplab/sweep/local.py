@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -206,8 +206,8 @@ class Local:
         log = running.job.folder / OUTPUT
         outcome = running.outcome or Outcome(Status.KILLED, _cause(code) + (f"; see {log}" if log.exists() else ""))
         if running.stopped and outcome.status not in (Status.COMPLETE, Status.PRUNED):
-            outcome = running.stopped
-        outcome.seconds = outcome.seconds or time.monotonic() - running.started
+            outcome = replace(running.stopped, seconds=outcome.seconds)
+        outcome.seconds = outcome.seconds or round(time.monotonic() - running.started, 3)
         running.leave()
         self._running.remove(running)
         self._free.append(running.slot)

@@ -255,7 +255,7 @@ class Loop:
         self._runs += 1
         self.listener.trial_ended(job, outcome)
         if outcome.status is not Status.COMPLETE:
-            record.conclude(job.folder, outcome.status, outcome.reason)
+            record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds)
         active.running -= 1
         active.outcomes.append(outcome)
         good = all(one.status is Status.COMPLETE for one in active.outcomes)

@@ -46,7 +46,7 @@ class Lost:
         outcome = _recorded(job) or loss
         self.tell(job, outcome)
         if outcome.status is not Status.COMPLETE:
-            record.conclude(job.folder, outcome.status, outcome.reason)
+            record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds or None)
         return outcome
 
 

@@ -16,7 +16,7 @@ from sweeplab.runs.files import write_text
 from sweeplab.runs.record import Status
 from sweeplab.runs.spreadsheet import cells
 from sweeplab.secrets import masked_config
-from sweeplab.sweep.book import NO_VALUE, Book, beginning, counts, took
+from sweeplab.sweep.book import NO_VALUE, Book, beginning, came_to, counts, took
 from sweeplab.sweep.contract import fixed_of
 from sweeplab.sweep.plan import Plan
 
@@ -133,7 +133,7 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
     )
     for trial in trials:
         values = plan.space.values(trial.params)
-        given = trial.values if trial.values and NO_VALUE not in trial.user_attrs else [None] * len(names)
+        given = came_to(trial) or [None] * len(names)
         began = beginning(trial)
         row = [
             trial.number,

@@ -80,19 +80,21 @@ class _SharedLock(contextlib.AbstractContextManager[None]):
             self._lock.release()
 
 
+def together(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
+    """Let a journal take what is done in the block in one write."""
+    return storage.together() if isinstance(storage, Journal) else contextlib.nullcontext()
+
+
 def write_reports(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:
     """Write what a trial has reported, by steps: in one write to a journal, in one transaction to a database.
 
     Raises:
         UpdateFinishedTrialError: the trial is over.
     """
-    if isinstance(storage, Journal):
-        with storage.together():
-            for step, value in values.items():
-                storage.set_trial_intermediate_value(trial_id, step, value)
-    elif isinstance(storage, _CachedStorage):
+    if isinstance(storage, _CachedStorage):
         _insert_reports(storage._backend, trial_id, values)
-    else:
+        return
+    with together(storage):
         for step, value in values.items():
             storage.set_trial_intermediate_value(trial_id, step, value)
 

@@ -20,7 +20,7 @@ from omegaconf import open_dict
 
 from sweeplab.errors import SetupError
 from sweeplab.runs.files import write_text
-from sweeplab.runs.record import Killed, Status, is_pruned, is_run, note_constraints
+from sweeplab.runs.record import Killed, Status, as_left, is_pruned, is_run, note_constraints
 from sweeplab.secrets import without_secrets
 from sweeplab.streams import open_closed_streams
 from sweeplab.sweep import signals
@@ -107,11 +107,21 @@ def perform(job: Job, report: Report, ready: HydraJob | None = None) -> Outcome:
         outcome = _outcome(error)
     finally:
         current_trial.enter(None)
-    outcome.seconds, outcome.constraints = time.monotonic() - start, trial.constraints
+    outcome.seconds, outcome.constraints = round(time.monotonic() - start, 3), trial.constraints
+    _agree_with_record(outcome, job.folder)
     if trial.constraints and is_run(job.folder):
         with contextlib.suppress(OSError):  # the disk may be full
             note_constraints(job.folder, trial.constraints)
     return outcome
+
+
+def _agree_with_record(outcome: Outcome, folder: Path) -> None:
+    """Take over what the run has written of itself: how long it took, and the best value of one that was pruned."""
+    facts = as_left(folder) or {}
+    outcome.seconds = facts.get("seconds") or outcome.seconds
+    best = (facts.get("objective") or {}).get("value")
+    if outcome.status is Status.PRUNED and best is not None:
+        outcome.values = (best,)
 
 
 def _run(job: Job, ready: HydraJob | None) -> Any:

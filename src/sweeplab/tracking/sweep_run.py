@@ -12,7 +12,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs import record
 from sweeplab.runs.record import Status
 from sweeplab.secrets import masked_arguments, masked_command, masked_words
-from sweeplab.sweep.book import counts, took
+from sweeplab.sweep.book import came_to, counts, took
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending, folder_of
 from sweeplab.tracking.lifeline import Lifeline, first_line
@@ -154,7 +154,7 @@ class SweepRun:
                 [
                     trial.number,
                     str(ending(trial)),
-                    *(trial.values or [None] * len(names)),
+                    *(came_to(trial) or [None] * len(names)),
                     *(_cell(values.get(key)) for key in self._short),
                     trial.number in best,
                     trial.last_step,

@@ -7,7 +7,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweeplab.runs.record import Status
-from sweeplab.sweep.book import Book, beginning, counts, took
+from sweeplab.sweep.book import Book, beginning, came_to, counts, took
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.storage import open_storage
 from sweeplab.sweep.study import open_study
@@ -59,11 +59,28 @@ def test_only_trials_of_this_controller_that_never_began_are_given_back(books: l
     assert states == [TrialState.RUNNING, TrialState.WAITING, TrialState.RUNNING]
 
 
-def test_a_trial_took_the_time_since_it_began(books: list[Book]) -> None:
+def test_a_trial_took_what_its_runs_say(books: list[Book]) -> None:
+    first, _ = books
+    first.tell(ask(first), Outcome(Status.COMPLETE, values=(1.0,), seconds=72.9))
+    first.tell(ask(first), Outcome(Status.INTERRUPTED, "its controller was killed"))
+    assert [took(trial) for trial in first.trials()[:2]] == [72.9, None]
+
+
+def test_a_pruned_trial_came_to_its_best_value(books: list[Book]) -> None:
+    first, _ = books
+    for outcome in (Outcome(Status.PRUNED, values=(0.9,)), Outcome(Status.PRUNED)):
+        held = ask(first)
+        first.report(held, {1: 0.9, 2: 0.7})
+        first.tell(held, outcome)
+    assert [came_to(trial) for trial in first.trials()] == [[0.9], [0.7]]
+    assert [trial.value for trial in first.trials()] == [0.7, 0.7]  # Optuna's rule
+
+
+def test_a_trial_of_an_earlier_version_took_the_time_since_it_began(books: list[Book]) -> None:
     first, _ = books
     held = ask(first)
     assert first.begin(held)
-    first.tell(held, Outcome(Status.COMPLETE, values=(1.0,)))
+    first.study.tell(held, 1.0)
     (trial,) = first.trials()
     began, seconds = beginning(trial), took(trial)
     assert began is not None

@@ -1,4 +1,5 @@
 import csv
+import json
 import shlex
 import shutil
 from pathlib import Path
@@ -65,6 +66,16 @@ def test_a_program_that_runs_a_folder_again_is_told_which(sweep: Sweep, capsys: 
     assert said.partition("to run it again ")[2].splitlines()[0].endswith(" rerun=multirun/repeats/1/0")
     assert sweep(*rerun, "study=foreign") == 0  # its trials are no runs
     assert capsys.readouterr().out.partition("to run it again ")[2].splitlines()[0].endswith(" x=1")
+
+
+@pytest.mark.parametrize("how", ["returns", "raises", "sigkill", "hangs"])
+def test_the_seconds_of_a_trial_are_the_same_wherever_they_stand(sweep: Sweep, how: str) -> None:
+    limits = ("hydra.sweeper.retries=0", "hydra.sweeper.trial_timeout=3")
+    sweep("x=1", "steps=1", "sleep=0.2", f"how={how}", *limits, task=app.records)
+    (row,) = csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines())
+    recorded = json.loads(Path("multirun/study/0/run.json").read_text())["seconds"]
+    assert float(row["seconds"]) == recorded
+    assert f"  {recorded:.1f}s" in Path("multirun/study/sweep.log").read_text()
 
 
 def test_each_trial_is_a_line_of_the_log_and_failures_say_where_to_look(sweep: Sweep) -> None:
