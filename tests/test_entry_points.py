@@ -70,6 +70,7 @@ def test_completion_knows_the_models(command: Command) -> None:
     [
         (["modle=cnn"], "there is no key 'modle'; did you mean 'model'?"),
         (["lr=1"], "there is no key 'lr'; did you mean 'optimizer.lr'?"),
+        (["n_trials=4"], "there is no key 'n_trials'; did you mean 'hydra.sweeper.n_trials'?"),
         (["model=cn"], "model=cn is not a choice; did you mean 'cnn'?"),
         (["experiment=mnist1d/cn"], "experiment=mnist1d/cn is not a choice; did you mean 'mnist1d/cnn'?"),
         (["data=npz"], "data.path has no value; write data.path=..."),

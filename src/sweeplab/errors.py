@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -63,10 +63,11 @@ REFUSED = (
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
-def machine_trouble(error: OSError, ours: Iterable[Path] = ()) -> str | None:
+def machine_trouble(error: OSError, ours: Sequence[Path] = ()) -> str | None:
     """Say in one sentence what the machine refused, or None where it is something else.
 
-    A file that is not there may be anybody's mistake; in the folders that are `ours` somebody took it away.
+    A file that is not there may be anybody's mistake; in the folders that are `ours` somebody took it away. The first
+    of them is named where the error names nothing.
     """
     name = str(error.filename or "")
     is_gone = error.errno in GONE and any(Path(name).is_relative_to(folder) for folder in ours if name)
@@ -74,6 +75,7 @@ def machine_trouble(error: OSError, ours: Iterable[Path] = ()) -> str | None:
         return None
     if error.errno == errno.ENAMETOOLONG and len(name) > LONGEST:
         name = f"{name[:LONGEST]}... ({len(name)} characters)"
+    name = name or str(next(iter(ours), ""))
     return f"{name}: {error.strerror}." if name else f"{error.strerror}."
 
 

@@ -65,6 +65,9 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     if isinstance(group, DictConfig):
         names = {name: f"{key.rpartition('.')[0]}.{name}" for name in map(str, group) if not name.startswith("_")}
         return f"there is no key '{key}'{did_you_mean(key, names.values())}"
+    sweeper = OmegaConf.select(root, "hydra.sweeper")
+    if isinstance(sweeper, DictConfig) and key in sweeper:
+        return f"there is no key '{key}'; did you mean 'hydra.sweeper.{key}'?"
     if found := nearest(key, _keys(root)):
         add = f" ({_adding(key)} adds it)" if "." in key else ""
         return f"there is no key '{key}'; did you mean '{found}'?{add}"

@@ -58,7 +58,7 @@ def test_further_objectives_may_be_of_the_training(foreign: Compose) -> None:
     ids=["first", "further"],
 )
 def test_without_a_first_look_a_misspelt_objective_is_told_behind_an_epoch(foreign: Compose, misspelt: str) -> None:
-    config = foreign("tables", misspelt, "+trainer.num_sanity_val_steps=0")
+    config = foreign("tables", misspelt, "trainer.num_sanity_val_steps=0")
     with pytest.raises(SetupError, match="the objective val_rsme is not logged; did you mean 'val_rmse'"):
         run(config)
     assert not (Path(config.folder) / "checkpoints" / "last.ckpt").exists()

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -348,7 +348,9 @@ def recorded(record: Record) -> Iterator[Record]:
         with _sigterm_raises():
             yield record
     except BaseException as error:
-        record.update(**_ending(error), **_time_since(start))
+        if record.folder.is_dir():  # else somebody moved it, and would find a second one
+            with suppress(OSError):  # the disk may be full: what happened first is told
+                record.update(**_ending(error), **_time_since(start))
         raise
     if not record.has_begun:
         record.begin()

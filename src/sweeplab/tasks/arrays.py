@@ -261,7 +261,7 @@ def _converted(name: str, array: Array, kind: type) -> Array:
     if np.iscomplexobj(array):
         raise UserError(f"{name} is {array.dtype}; save real and imaginary parts as channels of their own.")
     with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(array, dtype=kind)
+        converted: Array = np.ascontiguousarray(array, dtype=kind)
     is_lost = np.isinf(converted).any() and np.isfinite(array).all() if kind is np.float32 else (converted < 0).any()
     if is_lost:
         most = "3.4e38, the largest of 32-bit floats" if kind is np.float32 else "2**63, the largest of labels"

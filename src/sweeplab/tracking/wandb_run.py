@@ -1,11 +1,12 @@
 """One training, one W&B run: started when training starts, ended as training ended, never shared."""
 
+import functools
 import inspect
 import logging
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +15,13 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import LightningModule
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from wandb.sdk.data_types._private import MEDIA_TMP
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.runs.record import Status
 from sweeplab.secrets import masked_arguments, masked_command
 from sweeplab.sweep.trial import Trial, current
-from sweeplab.tracking.lifeline import GONE, Lifeline, first_line, forget_service, leave_service
+from sweeplab.tracking.lifeline import GONE, SILENT, Lifeline, first_line, forget_service, leave_service
 from sweeplab.tracking.mode import Mode, find_key, pick_mode, why_not
 from sweeplab.tracking.names import columns, run_id, run_name
 from sweeplab.tracking.offline_run import read
@@ -33,6 +35,21 @@ X_AXIS = "trainer/global_step"
 WATCHABLE = ("all", "gradients", "parameters")
 SINGLE = "train"  # the job type in conf/logger/wandb.yaml, which a trial replaces
 FULL = 2**16  # bytes: a disk with less can't take what is logged
+
+
+def _spared(method: Callable[..., Any]) -> Any:
+    """Let a call of the logger end no training: what W&B cannot take is left out, and said so once."""
+
+    @functools.wraps(method)
+    def call(self: "WandbRun", *arguments: Any, **named: Any) -> Any:
+        try:
+            Path(MEDIA_TMP.name).mkdir(parents=True, exist_ok=True)  # others clear temporary folders
+            return method(self, *arguments, **named)
+        except (*GONE, *SILENT, OSError) as error:
+            self._leave_out(error)
+            return None
+
+    return call
 
 
 class WandbRun(WandbLogger):
@@ -93,7 +110,7 @@ class WandbRun(WandbLogger):
         del self._wandb_init["anonymous"]
         self._watch = watch
         self._lifeline: Lifeline | None = None
-        self._stages = False
+        self._stages = self._has_left_out = False
         self._config: dict[str, Any] = {}
 
     @property
@@ -130,7 +147,10 @@ class WandbRun(WandbLogger):
     @rank_zero_only
     def conclude(self, summary: Mapping[str, Any]) -> None:
         """Add plain numbers to the run's summary."""
-        self.experiment.summary.update(dict(summary))
+        try:
+            self.experiment.summary.update(dict(summary))
+        except (*GONE, *SILENT, OSError) as error:
+            self._leave_out(error)
 
     @rank_zero_only
     def end(self, status: Status, reason: str = "") -> dict[str, Any]:
@@ -146,9 +166,25 @@ class WandbRun(WandbLogger):
         if lifeline is None:
             run.finish()
             return {"wandb": {"mode": self._mode, "kept": "nowhere"}}
-        conclude(run, status, reason, in_study=self._trial is not None)
-        lifeline.finish(exit_code_of(status))
-        return {"wandb": {"mode": self._mode, "kept": self._kept(run, lifeline)}}
+        try:
+            conclude(run, status, reason, in_study=self._trial is not None)
+            lifeline.finish(exit_code_of(status))
+            kept = "partly" if self._has_left_out else self._kept(run, lifeline)
+        except OSError as error:  # of its folder, which somebody took away
+            log.warning("W&B: what became of the record in %s is unknown: %s", lifeline.directory, first_line(error))
+            kept = "partly"
+        return {"wandb": {"mode": self._mode, "kept": kept}}
+
+    log_metrics = _spared(WandbLogger.log_metrics)
+    log_hyperparams = _spared(WandbLogger.log_hyperparams)
+    log_table = _spared(WandbLogger.log_table)
+    log_text = _spared(WandbLogger.log_text)
+    log_image = _spared(WandbLogger.log_image)
+    log_audio = _spared(WandbLogger.log_audio)
+    log_video = _spared(WandbLogger.log_video)
+    watch = _spared(WandbLogger.watch)
+    after_save_checkpoint = _spared(WandbLogger.after_save_checkpoint)
+    finalize = _spared(WandbLogger.finalize)
 
     def _start(self) -> Any:
         self._stages = stage_artifacts(Path(self.save_dir or "."))
@@ -219,6 +255,11 @@ class WandbRun(WandbLogger):
     def _trouble(self, run: Any) -> str:
         """Say why the server cannot have all: W&B ends a run in silence if its key is no longer good."""
         return why_not(run.settings.base_url, find_key(run.settings) or "")
+
+    def _leave_out(self, error: BaseException) -> None:
+        if not self._has_left_out:
+            log.warning("W&B: something could not be recorded: %s", first_line(error))
+        self._has_left_out = True
 
     def _directory(self, config: Mapping[str, Any]) -> str:
         assert self._lifeline is not None

@@ -16,7 +16,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from sweeplab.errors import UserError, did_you_mean
+from sweeplab.errors import UserError, did_you_mean, machine_trouble
 from sweeplab.hydra_errors import sentence
 from sweeplab.runs.config import check_secrets, load
 from sweeplab.runs.hydra_files import mask_files
@@ -102,6 +102,8 @@ def _exit_on_mistake(look: Callable[[], None]) -> None:
     except (UserError, OmegaConfBaseException) as error:
         # Hydra turns the exceptions of callbacks into warnings, but lets this one pass.
         sys.exit(f"Error: {sentence(error) or error}")
+    except OSError as error:
+        sys.exit(f"Error: {machine_trouble(error) or error}")
     except Exception:  # noqa: BLE001 - as above: a bug in the check must not switch it off
         traceback.print_exc()
         sys.exit(1)

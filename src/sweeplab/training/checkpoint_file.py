@@ -1,5 +1,7 @@
 """Checkpoints as files: whole or damaged, with what a training needs to go on or without it."""
 
+import errno
+import io
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -7,10 +9,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from sweeplab.errors import UserError
+from sweeplab.runs.files import written_whole
 
 OF_A_TRAINING = ("loops", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step")
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints beside their place and moves them there, in a run's `home` as long as it is there.
+
+    Lightning's own way leads through the temporary folder, which may be full, and makes a folder anew that was moved.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint, whole or not at all.
+
+        Raises:
+            OSError: the disk is full, or the folder of the run was moved away.
+        """
+        if storage_options is not None or "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        if not self.home.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the folder of the run is not there any more", str(self.home))
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        with written_whole(Path(path)) as temporary, temporary.open("wb") as file:
+            file.write(content.getbuffer())
 
 
 def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def sentence(error: Exception, checkpoint: Path, folder: Path) -> str | None:
     if isinstance(error, pickle.UnpicklingError):
         return unloadable(checkpoint, error)
     if isinstance(error, OSError):
-        return machine_trouble(error, (folder.absolute(), folder, Path(tempfile.gettempdir())))
+        return machine_trouble(error, (folder, folder.absolute(), Path(tempfile.gettempdir())))
     if not said:
         return None
     if said[0].startswith("Error(s) in loading state_dict"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     Checkpoint,
@@ -29,7 +30,7 @@ from sweeplab.runs.record import Record, TrialPruned
 from sweeplab.runs.resume import CHECKPOINTS, LAST
 from sweeplab.secrets import masked_config
 from sweeplab.training.ahead import checkpoint_of, refuse_switches
-from sweeplab.training.checkpoint_file import load_checkpoint
+from sweeplab.training.checkpoint_file import WholeCheckpoints, load_checkpoint
 from sweeplab.training.contents import CheckpointContents, plain_items
 from sweeplab.training.ending import OwnsRun
 from sweeplab.training.exact_resume import ExactResume
@@ -117,6 +118,8 @@ class Stage:
         )
         for callback in trainer.early_stopping_callbacks if trainer.limit_val_batches == 0 else ():
             callback._check_on_train_epoch_end = True  # Lightning waits for validations where they may be rare
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WholeCheckpoints(run.folder)
         if trainer.world_size > 1:
             os.environ[TOGETHER] = "1"
         self.trainer, self.best = trainer, BestObjective(run.objective)

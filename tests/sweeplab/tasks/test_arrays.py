@@ -55,7 +55,11 @@ def test_workers_serve_what_memory_serves() -> None:
 
 
 X, Y = np.zeros((30, 8, 8)), np.arange(30) % 3
-GOOD = {"x_train": X, "y_train": Y, "x_test": X[:9], "y_test": Y[:9]}
+GOOD: dict[str, Any] = {"x_train": X, "y_train": Y, "x_test": X[:9], "y_test": Y[:9]}
+
+
+def save(path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
 
 
 @pytest.mark.parametrize(
@@ -107,8 +111,7 @@ def test_own_arrays_are_signals_or_images(tmp_path: Path, shape: tuple[int, ...]
     ],
 )
 def test_arrays_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, object], words: str) -> None:
-    arrays = {name: array for name, array in {**GOOD, **change}.items() if array is not None}
-    np.savez(tmp_path / "my.npz", **arrays)  # type: ignore[arg-type]  # wrong on purpose
+    save(tmp_path / "my.npz", GOOD | change)
     with pytest.raises(UserError, match=words):
         Npz("my.npz", root=str(tmp_path), batch_size=8, val_fraction=0.2).setup()
 
@@ -116,7 +119,7 @@ def test_arrays_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, obje
 def test_a_class_may_be_in_one_part_alone(tmp_path: Path) -> None:
     for split_seed in range(4):
         labels = np.append(Y[:-1], 3)  # one sample of the last class, which any part may get
-        np.savez(tmp_path / "my.npz", **{**GOOD, "y_train": labels})
+        save(tmp_path / "my.npz", GOOD | {"y_train": labels})
         data = Npz("my.npz", root=str(tmp_path), batch_size=8, val_fraction=0.5, split_seed=split_seed)
         data.setup()
         assert data.num_classes == 4
@@ -133,7 +136,7 @@ def test_a_class_may_be_in_one_part_alone(tmp_path: Path) -> None:
 def test_only_who_asks_for_classes_or_numbers_needs_them(
     tmp_path: Path, labels: NDArray[Any], attribute: str, words: str
 ) -> None:
-    np.savez(tmp_path / "my.npz", **{**GOOD, "y_train": labels, "y_test": labels[:9]})
+    save(tmp_path / "my.npz", GOOD | {"y_train": labels, "y_test": labels[:9]})
     data = Npz("my.npz", root=str(tmp_path), batch_size=8, val_fraction=0.5)
     data.setup()
     with pytest.raises(UserError, match=words):
@@ -142,7 +145,7 @@ def test_only_who_asks_for_classes_or_numbers_needs_them(
 
 def damaged(path: Path, how: str) -> None:
     """Write a file of arrays, and damage it."""
-    np.savez(path, **GOOD)
+    save(path, GOOD)
     content = bytearray(path.read_bytes())
     if how == "truncated":
         path.write_bytes(content[: len(content) // 2])

@@ -1,10 +1,15 @@
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import wandb
+from wandb.sdk.data_types._private import MEDIA_TMP
 
 from sweeplab.runs.record import read
 from tests.conftest import Compose
@@ -133,6 +138,74 @@ def test_a_place_that_cannot_be_written_ends_no_training(configured: Compose, tm
     config = configured(*TINY, f"logger.wandb.save_dir={tmp_path}/taken/below")
     assert isinstance(run(config), float)
     assert read(Path(config.folder))["wandb"]["kept"] == "nowhere"
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path)
+    assert not path.exists()
+
+
+def take_the_temporary_folder() -> None:
+    """Put a file in the place of all that is temporary."""
+    folder = Path(os.environ["TMPDIR"])
+    shutil.rmtree(folder)
+    folder.touch()
+
+
+def take_the_sockets() -> None:
+    for path in Path(os.environ["TMPDIR"]).rglob("*"):
+        if path.is_socket():
+            path.unlink()
+
+
+def fill_the_disk() -> None:
+    """Let no file of this process or its children grow any more, as on a full disk."""
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        if "wandb-core" in process.name():
+            process.rlimit(psutil.RLIMIT_FSIZE, (0, 0))
+
+
+NEEDED: dict[str, Callable[[Path], None]] = {
+    "nothing": lambda folder: None,
+    "media-folder": lambda folder: remove(Path(MEDIA_TMP.name)),
+    "run-folder": lambda folder: remove(offline_runs(folder)[0]),
+    "files": lambda folder: remove(offline_runs(folder)[0] / "files"),
+    "wandb-folder": lambda folder: remove(folder / "wandb"),
+    "log": lambda folder: next(offline_runs(folder)[0].glob("run-*.wandb")).unlink(),
+    "temporary-folder": lambda folder: take_the_temporary_folder(),
+    "sockets": lambda folder: take_the_sockets(),
+    "service": lambda folder: kill_service(),
+    "disk": lambda folder: fill_the_disk(),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NEEDED)
+def test_whatever_wandb_needs_is_taken_away_the_training_goes_on(
+    configured: Compose, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    temporary = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))  # short, for sockets
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(MEDIA_TMP, "name", tempfile.mkdtemp(dir=temporary))
+    config = configured(*TINY[:1], "trainer.max_epochs=3", *TINY[2:], AT_STEP, "logger.wandb.log_model=all")
+    config.task.callbacks.samples = {
+        "_target_": "sweeplab.tasks.Samples",
+        "folder": f"{config.folder}/samples",
+        "every_n_epochs": 1,
+    }
+    folder = Path(config.folder)
+    monkeypatch.setattr(At, "todo", staticmethod(lambda: NEEDED[name](folder)), raising=False)
+    try:
+        assert isinstance(run(config), float)
+    finally:
+        shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink()
+    facts = read(folder)
+    assert facts["status"] == "complete"
+    assert facts["metrics"]["test/acc"] > 0
+    assert facts["wandb"]["kept"] in (
+        {"disk"} if name in ("nothing", "media-folder") else {"disk", "partly", "nowhere"}
+    )
 
 
 def synced(folder: Path) -> subprocess.CompletedProcess[str]:

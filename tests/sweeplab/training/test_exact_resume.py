@@ -3,10 +3,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, CosineAnnealingLR, LinearLR, SequentialLR
 
 from sweeplab.errors import UserError
 from sweeplab.runs.record import Status, read
+from sweeplab.training.exact_resume import _end
 from tests.conftest import Compose, equal_weights
 from tests.training import resume, run
 
@@ -135,7 +139,7 @@ def test_a_complete_run_is_resumed_only_to_train_longer(configured: Compose) -> 
     folder = whole(configured, "trainer.max_epochs=3")
     with pytest.raises(UserError, match=r"complete; to train longer, add trainer.max_epochs=6"):
         resume(folder)
-    with pytest.raises(UserError, match=r"you have set Trainer\(max_epochs=1\)"):
+    with pytest.raises(UserError, match=r"has trained 3 epochs; trainer\.max_epochs=1 is less"):
         resume(folder, ["trainer.max_epochs=1"])
     resume(folder, ["trainer.max_epochs=4"])
     assert read(folder)["objective"]["value"] > 0
@@ -147,3 +151,26 @@ def test_a_run_that_still_lives_is_not_resumed(configured: Compose) -> None:
     record.write_text(record.read_text().replace('"complete"', '"running"'))
     with pytest.raises(UserError, match="still running"):
         resume(folder)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_the_last_of_several_schedules_in_a_row_has_the_end(ends: bool) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    warm = LinearLR(optimizer, total_iters=5)
+    last = CosineAnnealingLR(optimizer, T_max=20) if ends else ConstantLR(optimizer)
+    inner = ChainedScheduler([last, ConstantLR(optimizer)])
+    row = SequentialLR(optimizer, [warm, last], milestones=[5])
+    assert (_end(row), _end(inner)) == ((25, 20) if ends else (None, None))
+
+
+def test_a_schedule_in_a_row_is_not_trained_beyond_its_end(configured: Compose) -> None:
+    rows = ("scheduler._target_=tests.sweeplab.training.test_exact_resume.warmed", "~scheduler.final_lr")
+    config = configured("model=linear", "scheduler=cosine", *rows)
+    run(config)
+    with pytest.raises(UserError, match="SequentialLR was laid out for 34 steps, and this training takes 51"):
+        resume(Path(config.folder), ["trainer.max_epochs=3"])
+
+
+def warmed(optimizer: Optimizer, steps: int) -> dict[str, Any]:
+    parts = [LinearLR(optimizer, total_iters=4), CosineAnnealingLR(optimizer, T_max=steps - 4)]
+    return {"scheduler": SequentialLR(optimizer, parts, milestones=[4]), "interval": "step"}

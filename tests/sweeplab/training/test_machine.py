@@ -1,0 +1,109 @@
+"""A machine in trouble, told in one sentence, with the traceback in the log."""
+
+import errno
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweeplab.errors import UserError, machine_trouble
+from sweeplab.runs.record import Status, read
+from tests.conftest import ROOT, Command, Compose, small
+from tests.sweeplab.tracking.mishaps import At
+from tests.training import run
+
+AT_STEP = "+callbacks.mishap={_target_: tests.sweeplab.tracking.mishaps.At, step: 20}"
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "/runs/1: No space left on device."),
+        (OSError(errno.EMFILE, "Too many open files", "/any"), "/any: Too many open files."),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", LONG),
+            f"{LONG[:80]}... (300 characters): File name too long.",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/runs/1/a"), "/runs/1/a: No such file."),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/mine/a"), None),
+        (OSError("something else"), None),
+    ],
+)
+def test_what_a_machine_refuses_is_told_by_its_name(error: OSError, words: str | None) -> None:
+    assert machine_trouble(error, [Path("/runs/1")]) == words
+
+
+def move(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("mishap", [move, shutil.rmtree], ids=["moved", "removed"])
+def test_a_folder_that_is_taken_away_is_told_and_not_made_again(
+    configured: Compose, monkeypatch: pytest.MonkeyPatch, mishap: Callable[[Path], None]
+) -> None:
+    config = configured("model=linear", "trainer.max_epochs=3", "logger=csv", AT_STEP)
+    folder = Path(config.folder)
+    monkeypatch.setattr(At, "todo", staticmethod(lambda: mishap(folder)), raising=False)
+    with pytest.raises(UserError, match=r"run.*: (No such file|the folder of the run is not there)") as told:
+        run(config)
+    assert "\n" not in str(told.value)
+    assert not folder.exists()
+    if mishap is move:
+        assert read(folder.with_name("elsewhere"))["status"] == Status.RUNNING  # of this process
+
+
+def test_the_traceback_is_in_the_log_alone(
+    configured: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.FileHandler(tmp_path / "train.log")
+    logging.getLogger().addHandler(handler)
+    config = configured("model=linear", "trainer.max_epochs=3", "logger=csv", AT_STEP)
+    folder = Path(config.folder)
+
+    def refuse() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(At, "todo", staticmethod(refuse), raising=False)
+    try:
+        with pytest.raises(UserError, match=r"run: No space left on device\.$"):
+            run(config)
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+    assert "Traceback" in (tmp_path / "train.log").read_text()
+    assert "Traceback" not in capfd.readouterr().err
+    assert read(folder)["status"] == Status.FAILED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "words"), [("-f 30", "File too large"), ("-n 8", "Too many open files")])
+def test_a_limit_of_the_machine_is_one_sentence(tmp_path: Path, limit: str, words: str) -> None:
+    line = [sys.executable, str(ROOT / "train.py"), *small("hydra.run.dir=run")]
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *line], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    if limit.startswith("-f"):
+        assert read(tmp_path / "run")["status"] == Status.FAILED
+        assert not list((tmp_path / "run").glob("checkpoints/.*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [[f"hydra.run.dir={LONG}"], [f"resume={LONG}"], [f"init_from={LONG}", "hydra.run.dir=run"]],
+    ids=["dir", "resume", "init"],
+)
+def test_a_name_that_is_too_long_is_one_sentence(command: Command, tmp_path: Path, words: list[str]) -> None:
+    done = command("train.py", *words, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "(300 characters): File name too long." in done.stderr or "... (" in done.stderr
+    assert not list(tmp_path.rglob("run.json"))
