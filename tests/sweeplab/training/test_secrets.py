@@ -15,7 +15,8 @@ from sweeplab.runs.rerun import Rerun
 from sweeplab.runs.resume import check_resumable
 from sweeplab.runs.run import Run
 from sweeplab.training.check import check_evaluation
-from sweeplab.training.model import DESCRIPTION, described_in, load_checkpoint
+from sweeplab.training.checkpoint_file import load_checkpoint
+from sweeplab.training.model import DESCRIPTION, described_in
 from tests.conftest import ROOT, Command, Compose, small
 from tests.training import run
 
