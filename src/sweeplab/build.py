@@ -1,5 +1,6 @@
 """Objects from configuration, with errors that a user can act on."""
 
+import functools
 import importlib
 import inspect
 import sys
@@ -150,6 +151,7 @@ def _near(key: str, known: Mapping[str, Any]) -> str:
     return did_you_mean(key, [name for name in known if name != "self"])
 
 
+@functools.cache
 def arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
     """Return the arguments of a function or class with their type hints, and whether it takes others as well.
 

@@ -31,15 +31,16 @@ def look_ahead(config: Mapping[str, Any], is_new: bool = True) -> None:
         UserError: the first mistake; a `SetupError` where the trials of a sweep share it.
     """
     for key, value in config.items():
-        with _shared(key):
+        with shared(key):
             if key == "task" and isinstance(value, Mapping):  # whose callbacks are the trainer's
                 check_within(value.get("callbacks"), "task.callbacks")
                 value = {name: part for name, part in value.items() if name != "callbacks"}
             check_within(value, key)
-    with _shared("trainer"):
+    refuse_switches(config["trainer"])
+    if current() is None:  # a trial of seconds is spared the second trainer, and fails by the first
         _check_trainer(config["trainer"])
     if is_new and config.get("init_from"):
-        with _shared("init_from"):
+        with shared("init_from"):
             load_checkpoint(checkpoint_of(Path(config["init_from"])))
 
 
@@ -92,7 +93,6 @@ def _is_unchecked(config: Any, key: str) -> bool:
 
 def _check_trainer(settings: Mapping[str, Any]) -> None:
     """Build a trainer for a moment: it alone knows which devices, precisions and strategies there are."""
-    refuse_switches(settings)
     kind = located(settings.get("_target_"), "trainer")
     if not (inspect.isclass(kind) and issubclass(kind, Trainer)):
         return
@@ -107,14 +107,20 @@ def _check_trainer(settings: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _shared(group: str) -> Iterator[None]:
-    """Say that all trials share a mistake, unless the sweep searches the group that it is in."""
+def shared(group: str) -> Iterator[None]:
+    """Say that all trials share a mistake in a group of the configuration, unless the sweep searches keys of it.
+
+    Raises:
+        SetupError: in place of the UserError that the block raises in such a trial.
+    """
     try:
         yield
     except UserError as error:
-        trial = current()
-        searched = {key.lstrip("+").split(".")[0].split("@")[0] for key in trial.params} if trial else set()
-        if trial is None or group in searched or isinstance(error, SetupError):
+        if (trial := current()) is None or isinstance(error, SetupError):
+            raise
+        searched = [key.lstrip("+") for key in trial.params if key != trial.seed_key]
+        # A choice from a group, an experiment say, may set any key.
+        if any("." not in key or key.split(".")[0] == group for key in searched):
             raise
         raise SetupError(str(error)) from error
 

@@ -29,7 +29,7 @@ from sweeplab.runs.paths import moved
 from sweeplab.runs.record import Record, TrialPruned
 from sweeplab.runs.resume import CHECKPOINTS, LAST
 from sweeplab.secrets import masked_config
-from sweeplab.training.ahead import checkpoint_of, refuse_switches
+from sweeplab.training.ahead import checkpoint_of, refuse_switches, shared
 from sweeplab.training.checkpoint_file import WholeCheckpoints, load_checkpoint
 from sweeplab.training.contents import CheckpointContents, plain_items
 from sweeplab.training.ending import OwnsRun
@@ -113,9 +113,10 @@ class Stage:
         refuse_switches(plain["trainer"])
         profiler = {} if plain["trainer"].get("profiler") else {"profiler": NoProfiler()}
         arguments = {"callbacks": callbacks, "logger": loggers or False, **switches, **profiler, **more}
-        trainer: Trainer = build(
-            plain["trainer"], "trainer", **alone_in_a_job({**plain["trainer"], **more}), **arguments
-        )
+        with shared("trainer"):
+            trainer: Trainer = build(
+                plain["trainer"], "trainer", **alone_in_a_job({**plain["trainer"], **more}), **arguments
+            )
         for callback in trainer.early_stopping_callbacks if trainer.limit_val_batches == 0 else ():
             callback._check_on_train_epoch_end = True  # Lightning waits for validations where they may be rare
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
