@@ -16,6 +16,7 @@ from typing import Any
 from sweeplab.runs.record import Status
 from sweeplab.sweep.fork_server import ForkServer
 from sweeplab.sweep.job import Job, Outcome, Task
+from sweeplab.sweep.lost import recorded
 from sweeplab.sweep.slots import Slot
 from sweeplab.sweep.trial import Report
 from sweeplab.sweep.worker import OUTPUT, work
@@ -202,9 +203,8 @@ class Local:
         _signal_group(running.process, signal.SIGKILL)  # children that outlived their trial
         while self._take(running):  # all of it: its outcome is the last
             pass
-        code = running.process.exitcode
-        log = running.job.folder / OUTPUT
-        outcome = running.outcome or Outcome(Status.KILLED, _cause(code) + (f"; see {log}" if log.exists() else ""))
+        # Killed between writing its outcome and sending it, it has come to that.
+        outcome = running.outcome or recorded(running.job) or _killed(running)
         if running.stopped and outcome.status not in (Status.COMPLETE, Status.PRUNED):
             outcome = replace(running.stopped, seconds=outcome.seconds)
         outcome.seconds = outcome.seconds or round(time.monotonic() - running.started, 3)
@@ -212,6 +212,11 @@ class Local:
         self._running.remove(running)
         self._free.append(running.slot)
         running.future.set_result(outcome)
+
+
+def _killed(running: _Running) -> Outcome:
+    log = running.job.folder / OUTPUT
+    return Outcome(Status.KILLED, _cause(running.process.exitcode) + (f"; see {log}" if log.exists() else ""))
 
 
 def _cause(code: int | None) -> str:

@@ -43,14 +43,14 @@ class Lost:
         if not job.folder.is_dir():
             return loss
         _wait_for_its_end(job.folder)
-        outcome = _recorded(job) or loss
+        outcome = recorded(job) or loss
         self.tell(job, outcome)
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds or None)
         return outcome
 
 
-def _recorded(job: Job) -> Outcome | None:
+def recorded(job: Job) -> Outcome | None:
     """Return the outcome that a process left in its folder; None if there is none, or a damaged one."""
     path = job.folder / OUTCOME
     if not path.is_file():

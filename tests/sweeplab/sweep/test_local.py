@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from sweeplab.sweep.frozen import Recipe
 from sweeplab.sweep.job import Job, Outcome, Task
 from sweeplab.sweep.local import AT_ONCE, Local
 from sweeplab.sweep.slots import Slot
+from sweeplab.sweep.worker import OUTCOME
 
 
 def job(number: int, folder: Path, made: bool = False) -> Job:
@@ -83,3 +85,13 @@ def test_all_that_a_process_has_sent_is_read_before_its_outcome(folder: Path) ->
     assert (future.result().status, future.result().values) == (Status.COMPLETE, (1.0,))
     assert reports == list(range(2 * AT_ONCE))
     executor.close()
+
+
+def test_a_process_killed_behind_its_end_has_come_to_its_outcome(folder: Path) -> None:
+    executor = Local([Slot()], Task(""), [], folder / "none", True, None)
+    futures = [executor.submit(job(0, folder), nothing)]
+    (folder / "0" / OUTCOME).write_text(json.dumps(vars(Outcome(Status.COMPLETE, values=(1.0,), seconds=2.5))))
+    executor.close()
+    assert [(f.result().status, f.result().values, f.result().seconds) for f in futures] == [
+        (Status.COMPLETE, (1.0,), 2.5)
+    ]

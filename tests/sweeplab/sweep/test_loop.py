@@ -40,7 +40,7 @@ def test_the_budget_is_the_studys_total(sweep: Sweep) -> None:
 def test_no_trial_starts_when_the_time_is_over(sweep: Sweep) -> None:
     assert sweep("x=interval(0,1)", "steps=1", "sleep=0.3", "hydra.sweeper.timeout=1") == 0
     assert set(states()) - {"WAITING"} == {"COMPLETE"}
-    assert 2 <= states().count("COMPLETE") < 20
+    assert 1 <= states().count("COMPLETE") < 20
 
 
 @pytest.mark.slow
