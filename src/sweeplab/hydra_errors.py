@@ -44,6 +44,11 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         return f"{cause.full_key} cannot be worked out: {said}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
+    if found := re.match(r"Error resolving interpolation '\$\{([\w/]+)\}', possible", str(error)):
+        return (
+            f"a choice follows that of {found[1]}, which has none; write {found[1]}=<a choice>, or, where a sweep "
+            f"searches {found[1]}, say what follows it as well, as in space=mlp."
+        )
     if "Config group override must be" in str(error):
         return "a group takes the name of a choice, never null; logger=none and callbacks=none are there for nothing."
     if "Ambiguous value" in str(error):
