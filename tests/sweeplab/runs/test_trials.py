@@ -6,6 +6,7 @@ import pytest
 
 from sweeplab.errors import UserError
 from sweeplab.runs.run import Run
+from sweeplab.runs.study import Study
 from sweeplab.runs.trials import Trials, holds_trials
 from tests.sweeplab.runs.made_runs import make_run
 
@@ -34,6 +35,16 @@ def test_trials_come_in_the_order_of_their_numbers_and_are_ranked_by_their_objec
     assert names(trials) == ["2", "1", "10"]
     assert trials.best.objective == 0.9
     assert len(trials) == 5
+
+
+def test_trials_in_folders_by_other_names_have_the_numbers_of_their_records(tmp_path: Path) -> None:
+    Study("made", "python train.py", []).write(tmp_path)
+    for number, name in enumerate(("seed=3", "seed=1")):
+        trial(tmp_path / name, 0.5 + number / 10, trial={"study": "made", "number": number, "params": {}})
+    trials = Trials.read(tmp_path)
+    assert holds_trials(tmp_path)
+    assert names(trials) == ["seed=1", "seed=3"]
+    assert trials.trial(1).folder.name == "seed=1"
 
 
 def test_where_less_is_better_the_least_is_best(tmp_path: Path) -> None:
