@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import signal
 import subprocess
@@ -86,6 +87,13 @@ def test_completion_knows_the_models(command: Command) -> None:
         (["resume=taken", "--cfg"], "resume takes keys and values only"),
         (["hydra.run.dir=taken"], "taken already holds a run"),
         (["resume=nowhere"], "nowhere does not exist"),
+        (["resume=taken", "trust=maybe"], "trust=maybe must be true or false"),
+        (["rerun=pipe"], "run.json is not a regular file"),
+        (["experiment=broken.yaml"], "broken.yaml cannot be read: while parsing a flow sequence"),
+        (["experiment=latin.yaml"], "latin.yaml is not text: byte 3 is not UTF-8"),
+        (["--config-dir", "more", "experiment=broken"], "more/experiment/broken.yaml"),
+        (["--config-dir", "more", "experiment=odd"], "model=3 is not a description"),
+        (["trainer=cpu", "+model.a=${model.b}", "+model.b=${model.a}"], "cannot be worked out"),
         (["resume=taken", "trainer.max_epoch=2"], "did you mean 'trainer.max_epochs'?"),
     ],
 )
@@ -95,6 +103,13 @@ def test_a_mistake_is_one_sentence_before_torch_is_imported(
     process = {"host": "elsewhere", "pid": 1, "started": 0.0}
     record = json.dumps({"status": "complete", "process": process, "started": "2026-01-31T12:00:00+00:00"})
     (tmp_path / "mine.npz").touch()
+    (tmp_path / "broken.yaml").write_text("a: [1,\nb: 2")
+    (tmp_path / "latin.yaml").write_bytes("a: \xfc".encode("latin-1"))
+    (tmp_path / "more" / "experiment").mkdir(parents=True)
+    (tmp_path / "more" / "experiment" / "broken.yaml").write_text("a: [1,\nb: 2")
+    (tmp_path / "more" / "experiment" / "odd.yaml").write_text("# @package _global_\nmodel: 3\n")
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "run.json")
     (tmp_path / "sweep" / "0").mkdir(parents=True)
     (tmp_path / "sweep" / "0" / "run.json").touch()
     (tmp_path / "complete" / "checkpoints").mkdir(parents=True)

@@ -17,6 +17,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
     ValidationError,
 )
+from yaml import YAMLError
 
 from sweeplab.errors import did_you_mean, nearest
 
@@ -34,6 +35,11 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         if group == "experiment" and "/" in choice:  # perhaps a file anywhere
             choices += sorted(path.as_posix() for path in Path(choice).parent.glob("*.yaml"))
         return f"{group}={choice} is not a choice{did_you_mean(choice, choices)}"
+    if isinstance(error, YAMLError):  # which names the file and the line
+        return f"the configuration cannot be read: {' '.join(str(error).split())}."
+    if isinstance(error, UnicodeDecodeError) and conf is not None:
+        path = next(_no_texts(conf), "a file of the configuration")
+        return f"{path} is not text: byte {error.start} is not UTF-8."
     cause = error.__cause__ if isinstance(error, HydraException) else error
     if isinstance(cause, MissingMandatoryValue):
         return f"{cause.full_key} has no value; write {cause.full_key}=..."
@@ -61,6 +67,15 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
     if isinstance(error, HydraException) and not isinstance(error, InstantiationException):
         return " ".join(str(error).split())
     return None
+
+
+def _no_texts(conf: Path) -> Iterator[Path]:
+    """Find the files of the configuration that are no text: Hydra does not say which it read."""
+    for path in sorted(conf.rglob("*.yaml")):
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            yield path
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:

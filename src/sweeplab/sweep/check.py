@@ -26,6 +26,7 @@ from sweeplab.sweep.hydra_job import current
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.objectives import objectives
 from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.settings import Settings
 from sweeplab.sweep.space import Parameter
 
 MOST = 64  # combinations of group choices that are composed; of more, each choice once
@@ -37,6 +38,7 @@ def check_plan(plan: Plan) -> None:
     Raises:
         UserError: the first mistake found.
     """
+    _check_settings(plan.settings)
     check_limits(plan.settings)
     if not str(plan.base.hydra.launcher._target_).endswith(".BasicLauncher"):
         raise UserError("trials are started by hydra.sweeper.executor; for hydra/launcher choose hydra/sweeper=basic.")
@@ -47,6 +49,20 @@ def check_plan(plan: Plan) -> None:
     _check_walk(plan)
     for point in plan.points() if plan.settings.one_at_a_time else _points(plan):
         _check_point(plan, point)
+
+
+def _check_settings(settings: Settings) -> None:
+    """Make sure that what may be several kinds of things is one of them."""
+    parts = {"sampler": settings.sampler, "pruner": settings.pruner}
+    parts |= {f"listeners.{name}": listener for name, listener in settings.listeners.items()}
+    for name, part in parts.items():
+        if part is not None and not isinstance(part, Mapping):
+            raise UserError(f"hydra.sweeper.{name}={part} is not a description: it has no _target_.")
+    for place, point in enumerate(settings.enqueue):
+        if not isinstance(point, Mapping):
+            raise UserError(f"hydra.sweeper.enqueue[{place}]={point} is not a point; write {{key: value, ...}}.")
+    if not isinstance(settings.storage, str | Mapping | None):
+        raise UserError(f"hydra.sweeper.storage={settings.storage} is not a URL, such as sqlite:///study.db.")
 
 
 def _check_task(plan: Plan) -> None:

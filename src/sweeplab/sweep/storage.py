@@ -1,6 +1,7 @@
 """Where a study is kept: a journal in the sweep's folder, or any URL that Optuna takes; and the lock beside it."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,11 @@ class _JournalFile(JournalFileBackend):
 
 
 def _journal(path: Path) -> Journal:
-    """Return the journal at `path`; a last line that its writer was killed in is cut off."""
+    """Return the journal at `path`; a last line that its writer was killed in is cut off.
+
+    Raises:
+        UserError: another line is damaged, or somebody else's.
+    """
     lock = JournalFileSymlinkLock(str(path)) if is_shared(path.parent) else _JournalLock(path)
     if path.exists():
         lock.acquire()
@@ -168,7 +173,21 @@ def _journal(path: Path) -> Journal:
         if content and not content.endswith(b"\n"):
             write_bytes(path, content[: content.rfind(b"\n") + 1])
         lock.release()
+        for number, line in enumerate(content.splitlines(keepends=True), start=1):
+            if line.endswith(b"\n") and not _is_entry(line):
+                raise UserError(
+                    f"{path} is damaged: line {number} is not an entry of a study; bring the file back, or make a copy "
+                    "of it and remove that line."
+                )
     return Journal(path, lock)
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and isinstance(entry.get("op_code"), int) and "worker_id" in entry
 
 
 def _lock(url: str) -> Lock:

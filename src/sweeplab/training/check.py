@@ -125,6 +125,9 @@ def check(config: DictConfig, is_new: bool = True) -> None:
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
         raise UserError(f"seed={seed} must be a whole number from 0 to {2**32 - 1}, or null for a random one.")
     _check_objective(config)
+    for group in ("data", "model", "task", "trainer", "callbacks", "logger"):
+        if not isinstance(config.get(group), DictConfig | None):
+            raise UserError(f"{group}={config[group]} is not a description: it has no _target_; choose {group}=...")
     for group in ("callbacks", "logger"):
         for name, entry in (config[group] or {}).items():
             if entry is not None and not (isinstance(entry, Mapping | DictConfig) and "_target_" in entry):
@@ -144,7 +147,7 @@ def check(config: DictConfig, is_new: bool = True) -> None:
 def _check_pruning(config: DictConfig) -> None:
     pruner = config.hydra.sweeper.get("pruner")
     targets = [entry["_target_"] for entry in (config.callbacks or {}).values() if entry is not None]
-    prunes = pruner and not str(pruner._target_).endswith(".NopPruner")
+    prunes = isinstance(pruner, DictConfig) and not str(pruner._target_).endswith(".NopPruner")
     if prunes and PRUNING not in targets and all(str(target).startswith(OURS) for target in targets):
         raise UserError(
             "a pruner needs callbacks.pruning to report to it; keep it, or choose hydra/sweeper/pruner=none."

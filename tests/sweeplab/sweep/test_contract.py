@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -97,6 +98,29 @@ def test_a_torn_last_line_of_the_journal_does_not_end_a_study(sweep: Sweep) -> N
     for _ in range(2):
         assert sweep("x=1,2") == 0
     assert states() == ["COMPLETE", "COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [lines[0], lines[1][:20] + b"\n", *lines[2:]],
+        lambda lines: [lines[0], b"hello\n", *lines[1:]],
+        lambda lines: [lines[0], b"[1]\n", *lines[1:]],
+        lambda lines: [lines[0], b"\xff\xfe\n", *lines[1:]],
+        lambda lines: [*lines, b"hello\n"],
+    ],
+)
+def test_a_damaged_line_of_the_journal_is_told_by_its_number(
+    sweep: Sweep, damage: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    assert sweep("x=1,2") == 0
+    journal = Path("multirun/study/study.journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(damage(lines)))
+    number = next(n for n, line in enumerate(damage(lines), start=1) if n > len(lines) or line != lines[n - 1])
+    with pytest.raises(SystemExit, match=rf"study\.journal is damaged: line {number} is not an entry of a study"):
+        sweep("x=1,2")
+    assert journal.read_bytes() == b"".join(damage(lines))
 
 
 def test_a_trial_that_waited_runs_with_what_its_study_was_extended_to(sweep: Sweep) -> None:
