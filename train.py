@@ -56,7 +56,8 @@ def rerun(folder: str, overrides: list[str], trusted: bool) -> None:
         from lab.train import train
         from sweeplab.training.start import start
 
-        return start(train, config, again.origin)
+        with exit_on_user_error():
+            return start(train, config, again.origin)
 
     again.start(train_again)
 

@@ -1,6 +1,7 @@
 """What resume finds before it trains leaves the folder bit for bit as it was; so do damaged files."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +173,14 @@ def test_an_error_while_the_model_is_built_leaves_no_trace(complete: Path, monke
     with pytest.raises(ZeroDivisionError):
         resume(complete, ["trainer.max_epochs=3"])
     assert content(complete) == before
+
+
+def test_an_evaluation_that_leaves_before_its_end_has_failed(complete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.models.linear import Linear
+
+    monkeypatch.setattr(Linear, "forward", lambda self, x: sys.exit(0))
+    with pytest.raises(UserError, match=r"the evaluation left by sys\.exit\(0\) before its end"):
+        evaluate(complete, "validate")
 
 
 def test_nothing_left_to_train_is_recorded_all_the_same(complete: Path) -> None:
