@@ -67,9 +67,15 @@ class Record:
         self.has_begun = has_begun
 
     def update(self, **facts: Any) -> None:
-        """Change facts, and the file with them. A number that is not finite becomes null."""
+        """Change facts, and the file with them. A number that is not finite becomes null.
+
+        Raises:
+            UserError: the folder is gone.
+        """
         self.facts |= facts
         if self.has_begun:
+            if not self.folder.is_dir():
+                raise UserError(f"{self.folder} is gone: it was moved or removed while its run went on.")
             write_text(self.folder / FILE, _json(self.facts))
 
     def begin(self) -> None:

@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from sweeplab.errors import UserError
 from sweeplab.runs.record import Status
 from sweeplab.sweep.fork_server import ForkServer
 from sweeplab.sweep.job import Job, Outcome, Task
@@ -118,7 +119,10 @@ class Local:
         try:
             process.start()
         except (EOFError, ConnectionError) as error:
-            raise RuntimeError("the fork server is gone; what it said is above") from error
+            raise UserError(
+                "the process that trials are forked from is gone, killed perhaps for want of memory; what it said is "
+                "above, and the same command goes on with the sweep."
+            ) from error
         far.close()
         watched.close()
         return _Ready(job, process, channel, alive)

@@ -1,6 +1,7 @@
 """What a checkpoint holds besides Lightning's own: a description of its model, and nothing but plain data."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,9 +10,12 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from omegaconf import OmegaConf
 
+from sweeplab.errors import UserError
 from sweeplab.secrets import masked_config
 from sweeplab.training.model import DESCRIPTION
 
+# Where ModelCheckpoint notes the files that it may remove.
+_PATHS = ("best_model_path", "last_model_path", "kth_best_model_path")
 PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, torch.Size, torch.dtype, torch.device)
 
 
@@ -35,9 +39,27 @@ class CheckpointContents(Callback):
         checkpoint.pop(LightningModule.CHECKPOINT_HYPER_PARAMS_TYPE, None)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take the weights of the checkpoint again, whatever callbacks before this one made of them."""
+        """Take the weights of the checkpoint again, whatever callbacks before this one made of them.
+
+        Raises:
+            UserError: it names files elsewhere, which a callback that keeps the best checkpoints would remove.
+        """
+        _check_paths(trainer, checkpoint)
         if trainer.state.fn is not TrainerFn.FITTING and "state_dict" in checkpoint:
             pl_module.load_state_dict(checkpoint["state_dict"], strict=pl_module.strict_loading)
+
+
+def _check_paths(trainer: Trainer, checkpoint: Mapping[str, Any]) -> None:
+    if any("://" in str(getattr(callback, "dirpath", "")) for callback in trainer.checkpoint_callbacks):
+        return  # they lie with somebody else anyway
+    for state in (checkpoint.get("callbacks") or {}).values():
+        kept = state.get("best_k_models") if isinstance(state, Mapping) else None
+        names = [*(kept or ()), *(state[key] for key in _PATHS if key in state)] if kept is not None else []
+        for name in map(str, names):
+            if ".." in Path(name).parts or "://" in name:
+                raise UserError(
+                    f"the checkpoint names {name} as one of its own, which it would remove; it is not loaded."
+                )
 
 
 def plain_items(values: Any) -> dict[str, Any]:

@@ -12,8 +12,11 @@ from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from sweeplab.errors import UserError
 from sweeplab.training.contents import CheckpointContents, plain_items
 from sweeplab.training.model import DESCRIPTION
+from tests.conftest import Compose
+from tests.training import resume, run
 
 QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 SHORT: dict[str, Any] = {"accelerator": "cpu", "max_epochs": 1, "limit_train_batches": 1, "limit_val_batches": 0}
@@ -96,3 +99,21 @@ def test_lightnings_own_key_of_the_class_of_hyperparameters_is_left_out(tmp_path
     trainer = Trainer(default_root_dir=tmp_path, accelerator="cpu", **QUIET)
     CheckpointContents(None).on_save_checkpoint(trainer, BoringModel(), checkpoint)
     assert checkpoint == {}
+
+
+@pytest.mark.parametrize("name", ["{folder}/checkpoints/../../important", "memory://important"])
+def test_a_checkpoint_cannot_have_files_removed_that_lie_elsewhere(
+    configured: Compose, tmp_path: Path, name: str
+) -> None:
+    config = configured("model=linear", "trainer.max_epochs=1")
+    run(config)
+    folder = Path(config.folder)
+    path = folder / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    (state,) = (state for state in content["callbacks"].values() if "best_k_models" in state)
+    state["best_k_models"] = {name.format(folder=folder): torch.tensor(0.0)}
+    torch.save(content, path)
+    (tmp_path / "important").touch()
+    with pytest.raises(UserError, match="important as one of its own, which it would remove"):
+        resume(folder, ["trainer.max_epochs=2"])
+    assert (tmp_path / "important").exists()
