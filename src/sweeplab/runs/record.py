@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
@@ -26,6 +26,7 @@ from sweeplab.errors import UserError
 from sweeplab.runs import provenance
 from sweeplab.runs.files import read_text, write_bytes, write_new, write_text
 from sweeplab.runs.process import is_alive, this_process
+from sweeplab.runs.record_shape import misfit
 from sweeplab.secrets import masked_words, without_secrets
 
 log = logging.getLogger(__name__)
@@ -142,105 +143,10 @@ def _parsed(path: Path, is_whole: bool = True) -> dict[str, Any]:
         raise UserError(f"{path} is broken: {error}.") from error
     if not isinstance(facts, dict):
         raise UserError(f"{path} is not the record of a run.")
-    for name, fits in _SHAPE.items():
-        if (is_whole or name in facts) and not fits(facts.get(name)):
-            raise UserError(f"{path} is not the record of a run: its {name} is not what it should be.")
+    name = misfit(facts, is_whole) or ("status" if facts.get("status", Status.RUNNING) not in set(Status) else None)
+    if name is not None:
+        raise UserError(f"{path} is not the record of a run: its {name} is not what it should be.")
     return facts
-
-
-def _is_time(value: Any) -> bool:
-    try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and float(value) is not None
-    except OverflowError:
-        return False
-
-
-def _is_process(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("host"), str)
-        and isinstance(value.get("pid"), int)
-        and 0 <= value["pid"] < 2**31
-        and _is_number(value.get("started"))
-    )
-
-
-def _is_objective(value: Any) -> bool:
-    also = value.get("also") or [] if isinstance(value, dict) else None
-    return isinstance(also, list) and all(
-        isinstance(one, dict) and isinstance(one.get("metric"), str) and _or_null(_is_number)(one.get("value"))
-        for one in (value, *also)
-    )
-
-
-def _is_trial(value: Any) -> bool:
-    numbers = _or_null(_each(_or_null(_is_number)))
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("number"), int | None)
-        and isinstance(value.get("study"), str | None)
-        and isinstance(value.get("params"), dict | None)
-        and numbers(value.get("constraints"))
-    )
-
-
-def _is_git(value: Any) -> bool:
-    return isinstance(value, dict) and _is_text(value.get("commit"))
-
-
-def _is_attempt(value: Any) -> bool:
-    return isinstance(value, dict) and _or_null(_is_number)(value.get("seconds"))
-
-
-def _or_null(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or fits(value)
-
-
-def _each(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
-
-
-def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(fits, value))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-# What readers count on; everything else in the file may be missing.
-_SHAPE: dict[str, Callable[[Any], bool]] = {
-    "status": lambda value: _is_text(value) and value in set(Status),
-    "process": _is_process,
-    "started": _is_time,
-    "ended": _or_null(_is_time),
-    "seconds": _or_null(_is_number),
-    "threads": _or_null(_is_number),
-    "objective": _or_null(_is_objective),
-    "best": _or_null(_each(_or_null(_is_number))),
-    "metrics": _or_null(_each(_or_null(_is_number))),
-    "test": _or_null(_list_of(_is_text)),
-    "trial": _or_null(_is_trial),
-    "choices": _or_null(_is_mapping),
-    "overrides": _or_null(_list_of(_is_text)),
-    "attempts": _or_null(_list_of(_is_attempt)),
-    "stages": _or_null(_each(_is_mapping)),
-    "checkpoint": _or_null(_is_text),
-    "error": _or_null(_is_text),
-    "git": _or_null(_is_git),
-    **dict.fromkeys(("versions", "environment", "links", "wandb"), _or_null(_is_mapping)),
-}
 
 
 def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any) -> Record:
