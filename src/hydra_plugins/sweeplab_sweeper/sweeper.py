@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from typing import Any
 
+import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -61,7 +62,8 @@ class Moved(Sweeper):
         """Do nothing: `setup` has said it."""
 
 
-if not importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper"):
+# From 1.4 on Hydra builds nothing under another name, and says itself that there is no such plugin.
+if hydra.__version__.startswith("1.3") and not importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper"):
     Moved.__name__ = "hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 

@@ -13,6 +13,7 @@ from omegaconf.basecontainer import BaseContainer
 
 from sweeplab.sweep.program import _words, find
 from tests.sweeplab.sweep.app import app
+from tests.sweeplab.sweep.conftest import IS_1_3
 
 pytestmark = pytest.mark.slow
 
@@ -163,9 +164,9 @@ def write(path: Path, program: str) -> None:
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "error"}
-    )
+    warnings = "error" if IS_1_3 else "ignore"  # Hydra 1.4 warns of version_base, which 1.3 wants
+    environment = {**os.environ, "PYTHONWARNINGS": warnings}
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment)
     return done.stdout + done.stderr
 
 
