@@ -25,9 +25,9 @@ from sweeplab.sweep.contract import flat
 from sweeplab.sweep.hydra_job import current
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.objectives import objectives
+from sweeplab.sweep.parameter import Parameter
 from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.settings import Settings
-from sweeplab.sweep.space import Parameter
 
 MOST = 64  # combinations of group choices that are composed; of more, each choice once
 

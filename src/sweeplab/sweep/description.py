@@ -6,8 +6,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from sweeplab.runs.study import Axis, Study
 from sweeplab.secrets import masked, masked_command
+from sweeplab.sweep.parameter import Parameter
 from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.space import Parameter, Space
+from sweeplab.sweep.space import Space
 from sweeplab.sweep.values import Value, same_type
 
 

@@ -8,7 +8,8 @@ from optuna.distributions import CategoricalDistribution
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.domain import labels
-from sweeplab.sweep.space import Known, Parameter, Space
+from sweeplab.sweep.parameter import Parameter
+from sweeplab.sweep.space import Known, Space
 from sweeplab.sweep.values import Value, override, place, text
 
 

@@ -1,91 +1,23 @@
 """The search space: the parameters of a study, and which of them there are under which values."""
 
 import itertools
-import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hydra.core.override_parser.types import ChoiceSweep
 from optuna import Trial
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweeplab.errors import UserError, did_you_mean
-from sweeplab.sweep.domain import Options, domain, labels
-from sweeplab.sweep.grammar import WHEN, Conditions, Entry, read
-from sweeplab.sweep.values import Value, override, place, plain, same, text, typed
+from sweeplab.sweep.domain import Options
+from sweeplab.sweep.grammar import WHEN, Conditions, read
+from sweeplab.sweep.parameter import Parameter, read_parameter
+from sweeplab.sweep.values import Value, override, same
 
 Known = Callable[[str], Any]
 
 
 class Endless(UserError):  # noqa: N818 - it says what the space is
     """A grid was asked of a space that has none."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A key that is searched, under conditions that all have to hold.
-
-    `key` is the configuration's and `name` Optuna's; `points` are the values in the user's order, None where there is
-    no end to them; `text` is what the user wrote behind the `=`, and `words` how he wrote the points, by ours.
-    """
-
-    key: str
-    prefix: str
-    name: str
-    distribution: BaseDistribution
-    points: Sequence[Value] | None
-    conditions: Conditions
-    text: str
-    words: Mapping[str, str] = field(default_factory=dict)
-
-    def value(self, internal: Any) -> Value:
-        """Return the value that Optuna's one stands for."""
-        match self.distribution:
-            case IntDistribution():
-                return int(internal)
-            case FloatDistribution(low=low, step=step):
-                return float(internal) if step is None else _on_grid(internal, low, step)
-        points = self.points or ()
-        if (number := place(internal, labels(points))) is not None:
-            return points[number]
-        raise UserError(f"{self.name} was {internal!r} once, which is not in {self.text}; start another study.")
-
-    def stored(self, value: Value) -> Any:
-        """Return Optuna's value for one of the user's.
-
-        Raises:
-            UserError: the value is none of those searched.
-        """
-        points = self.points if isinstance(self.distribution, CategoricalDistribution) else None
-        if (number := place(value, points or ())) is not None:
-            return labels(points or ())[number]
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            match self.distribution:
-                case IntDistribution(low=low, high=high, step=step) if (
-                    low <= value <= high and (value - low) % step == 0
-                ):
-                    return int(value)
-                case FloatDistribution(low=low, high=high, step=None) if low <= value <= high:
-                    return float(value)
-                case FloatDistribution(low=low, high=high, step=float(step)) if low <= value <= high:
-                    if math.isclose(point := _on_grid(value, low, step), value):
-                        return point
-        raise UserError(f"{override(self.key, value)} is not in {self.text}; give a value that is searched.")
-
-    def values(self) -> list[Value] | None:
-        """Return the values in the user's order, None where there is no end to them."""
-        return None if self.points is None else list(self.points)
-
-    def only(self) -> Value:
-        """Return the value of a parameter that has no other."""
-        distribution: Any = self.distribution
-        return self.points[0] if self.points else self.value(distribution.low)
-
-    def override(self, value: Value) -> str:
-        """Return the override that sets the key to `value`."""
-        return f"{self.prefix}{self.key}={self.words.get(word := text(value), word)}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +41,7 @@ class Space:
         """
         entries = read(params, arguments)
         by_place = sorted(entries, key=lambda entry: entry.place)
-        parameters = [_parameter(entry, options) for entry in entries if not entry.fixed]
+        parameters = [read_parameter(entry, options) for entry in entries if not entry.fixed]
         for parameter in parameters:
             _check_conditions(parameter, options)
         order = tuple(dict.fromkeys(entry.written for entry in entries))
@@ -124,7 +56,7 @@ class Space:
         values: dict[str, Value] = {}
         for parameter in self.parameters:
             if self._holds(parameter, values, known):
-                values[parameter.key] = parameter.value(_suggest(trial, parameter))
+                values[parameter.key] = parameter.suggest(trial)
         return values
 
     def active(self, values: Mapping[str, Value], known: Known) -> list[Parameter]:
@@ -218,7 +150,7 @@ class Space:
         for name, alike in itertools.groupby(sorted(self.parameters, key=lambda p: p.name), lambda p: p.name):
             first, *rest = alike
             where = sorted({_conditions_text(parameter.conditions) for parameter in (first, *rest)} - {""})
-            result[name] = _described(first) + (f" when {' or '.join(where)}" if where else "")
+            result[name] = first.describe() + (f" when {' or '.join(where)}" if where else "")
         return {parameter.name: result[parameter.name] for parameter in self.parameters}
 
     @property
@@ -282,52 +214,6 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return lines + [f"{name} was {old[name]}, is {new[name]}" for name in new if old.get(name, new[name]) != new[name]]
 
 
-def _parameter(entry: Entry, options: Options) -> Parameter:
-    try:
-        found = domain(entry.parsed, options)
-    except UserError as error:
-        raise UserError(f"{entry.parsed.input_line} {error}") from None
-    given = entry.parsed.get_value_string().strip()
-    value = entry.parsed.value()
-    words = {text(plain(one)): typed(one) for one in value.list} if isinstance(value, ChoiceSweep) else {}
-    return Parameter(entry.key, entry.prefix, entry.key, *found, entry.conditions, given, words)
-
-
-def _on_grid(value: float, low: float, step: float) -> float:
-    """Return the grid's number next to `value`, free of the rounding in sums of steps."""
-    start, stride = Fraction(str(low)), Fraction(str(step))
-    return float(start + round((Fraction(value) - start) / stride) * stride)
-
-
-def _suggest(trial: Trial, parameter: Parameter) -> Any:
-    match parameter.distribution:
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_int(parameter.name, low, high, step=step, log=log)
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(parameter.name, low, high, step=step, log=log)
-        case CategoricalDistribution(choices=choices):
-            return trial.suggest_categorical(parameter.name, choices)
-    raise AssertionError(parameter.distribution)
-
-
-def _described(parameter: Parameter) -> str:
-    match parameter.distribution:
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return f"int {'log ' * log}{low}..{high}{f' step {step}' * (step != 1)}"
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return f"{'log ' * log}{_short(low)}..{_short(high)}{'' if step is None else f' step {_short(step)}'}"
-        case CategoricalDistribution():
-            return f"choice({','.join(text(parameter.value(choice)) for choice in parameter.distribution.choices)})"
-    raise AssertionError(parameter.distribution)
-
-
-def _short(number: float) -> str:
-    return repr(number).removesuffix(".0")
-
-
-# Conditions, names, order
-
-
 def _conditions_text(conditions: Conditions) -> str:
     return ",".join(override(key, value) for key, value in conditions)
 
@@ -351,7 +237,7 @@ def _named(parameters: list[Parameter]) -> list[Parameter]:
                 raise UserError(
                     f"{parameter.key} is searched twice, {where}; write conditions that exclude each other."
                 )
-        differs = any(_described(other) != _described(parameter) for other in others)
+        differs = any(other.describe() != parameter.describe() for other in others)
         name = f"{parameter.key}[{_conditions_text(parameter.conditions)}]" if differs else parameter.key
         result.append(replace(parameter, name=name))
     return result

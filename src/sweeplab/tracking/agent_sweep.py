@@ -11,9 +11,9 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from sweeplab.errors import UserError
 from sweeplab.secrets import masked_word
+from sweeplab.sweep.parameter import Parameter
 from sweeplab.sweep.plan import Plan, single_run
 from sweeplab.sweep.search import Search
-from sweeplab.sweep.space import Parameter
 from sweeplab.sweep.values import Value, override, text
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")  # a parameter's name, as W&B's schema of sweeps has it

@@ -12,8 +12,8 @@ from sweeplab.errors import UserError
 from sweeplab.runs.files import write_text
 from sweeplab.runs.names import of_training
 from sweeplab.runs.objective import PARAMETERS, Objective
+from sweeplab.sweep.parameter import Parameter
 from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.space import Parameter
 from sweeplab.tracking.names import run_id, short_keys
 
 if TYPE_CHECKING:
