@@ -21,6 +21,7 @@ from sweeplab.sweep.trial import current
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.ranks import alone_in_a_job
 
+GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "callbacks", "logger")  # that every run builds
 SWITCHES = ("enable_checkpointing", "enable_progress_bar", "enable_model_summary")
 
 
@@ -30,12 +31,13 @@ def look_ahead(config: Mapping[str, Any], is_new: bool = True) -> None:
     Raises:
         UserError: the first mistake; a `SetupError` where the trials of a sweep share it.
     """
-    for key, value in config.items():
-        with shared(key):
-            if key == "task" and isinstance(value, Mapping):  # whose callbacks are the trainer's
-                check_within(value.get("callbacks"), "task.callbacks")
+    for group in GROUPS:
+        value = config.get(group)
+        with shared(group):
+            if group == "task" and value is not None:  # whose callbacks are the trainer's
+                check_within(value.get("callbacks") if config.get("callbacks") else None, "task.callbacks")
                 value = {name: part for name, part in value.items() if name != "callbacks"}
-            check_within(value, key)
+            check_within(value, group)
     refuse_switches(config["trainer"])
     if current() is None:  # a trial of seconds is spared the second trainer, and fails by the first
         _check_trainer(config["trainer"])

@@ -243,8 +243,9 @@ def _check_interpolations(node: Any) -> None:
         if key == "hydra":
             continue
         child = node._get_node(key)
-        if isinstance(child, DictConfig | ListConfig) and not (child._is_none() or child._is_interpolation()):
-            _check_interpolations(child)
+        if isinstance(child, DictConfig | ListConfig) and not child._is_interpolation():
+            if not (child._is_none() or child._is_missing()):
+                _check_interpolations(child)
         elif child is not None and child._is_interpolation():
             try:
                 node[key]

@@ -125,7 +125,13 @@ def test_a_number_that_is_not_finite_is_not_reported_and_the_run_fails_as_any(
     configured: Compose, trial: Enter
 ) -> None:
     told = trial()
-    diverging = ("model=mlp", "optimizer=sgd", "optimizer.lr=1e30", "objective={metric: val/loss, mode: min}")
+    diverging = (
+        "model=mlp",
+        "optimizer=sgd",
+        "optimizer.lr=1e30",
+        "finite_loss=false",
+        "objective={metric: val/loss, mode: min}",
+    )
     config = configured(*TINY, *diverging)
     with pytest.raises(UserError, match="val/loss was never a finite number"):
         run(config)
