@@ -12,6 +12,17 @@ from sweeplab.resolvers import register_resolver
 from sweeplab.secrets import without_secrets
 
 
+def spare_log_files() -> None:
+    """Let lines that a log file cannot take, on a full disk say, be lost in silence; the terminal has them."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handleError = _lose  # type: ignore[method-assign]  # as logging lets handlers do
+
+
+def _lose(line: logging.LogRecord) -> None:
+    """Print no traceback of the logging itself."""
+
+
 def log_traceback(error: BaseException) -> None:
     """Write what led to an error into the log file, and not to the terminal, where a sentence says it."""
     text = without_secrets("".join(traceback.format_exception(error)).rstrip())

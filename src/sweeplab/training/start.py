@@ -22,7 +22,7 @@ from sweeplab.runs import config as run_config
 from sweeplab.runs import record as run_record
 from sweeplab.runs import trust
 from sweeplab.runs.links import kept, resolved
-from sweeplab.runs.log import log_traceback
+from sweeplab.runs.log import log_traceback, spare_log_files
 from sweeplab.runs.objective import PARAMETERS, Objective
 from sweeplab.runs.provenance import program
 from sweeplab.runs.record import Record, TrialPruned, recorded
@@ -202,6 +202,7 @@ def _join(train: Train, run: Run) -> float | list[float]:
 
 
 def _recorded(train: Train, run: Run, record: Record) -> float | list[float]:
+    spare_log_files()
     try:
         with recorded(record), quiet():
             result = _trained(train, run)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 import sweeplab
+from sweeplab.errors import UserError
 from sweeplab.runs.record import read
 from sweeplab.tasks import Regression
 from sweeplab.tasks.network_task import NetworkTask
@@ -165,7 +166,9 @@ def test_whole_numbers_are_labels_and_others_are_not(tmp_path: Path) -> None:
         path = save_arrays(tmp_path / f"{numbers}.npz", numbers)
         data = Npz(str(path), batch_size=8, val_fraction=0.2)
         data.setup()
-        assert (data.num_targets, data.num_classes) == (numbers, 0)
+        assert data.num_targets == numbers
+        with pytest.raises(UserError, match="numbers to predict"):
+            _ = data.num_classes
         assert data.parts["train"][1].dtype is torch.float32
 
 

@@ -1,5 +1,6 @@
 """A machine in trouble, told in one sentence, with the traceback in the log."""
 
+import contextlib
 import errno
 import logging
 import shutil
@@ -78,6 +79,23 @@ def test_the_traceback_is_in_the_log_alone(
     assert "Traceback" in (tmp_path / "train.log").read_text()
     assert "Traceback" not in capfd.readouterr().err
     assert read(folder)["status"] == Status.FAILED
+
+
+def test_a_log_that_is_full_is_no_trouble(configured: Compose, capfd: pytest.CaptureFixture[str]) -> None:
+    handler = logging.FileHandler("/dev/full")
+    logging.getLogger().addHandler(handler)
+    config = configured("model=linear", "trainer.max_epochs=1")
+    config.callbacks.progress = {"_target_": "sweeplab.callbacks.EpochLines"}
+    try:
+        logging.getLogger("sweeplab").setLevel(logging.INFO)
+        run(config)
+    finally:
+        logging.getLogger("sweeplab").setLevel(logging.NOTSET)
+        logging.getLogger().removeHandler(handler)
+        with contextlib.suppress(OSError):
+            handler.close()
+    assert "Logging error" not in capfd.readouterr().err
+    assert read(Path(config.folder))["status"] == Status.COMPLETE
 
 
 @pytest.mark.slow
