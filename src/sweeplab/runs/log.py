@@ -16,7 +16,7 @@ def spare_log_files() -> None:
     """Let lines that a log file cannot take, on a full disk say, be lost in silence; the terminal has them."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
-            handler.handleError = _lose  # type: ignore[method-assign]  # as logging lets handlers do
+            handler.handleError = _lose  # type: ignore[method-assign,assignment]  # its argument has another name
 
 
 def _lose(line: logging.LogRecord) -> None:

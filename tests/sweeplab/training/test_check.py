@@ -13,13 +13,16 @@ from tests.conftest import ROOT, Command
 
 
 @pytest.fixture
-def composed() -> Iterator[Callable[..., DictConfig]]:
+def composed(tmp_path: Path) -> Iterator[Callable[..., DictConfig]]:
     """Compose the configuration with Hydra's part in it, and leave no trace in Hydra."""
     before = HydraConfig.instance().cfg
 
     def compose_all(*overrides: str) -> DictConfig:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            return compose("train", ["hydra/sweeper=basic", *overrides], return_hydra_config=True)
+            config = compose("train", ["hydra/sweeper=basic", *overrides], return_hydra_config=True)
+        with read_write(config):
+            config.hydra.runtime.output_dir = str(tmp_path)  # where a job would be
+        return config
 
     yield compose_all
     HydraConfig.instance().cfg = before
