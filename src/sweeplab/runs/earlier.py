@@ -27,7 +27,7 @@ OF_THE_DATA = {"in_shape": "${data:in_shape}", "num_classes": "${data:num_classe
 MOVED = ("label_smoothing", "compile", "metrics")  # from the top to `task`
 CHARTS = ("samples", "charts")  # from `callbacks` to `task.callbacks`
 DROPPED = ("trainer.use_distributed_sampler", "trainer.profiler._target_")
-ADDED = ("init_from", "init_strict", "trust", "trainer.profiler", "task")  # with what under it
+ADDED = ("init_from", "init_strict", "finite_loss", "trust", "trainer.profiler", "trainer.num_sanity_val_steps", "task")
 
 
 def upgraded_override(override: str) -> str:
