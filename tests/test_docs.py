@@ -41,7 +41,7 @@ TRAIN = [(page, line) for page, line in COMMANDS if " train.py" in line and not 
 SWEEPS = [(page, line) for page, line in TRAIN if " -m " in line]
 SINGLE = [command for command in TRAIN if command not in SWEEPS]
 # By the reader, besides what snippets say.
-WRITTEN = {"conf/local/default.yaml", "conf/space/sines.yaml", "src/lab/models/wide.py"}
+WRITTEN = {"conf/local/default.yaml", "conf/space/sines.yaml", "conf/space/wide_network.yaml", "src/lab/models/wide.py"}
 PAGES_THAT_ADD = [
     "README.md",
     "docs/bring-your-own.md",

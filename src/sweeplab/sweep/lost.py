@@ -40,8 +40,8 @@ class Lost:
         return runs[0] if len(runs) == 1 else loss
 
     def _settle_run(self, job: Job, loss: Outcome) -> Outcome:
-        if not job.folder.is_dir():
-            return loss
+        if not job.folder.is_dir() or not job.folder.resolve().is_relative_to(self.plan.folder.resolve()):
+            return loss  # nothing is written where a link leads out of the sweep
         _wait_for_its_end(job.folder)
         outcome = recorded(job) or loss
         self.tell(job, outcome)
