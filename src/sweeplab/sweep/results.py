@@ -59,7 +59,9 @@ def ending(trial: FrozenTrial) -> Status:
 def folder_of(plan: Plan, trial: FrozenTrial) -> Path | None:
     """Return the folder of a trial, on the machine that ran it; None if it was no sweep of ours."""
     lease = trial.user_attrs.get("lease")
-    return None if lease is None else Path(lease.get("folder", plan.folder), trial.user_attrs.get(FOLDER, str(trial.number)))
+    if lease is None:
+        return None
+    return Path(lease.get("folder", plan.folder), trial.user_attrs.get(FOLDER, str(trial.number)))
 
 
 def summarize(plan: Plan, book: Book, total: int | None, stopped: str, use: float | None) -> Summary:
