@@ -13,23 +13,30 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 
 # `://user:` up to the last `@` of the word: a password may hold any sign but a blank. What was hidden stays so.
-_USER = re.compile(r"(://[^:/?#@\s]*):((?:(?!://)\S)+)@")
+_USER = re.compile(r"(://[^:/?#@\s]*):(?!\d{1,5}/)((?:(?!://)\S)+)@")
 # `?password=`, as drivers of databases take it; `odbc_connect` is a whole connection string in one argument.
 _QUERY = re.compile(
     r"([?&;][\w.-]*(?:password|passwd|pwd|secret|token|api_?key|odbc_connect)=)[^&\s'\"]+", re.IGNORECASE
 )
 
 # What a key of a secret is called, and what only sounds like it.
-_NAME = re.compile(r"token|key|secret|passw|credential", re.IGNORECASE)
+_NAME = re.compile(r"token|key|secret|passw|credential|bearer|passphrase|^pwd$", re.IGNORECASE)
 _HARMLESS = re.compile(
-    r"tokeni[sz]|tokens$|token_(type|dim|len)|(^|_)(pad|bos|eos|unk|sep|cls|mask|start|end|stop)_token"
-    r"|keys$|key_(dim|padding)|key(word|point|board|frame)|[mk]onkey|turkey"
-    r"|(^|_)(repeat|rerun|seed|sort|image|label|target|input|output|batch|data|sample|cache|index|group|monitor)_key$",
+    r"_(path|file|name|dir)$|tokeni[sz]|tokens$|token_(type|dim|len)|(^|_)(pad|bos|eos|unk|sep|cls|mask|start|end|stop|split|special|prompt)_token"
+    r"|keys$|key_(dim|padding)|key(word|point|board|frame|stone)|[mk]onkey|turkey"
+    r"|(^|_)(repeat|rerun|seed|sort|image|label|target|input|output|batch|data|sample|cache|index|group|monitor|loss|text|metric|pred|state|feature|query|class)_key$",
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(r"<.*>|\[.*\]|null|none|true|false|[-+.\de]*", re.IGNORECASE)  # and numbers
 # `name=value` and `name: value` inside a text, where the value is no interpolation.
 _PAIR = re.compile(r"([\w.-]+)(\s*[=:]\s*)(?!\$\{)('[^']*'|\"[^\"]*\"|[^\s,'\"{}\[\]()]+)")
+# Names that nothing harmless has; under others a plain word is a name itself, as in `text_key: sentence`.
+_SURE = re.compile(
+    r"secret|passw|passphrase|^pwd$|credential|bearer|(^|_)token$"
+    r"|(^|_)(my|api|access|private|signing|encryption|account|service|auth|ssh|hf|wandb|license)_?key$",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[A-Za-z_]{1,19}")
 _FEWEST = 6  # characters of a secret that is looked for in other texts
 
 _known: set[str] = set()
@@ -40,7 +47,9 @@ def is_secret(key: str, value: Any) -> bool:
     name = key.rpartition(".")[2]
     if not isinstance(value, str) or "${" in value or _PLACEHOLDER.fullmatch(value):
         return False
-    return _NAME.search(name) is not None and _HARMLESS.search(name) is None
+    if _NAME.search(name) is None or _HARMLESS.search(name) is not None:
+        return False
+    return _SURE.search(name) is not None or _WORD.fullmatch(value) is None
 
 
 def masked_config(value: Any, key: str = "") -> Any:
@@ -51,7 +60,8 @@ def masked_config(value: Any, key: str = "") -> Any:
     if isinstance(value, Mapping):
         return {name: masked_config(item, f"{key}.{name}" if key else str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [masked_config(item, f"{key}.") for item in value]
+        items = [masked_config(item, f"{key}.") for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
     if not isinstance(value, str):
         return value
     if is_secret(key, value):
@@ -98,7 +108,7 @@ def hidden(config: Any, above: str = "") -> Iterator[str]:
     if isinstance(config, Mapping | list):
         for key, value in config.items() if isinstance(config, Mapping) else enumerate(config):
             yield from hidden(value, f"{above}.{key}" if above else str(key))
-    elif isinstance(config, str) and HIDDEN in config:
+    elif isinstance(config, str) and (config == HIDDEN or f":{HIDDEN}@" in config or f"={HIDDEN}" in config):
         yield above
 
 

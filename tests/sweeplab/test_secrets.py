@@ -86,6 +86,13 @@ def test_what_stands_under_the_name_of_a_secret_is_masked(name: str) -> None:
         ("max_tokens", "10"),
         ("image_key", "jpg"),
         ("monitor", "val/key"),
+        ("key", "image"),
+        ("wait_key", "cache"),
+        ("caption_key", "sentence"),
+        ("token_mixer", "attention"),
+        ("token_path", "/home/me/.token-1"),
+        ("monitor_url", "http://host:8080/a@2x.png"),
+        ("betas", (0.9, 0.999)),
     ],
 )
 def test_what_only_sounds_like_a_secret_stays(name: str, value: object) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,10 @@ def load(
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     chosen = [override for override in parsed if _is_choice(override, conf)]
     if chosen and conf:
+        # The signature is of config.yaml alone: what run.json claims beside it is judged, too.
+        judge = None if trusted else source or trust.Source(path, folder, known=trust.named(saved))
         before = recorded_overrides(folder)
-        _choose(chosen, config, conf, _harmless(before, source) if source else before, config_name(folder))
+        _choose(chosen, config, conf, _harmless(before, judge) if judge else before, config_name(folder), judge)
     for override in parsed:
         if override not in chosen:
             _apply(override, config)
@@ -186,7 +189,7 @@ def config_name(folder: Path) -> str:
     """Return the name of the primary configuration that the run in `folder` was composed from."""
     path = folder / ".hydra" / "hydra.yaml"
     found = OmegaConf.select(OmegaConf.create(_read(path)), "hydra.job.config_name") if path.is_file() else None
-    return str(found or "train")
+    return str(found) if re.fullmatch(r"\w[\w-]*", str(found or "")) else "train"  # a name, and no way elsewhere
 
 
 def recorded_overrides(folder: Path) -> list[str]:
@@ -204,15 +207,27 @@ def _is_choice(override: Override, conf: Path | None) -> bool:
     return conf is not None and (conf / override.key_or_group).is_dir()
 
 
-def _choose(choices: list[Override], config: DictConfig, conf: Path, before: list[str], name: str) -> None:
-    """Replace whole groups, each with what the run's own overrides make of the new choice."""
+def _choose(
+    choices: list[Override], config: DictConfig, conf: Path, before: list[str], name: str, judge: trust.Source | None
+) -> None:
+    """Replace whole groups, each with what the run's own overrides make of the new choice.
+
+    Raises:
+        UserError: these overrides bring something along that the program's files do not name and `judge` refuses.
+    """
+    lines = [str(choice.input_line) for choice in choices]
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        composed = compose(name, [*before, *(str(choice.input_line) for choice in choices)])
+        composed = compose(name, [*before, *lines])
+        alone = compose(name, lines) if judge else None
     for choice in choices:
         key = choice.key_or_group
         if key not in config:
             raise UserError(f"{choice.input_line} is a choice for a new run; here, set the keys that it would set.")
-        OmegaConf.update(config, key, OmegaConf.to_container(composed[key]), merge=False)
+        found = OmegaConf.to_container(composed[key])
+        if judge and alone is not None:
+            files = trust.named(OmegaConf.to_container(alone, resolve=False))
+            trust.check({key: found}, replace(judge, known=judge.known | files))
+        OmegaConf.update(config, key, found, merge=False)
 
 
 def _apply(override: Override, config: DictConfig) -> None:

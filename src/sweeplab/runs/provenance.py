@@ -76,6 +76,6 @@ def code(folder: Path) -> tuple[dict[str, Any] | None, bytes]:
 def _git(folder: Path, *arguments: str) -> bytes | None:
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True)
-    except FileNotFoundError:
+    except OSError:  # there is no git, or there are too many files to name
         return None
     return done.stdout if done.returncode == 0 else None

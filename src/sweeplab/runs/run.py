@@ -191,5 +191,8 @@ class Run:
 
     def _checkpoint(self) -> Path | None:
         names = (self.facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt")
-        paths = [self.folder / name for name in names if name and ".." not in Path(name).parts]
-        return next((path for path in paths if path.is_relative_to(self.folder) and path.is_file()), None)
+        paths = [self.folder / name for name in names if name]
+        outside = [path for path in paths if not path.is_relative_to(self.folder) or ".." in path.parts]
+        if outside and not run_config.is_own(self.folder):
+            paths = [path for path in paths if path not in outside]
+        return next((path for path in paths if path.is_file()), None)

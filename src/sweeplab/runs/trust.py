@@ -187,7 +187,8 @@ def is_buildable(target: str, source: Source) -> bool:
 
 
 def _is_of_a_kind(found: Any) -> bool:
-    is_private = any(part.startswith("_") for part in str(found.__module__).split("."))
+    private = [part for part in str(found.__module__).split(".") if part.startswith("_")]
+    is_private = any(part != "_deprecated" for part in private)  # where torchmetrics has what it still offers
     return inspect.isclass(found) and not is_private and issubclass(found, tuple(map(resolve_name, KINDS)))
 
 
@@ -205,6 +206,8 @@ def _is_own(name: str, folder: Path) -> bool:
         return False
     home = Path(spec.origin).resolve().parent
     home = home.parent if spec.submodule_search_locations is not None else home
+    if {"site-packages", "dist-packages"} & set(home.parts):  # of PYTHONPATH, as the modules of clusters set it
+        return False
     if any(home.is_relative_to(place) for place in _installed()) or not _is_on_the_path(home):
         return False
     while spec is not None:

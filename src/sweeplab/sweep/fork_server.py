@@ -35,6 +35,12 @@ class ForkServer:
         self._is_fork = not task.module or bool(pickled.inside) or (has_more_than(context) and not _uses_gpu())
         if self._is_fork:
             _start_as_fork()
+        self._pid = _server_pid()
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether multiprocessing has put a server that lacks what the program has in the place of a dead one."""
+        return self._is_fork and _server_pid() != self._pid
 
     def close(self) -> None:
         """End the server, if it is a fork: the next sweep of this process finds other things here."""
@@ -51,6 +57,11 @@ def _start_as_fork() -> None:
         forkserver.ensure_running()
     finally:
         launcher.spawnv_passfds = before
+
+
+def _server_pid() -> int | None:
+    server: Any = forkserver._forkserver
+    return server._forkserver_pid  # type: ignore[no-any-return]  # multiprocessing's own number
 
 
 def _end() -> None:

@@ -142,7 +142,8 @@ class Frozen:
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         config = self._loader.load_sweep_config(self.master, list(overrides))
         config.hydra.runtime.config_sources = self.master.hydra.runtime.config_sources
-        mask(config.hydra)  # no trial needs the sweep's passwords, and each would write them down
+        for part in (config.hydra.sweeper, config.hydra.overrides):  # of which a trial needs no password
+            mask(part)
         return config
 
 

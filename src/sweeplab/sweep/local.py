@@ -118,10 +118,14 @@ class Local:
         process = self._context.Process(target=work, args=(job, far, watched), name=f"trial-{job.number}")
         try:
             process.start()
+            if self._server is not None and self._server.is_replaced:  # nothing has run yet: it waits for its slot
+                _signal_group(process, signal.SIGKILL)
+                process.join()
+                raise ConnectionError
         except (EOFError, ConnectionError) as error:
             raise UserError(
-                "the process that trials are forked from is gone, killed perhaps for want of memory; what it said is "
-                "above, and the same command goes on with the sweep."
+                "the process that trials are forked from has died, perhaps for lack of memory; its output is above, "
+                "and the same command resumes the sweep."
             ) from error
         far.close()
         watched.close()

@@ -56,18 +56,18 @@ def recorded(job: Job) -> Outcome | None:
     if not path.is_file():
         return None
     try:
-        return _outcome(json.loads(path.read_text(encoding="utf-8")), job.objectives)
+        return _outcome(json.loads(path.read_text(encoding="utf-8")), job.objectives, job.judged)
     except (ValueError, TypeError, KeyError, AttributeError):
         log.warning("%s is damaged: its trial counts as lost, and is run again.", path)
         return None
 
 
-def _outcome(facts: Mapping[str, Any], objectives: int) -> Outcome:
+def _outcome(facts: Mapping[str, Any], objectives: int, judged: bool) -> Outcome:
     """Return an outcome as it was written, or raise."""
     status, values = Status(facts["status"]), facts["values"]
     numbers = None if values is None else tuple(map(float, values))
     constraints = {str(name): float(value) for name, value in (facts.get("constraints") or {}).items()}
-    is_whole = numbers is not None and len(numbers) == objectives and all(map(math.isfinite, numbers))
+    is_whole = not judged if numbers is None else len(numbers) == objectives and all(map(math.isfinite, numbers))
     if status is Status.RUNNING or (status is Status.COMPLETE and not is_whole):
         raise ValueError
     return Outcome(

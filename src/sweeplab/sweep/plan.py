@@ -23,7 +23,7 @@ from sweeplab.hydra_errors import sentence
 from sweeplab.runs import provenance
 from sweeplab.runs.links import select
 from sweeplab.runs.objective import Objective
-from sweeplab.secrets import masked
+from sweeplab.secrets import masked_config, masked_words
 from sweeplab.sweep.frozen import Frozen
 from sweeplab.sweep.hydra_job import current, hydra_context
 from sweeplab.sweep.job import Job, Task
@@ -122,8 +122,8 @@ class Plan:
         if not self.names_folders:
             return None
         with current(self.frozen.config(self.overrides(values), number)) as config:
-            name = str(config.hydra.sweep.subdir or number)
-        if max(len(os.fsencode(part)) for part in Path(name).parts) > LONGEST:
+            name = str(masked_config(str(config.hydra.sweep.subdir or number), "hydra.sweep.subdir"))
+        if not Path(name).parts or max(len(os.fsencode(part)) for part in Path(name).parts) > LONGEST:
             name = str(number)
         others = {other for key, other in self.names.items() if key != number}
         if name in others or (self.folder / name).exists():
@@ -179,10 +179,10 @@ class Plan:
 
     @property
     def again(self) -> str:
-        """The command that goes on with this sweep, also if it was named by the clock; a password in it is `***`."""
+        """The command that goes on with this sweep, also if it was named by the clock; a secret in it is `***`."""
         named = any(self.name in word for word in sys.argv)
         name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
-        return masked(shlex.join([*provenance.words(), *sys.argv[1:], *([] if named else [name])]))
+        return shlex.join([*provenance.words(), *masked_words(sys.argv[1:]), *([] if named else [name])])
 
 
 @cache

@@ -4,7 +4,9 @@ import contextlib
 import importlib
 import io
 import multiprocessing
+import re
 import sys
+import sysconfig
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from multiprocessing import spawn
@@ -19,6 +21,7 @@ from omegaconf.basecontainer import BaseContainer
 from sweeplab.sweep import job
 from sweeplab.sweep.job import Task
 
+STDLIB = Path(sysconfig.get_path("stdlib"))
 IMPORTER = "importer"  # the name of a process that imports the program and is no trial
 OTHERS = ("sweeplab", "hydra_plugins", "__main__", "__mp_main__")  # not the program's modules, or known by that name
 MOST, LONGEST = 100, 1000  # items of a container, and characters of a value, that are looked at
@@ -85,6 +88,7 @@ def has_more_than(context: Any) -> bool:
     except EOFError:  # it could not import the program
         return True
     finally:
+        process.kill()  # a thread that the program started would keep it
         process.join()
         near.close()
     return any(there.get(name) != words for name, words in _state(modules).items())
@@ -104,6 +108,8 @@ def _own_modules() -> Iterator[str]:
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not home or not file or name.partition(".")[0] in OTHERS or "site-packages" in Path(file).parts:
+            continue
+        if Path(file).is_relative_to(STDLIB):  # of an environment that lies beside the program
             continue
         if Path(file).is_relative_to(Path(home).parent):
             yield name
@@ -127,7 +133,7 @@ def _words(value: Any, own: Container[str], depth: int = 6) -> str:
     try:
         if (inner := _inner(value, own)) is not None:
             return f"{kind} {[_words(item, own, depth - 1) for item in inner if depth]}"
-        said = repr(value)
+        said = re.sub(r"\bat 0x[0-9a-fA-F]+", "", repr(value))
     except Exception:  # noqa: BLE001 - whatever somebody's object does when it is looked at
         return kind
     return f"{kind} {said}" if len(said) <= LONGEST and not said.startswith("<") else kind

@@ -142,7 +142,8 @@ def _targets(config: Any) -> Iterator[str]:
 def _check_folder(plan: Plan) -> None:
     """Refuse a folder with runs that no study accounts for, before anything is written there."""
     # No trial that is there already is written to.
-    check_files(plan.folder.glob("[!0-9]*"), plan.folder, is_given(sys.argv[1:]))
+    trusted = plan.base.get("trust") is True and is_given(sys.argv[1:])  # another app may mean something else by it
+    check_files(plan.folder.glob("[!0-9]*"), plan.folder, trusted)
     taken = sorted(plan.folder.glob("[0-9]*"))
     if taken and plan.settings.storage is None and not (plan.folder / JOURNAL).exists():
         raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose {plan.another}.")

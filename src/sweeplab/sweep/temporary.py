@@ -12,6 +12,7 @@ from sweeplab.runs.files import write_text
 from sweeplab.runs.process import is_alive, this_process
 
 PREFIX, OWNER = "sweeplab-", "owner.json"
+LONGEST = 70  # bytes: sockets lie two levels below, in paths of at most 103 bytes on some systems
 FOLDER = "SWEEPLAB_TEMPORARY"  # where a fork server finds the folder of its controller
 
 
@@ -26,11 +27,12 @@ def own_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     write_text(folder / OWNER, json.dumps(this_process()))
     util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)  # behind multiprocessing's own, -100
-    before, tempfile.tempdir = tempfile.tempdir, str(folder)
-    try:
-        util.get_temp_dir()
-    finally:
-        tempfile.tempdir = before
+    if len(os.fsencode(folder)) <= LONGEST:
+        before, tempfile.tempdir = tempfile.tempdir, str(folder)
+        try:
+            util.get_temp_dir()
+        finally:
+            tempfile.tempdir = before
     os.environ[FOLDER] = str(folder)
     return folder
 

@@ -12,10 +12,10 @@ from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from lightning.pytorch import Trainer
-from omegaconf import OmegaConf
 
 from sweeplab.build import arguments, build, check_within, located
 from sweeplab.errors import SetupError, UserError
+from sweeplab.runs.links import select
 from sweeplab.runs.run import Run as Recorded
 from sweeplab.sweep.trial import current
 from sweeplab.training.checkpoint_file import load_checkpoint
@@ -43,7 +43,7 @@ def look_ahead(config: Mapping[str, Any], is_new: bool = True) -> None:
         _check_trainer(config["trainer"])
     if is_new and config.get("init_from"):
         with shared("init_from"):
-            load_checkpoint(checkpoint_of(Path(config["init_from"])))
+            load_checkpoint(checkpoint_of(Path(config["init_from"])), mmap=True)
 
 
 def checkpoint_of(source: Path) -> Path:
@@ -76,7 +76,7 @@ def check_kinds(config: Any, overrides: Sequence[str], name: str) -> None:
         return
     before = compose(name, [line for line in overrides if line not in texts.values()])
     for key, line in texts.items():
-        there = OmegaConf.select(before, key, throw_on_missing=False)
+        there = select(before, key)
         if isinstance(there, bool | int | float):
             kind = "true or false" if isinstance(there, bool) else "a number"
             raise UserError(
@@ -87,9 +87,9 @@ def check_kinds(config: Any, overrides: Sequence[str], name: str) -> None:
 
 def _is_unchecked(config: Any, key: str) -> bool:
     above, _, last = key.rpartition(".")
-    if not above or key.startswith("hydra.") or not isinstance(OmegaConf.select(config, key), str):
+    if not above or key.startswith("hydra.") or not isinstance(select(config, key), str):
         return False
-    target = OmegaConf.select(config, f"{above}._target_")
+    target = select(config, f"{above}._target_")
     return target is None or arguments(located(target, above))[0].get(last) in (None, Any)
 
 

@@ -166,7 +166,7 @@ def restore_generators(states: Mapping[str, Any]) -> None:
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(map(int, internal)), gauss))
     kind, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((kind, torch.as_tensor(keys).numpy().astype(np.uint32), position, has_gauss, cached))
+    np.random.set_state((kind, torch.as_tensor(keys).cpu().numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(states["torch"].cpu())
     if states["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])

@@ -41,7 +41,7 @@ class FiniteLoss(Callback):
         returned = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(returned, Tensor):
             self._keep(batch_idx, returned)
-        if not self._has_looked or (batch_idx + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by one of its connectors
+        if not self._has_looked or (batch_idx + 1) % (trainer.log_every_n_steps or 50) == 0:  # type: ignore[attr-defined]  # set by one of its connectors
             self._look(trainer, pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -69,7 +69,8 @@ def _transferred(hook: str, batch: Any, *arguments: Any) -> Any:
         return batch
     device = arguments[0]
     if type(batch) is tuple and all(type(part) is Tensor for part in batch):
-        return tuple(part.to(device, non_blocking=True) for part in batch)
+        quick = device.type not in ("cpu", "mps")  # where Lightning waits too
+        return tuple(part.to(device, non_blocking=quick) for part in batch)
     return move_data_to_device(batch, device)
 
 

@@ -229,6 +229,7 @@ def _trained(train: Train, run: Run) -> Result:
         try:
             with no_early_exit("the training"):
                 returned = train(run)
+            run.has_trained = True  # perhaps with a loop of its own
             result = _result(run, returned)
         except TrialPruned:
             _conclude(run, _result(run, None))

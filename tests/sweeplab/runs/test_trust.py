@@ -295,6 +295,24 @@ def test_overrides_that_a_record_claims_are_no_way_round(tmp_path: Path) -> None
         run_config.load(run.folder, ["optimizer=sgd"], CONF, to_build=True)
 
 
+def test_a_signature_speaks_for_the_configuration_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who got a run may send it back with another record beside the configuration that was signed."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    run = make_run(tmp_path / "run", overrides=["+optimizer.x._target_=os.system"])
+    config = OmegaConf.create({"folder": str(run.folder), "optimizer": {"_target_": "torch.optim.Adam"}})
+    facts = {**run.facts, "signature": run_config.save(config, run.folder)}
+    (run.folder / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(UserError, match=r"names optimizer\.x\._target_=os\.system"):
+        run_config.load(run.folder, ["optimizer=sgd"], CONF, to_build=True)
+
+
+def test_a_folder_chooses_no_primary_configuration_elsewhere(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {"optimizer": {"_target_": "torch.optim.Adam"}}, overrides=[])
+    (run.folder / ".hydra").mkdir(exist_ok=True)
+    (run.folder / ".hydra" / "hydra.yaml").write_text("hydra: {job: {config_name: ../../evil}}")
+    assert run_config.config_name(run.folder) == "train"
+
+
 def test_what_the_user_says_himself_is_built(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", {"model": {"_target_": "torch.nn.Identity"}})
     config = run_config.load(run.folder, ["model._target_=fractions.Fraction"], CONF, to_build=True)

@@ -56,15 +56,24 @@ def lose(count: int) -> list[Path]:
 
 
 def test_a_damaged_outcome_is_a_lost_trial(sweep: Sweep, caplog: pytest.LogCaptureFixture) -> None:
-    assert sweep("x=1,2") == 0
+    search = ("x=1,2", "hydra.sweeper.direction=minimize")
+    assert sweep(*search) == 0
     folders = lose(len(DAMAGED) + 1)
     for folder, content in zip(folders, [*DAMAGED.values(), json.dumps(WHOLE).encode()], strict=True):
         (folder / OUTCOME).write_bytes(content)
-    assert sweep("x=1,2") == 0
+    assert sweep(*search) == 0
     *damaged, whole = trials()[2 : 2 + len(folders)]
     assert [trial.user_attrs["ending"] for trial in damaged] == ["interrupted"] * len(damaged)
     assert (whole.state.name, whole.value) == ("COMPLETE", 7.0)
     assert [f"{folder / OUTCOME} is damaged" in caplog.text for folder in folders] == [True] * len(damaged) + [False]
+
+
+def test_a_trial_of_a_sweep_without_an_objective_needs_no_value(sweep: Sweep) -> None:
+    assert sweep("x=1,2", task=app.nothing) == 0
+    (folder,) = lose(1)
+    (folder / OUTCOME).write_text(json.dumps(WHOLE | {"values": None}))
+    assert sweep("x=1,2", task=app.nothing) == 0
+    assert trials()[2].state.name == "COMPLETE"
 
 
 @pytest.mark.parametrize("content", [b"", b'{"status": "runn', b"[]", b'{"status": "running", "process": {"host": 1}}'])
