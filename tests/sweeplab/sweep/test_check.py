@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import HydraException
 
-from tests.sweeplab.sweep.conftest import APP, Sweep, trials
+from tests.sweeplab.sweep.conftest import APP, IS_1_3, Sweep, trials
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +133,8 @@ def test_a_choice_that_changes_the_sweep_is_refused(sweep: Sweep, conf: Path, te
     choice(conf, "odd", text)
     with pytest.raises(SystemExit) as error:
         sweep(f"experiment={order}", conf=conf)
+    if not IS_1_3 and said.startswith("sets hydra.sweeper"):
+        said = "'hydra.sweeper' must be configured before the sweep starts"  # Hydra's own word, since 1.4
     if order == "plain,odd" or "objective" not in text:
         assert said in str(error.value)
     assert "\n" not in str(error.value)
