@@ -85,7 +85,8 @@ def _look_ahead(config: DictConfig) -> None:
     own = copy.copy(config)
     with read_write(own), open_dict(own):
         del own["hydra"]
-    check_kinds(own, overrides, str(config.hydra.job.config_name))
+    search = [line for line in config.hydra.overrides.hydra if line.startswith("hydra.searchpath=")]
+    check_kinds(own, [*search, *overrides], str(config.hydra.job.config_name))
     look_ahead(resolved(settled(own, overrides)))
 
 
