@@ -76,7 +76,7 @@ def _counts(scenario: Scenario, counted: list[FrozenTrial]) -> Iterator[str]:
 
 def _points(scenario: Scenario, counted: list[FrozenTrial]) -> Iterator[str]:
     if scenario.grid is not None:
-        tried = sorted(trial.params[scenario.grid] for trial in counted)
+        tried = sorted(trial.params.get(scenario.grid, -1) for trial in counted)
         if tried != list(range(scenario.budget)):
             yield f"the points of the grid were {tried}"
     elif len({tuple(trial.params.items()) for trial in counted}) != len(counted):
@@ -112,8 +112,9 @@ def _table(trials: list[FrozenTrial], folder: Path) -> Iterator[str]:
     if rows.keys() != {trial.number for trial in trials}:
         yield f"trials.csv has the trials {sorted(rows)}"
     for trial in trials:
-        if trial.state in ENDINGS and rows[trial.number]["status"] not in ENDINGS[trial.state]:
-            yield f"#{trial.number} is {rows[trial.number]['status']} in trials.csv, {trial.state.name} in the study"
+        status = rows.get(trial.number, {}).get("status")
+        if trial.state in ENDINGS and status not in ENDINGS[trial.state]:
+            yield f"#{trial.number} is {status} in trials.csv, {trial.state.name} in the study"
 
 
 def _processes(folder: Path) -> list[str]:
