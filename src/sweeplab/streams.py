@@ -20,4 +20,4 @@ def open_closed_streams() -> None:
                 os.dup2(handle, number)
                 os.close(handle)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r+" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+            setattr(sys, name, open(os.devnull, "r+" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # it stays open

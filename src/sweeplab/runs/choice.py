@@ -22,7 +22,7 @@ def chosen(folder: Path, trial: str | None = None, top: str | None = None) -> li
     word = next((f"{key}={value}" for key, value in (("trial", trial), ("top", top)) if value is not None), None)
     if is_run(folder):
         if word:
-            raise UserError(f"{word} chooses from a study, but {folder} is the folder of a run; leave it away.")
+            raise UserError(f"{word} chooses from a study, but {folder} is the folder of a run; remove it.")
         return [folder]
     if not word and not holds_trials(folder):
         return [folder]  # whoever reads it says what is wrong

@@ -54,7 +54,7 @@ def columns(folder: Path) -> dict[str, Column]:
 def curve(logged: Mapping[str, Column], name: str) -> tuple[Steps, Column]:
     """Return the steps at which a metric was logged, and its values there.
 
-    Where a run was taken up again and came to a step twice, the later value counts.
+    Where a run was resumed and came to a step twice, the later value counts.
 
     Raises:
         UserError: it was never logged.

@@ -1,4 +1,4 @@
-"""The log of a run that is taken up again: set up as the program's own configuration says, written to the same file."""
+"""The log of a run that is resumed: set up as the program's own configuration says, written to the same file."""
 
 import logging
 import traceback

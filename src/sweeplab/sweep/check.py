@@ -143,7 +143,7 @@ def _check_walk(plan: Plan) -> None:
     }
     for key, chosen in other.items():
         if chosen:
-            raise UserError(f"hydra.sweeper.one_at_a_time knows which trials there are; leave {key} away.")
+            raise UserError(f"hydra.sweeper.one_at_a_time knows which trials there are; remove {key}.")
 
 
 def _points(plan: Plan) -> Iterator[dict[str, Any]]:

@@ -109,7 +109,7 @@ def _conditions(written: str) -> list[Conditions]:
     for part in re.split(r",(?=[^,=]+=)", str(written)):
         parsed = _parsed(part) if "=" in part else None
         if parsed is None or parsed.type not in _SETS or parsed.is_interval_sweep() or parsed.is_range_sweep():
-            raise UserError(f"{WHEN}: {written} is no condition; write key=value, as in model=cnn,optimizer=sgd.")
+            raise UserError(f"{WHEN}: {written} is not a condition; write key=value, as in model=cnn,optimizer=sgd.")
         points = parsed.sweep_iterator() if parsed.is_choice_sweep() else [parsed.value()]
         alternatives.append([(parsed.get_key_element().lstrip("+"), plain(point)) for point in points])
     return list(itertools.product(*alternatives))

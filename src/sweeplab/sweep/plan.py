@@ -179,7 +179,7 @@ class Plan:
 
     @property
     def again(self) -> str:
-        """The command that goes on with this sweep, also if it was named by the clock; a secret in it is `***`."""
+        """The command that resumes this sweep, also if it was named by the clock; a secret in it is `***`."""
         named = any(self.name in word for word in sys.argv)
         name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
         return shlex.join([*provenance.words(), *masked_words(sys.argv[1:]), *([] if named else [name])])

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import CSVLogger as LightningCSVLogger
 class CSVLogger(LightningCSVLogger):
     """Lightning's CSV logger, but one that writes straight to `save_dir` and adds to what it finds there.
 
-    Lightning's own deletes the rows of a run that is taken up again.
+    Lightning's own deletes the rows of a run that is resumed.
     """
 
     def __init__(self, save_dir: str, prefix: str = "", flush_logs_every_n_steps: int = 100) -> None:

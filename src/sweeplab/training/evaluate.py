@@ -129,7 +129,7 @@ class Member:
             if "DataLoader" not in str(error):
                 raise
             # To predict, Lightning makes each loader anew, and cannot if its batch size came without its name.
-            self.data.predict_dataloader = _as_they_are(self.data.predict_dataloader)  # type: ignore[method-assign]
+            self.data.predict_dataloader = _as_they_are(self.data.predict_dataloader)  # type: ignore[method-assign]  # for this evaluation
             trainer = self._trainer("predict")
             batches = self._run(trainer.predict, None)
         return gathered(batches, len(trainer.num_predict_batches))

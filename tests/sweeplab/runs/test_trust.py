@@ -285,7 +285,7 @@ def test_a_folder_that_was_sent_is_refused_until_it_is_trusted(sent: Path) -> No
 def test_to_look_at_it_is_no_danger(sent: Path) -> None:
     run = sweeplab.load(sent)
     assert "s3cret" not in str(OmegaConf.to_container(run.config, resolve=True))  # type: ignore[union-attr]  # a run
-    assert run.settings  # type: ignore[union-attr]
+    assert run.settings  # type: ignore[union-attr]  # a run
 
 
 def test_overrides_that_a_record_claims_are_no_way_round(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_preview_shows_the_walk(sweep: Sweep, capsys: pytest.CaptureFixture[st
     "other", ["hydra/sweeper/sampler=tpe", "hydra.sweeper.custom_search_space=a.b", "hydra.sweeper.enqueue=[{x: 1}]"]
 )
 def test_a_walk_has_no_other_way_to_choose_trials(sweep: Sweep, other: str) -> None:
-    with pytest.raises(SystemExit, match=f"leave {other.partition('=')[0]} away"):
+    with pytest.raises(SystemExit, match=f"remove {other.partition('=')[0]}"):
         sweep("x=1,2", WALK, other)
     assert not Path("multirun").exists()
 

@@ -1,0 +1,1 @@
+"""Tables, statistics and differences of runs and trials, from their folders alone."""

@@ -67,7 +67,7 @@ def _check(options: argparse.Namespace) -> None:
     given = [name for name, value in vars(options).items() if name != "place" and value not in (None, False, "", [])]
     for one, others in NOT_WITH.items():
         if one in given and (clash := [name for name in given if name in others]):
-            raise UserError(f"--{one} and --{clash[0]} do not go together; leave one of them away.")
+            raise UserError(f"--{one} and --{clash[0]} do not go together; remove one of them.")
     if options.top < 0:
         raise UserError(f"--top {options.top} must be a whole number from 0, where 0 shows all.")
     for name in FILES:

@@ -78,7 +78,7 @@ class Condition:
         """
         parts = _CONDITION.fullmatch(text.strip())
         if not parts:
-            raise UserError(f"--filter '{text}' is no condition; write field=value, field!=value or field<number.")
+            raise UserError(f"--filter '{text}' is not a condition; write field=value, field!=value or field<number.")
         relation = parts["relation"]
         wanted = [_read(word.strip()) for word in parts["value"].split(",")]
         if relation in _NUMERIC and (len(wanted) > 1 or not _is_number(wanted[0])):

@@ -56,7 +56,7 @@ def test_several_filters_must_all_be_met(runs: list[Run]) -> None:
     [
         ("optimizer.lrr<1", "did you mean 'optimizer.lr'?"),
         ("lr<small", "needs one number"),
-        ("lr", "is no condition"),
+        ("lr", "is not a condition"),
         ("lr>100", "none of 3 runs meets"),
         ("model=cn", "no run has model=cn; did you mean 'cnn'?"),
         ("status=done", "no run has status=done; there is complete, failed."),
