@@ -12,7 +12,8 @@ from sweeplab.runs.files import write_text
 from sweeplab.runs.process import is_alive, this_process
 
 PREFIX, OWNER = "sweeplab-", "owner.json"
-LONGEST = 70  # bytes: sockets lie two levels below, in paths of at most 103 bytes on some systems
+LONGEST = 52  # bytes: sockets lie three levels below, in paths of at most 103 bytes on some systems
+SHORT = "/tmp"  # as in Python 3.14, where the paths of sockets would be too long
 FOLDER = "SWEEPLAB_TEMPORARY"  # where a fork server finds the folder of its controller
 
 
@@ -24,17 +25,22 @@ def own_folder() -> Path:
     too, the next process that wants a folder does.
     """
     _clear()
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_parent()))
     write_text(folder / OWNER, json.dumps(this_process()))
     util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)  # behind multiprocessing's own, -100
-    if len(os.fsencode(folder)) <= LONGEST:
-        before, tempfile.tempdir = tempfile.tempdir, str(folder)
-        try:
-            util.get_temp_dir()
-        finally:
-            tempfile.tempdir = before
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = before
     os.environ[FOLDER] = str(folder)
     return folder
+
+
+def _parent() -> str:
+    """Return the directory of temporary files, or a shorter one where sockets in it would have too long a path."""
+    parent = tempfile.gettempdir()
+    return SHORT if len(os.fsencode(parent)) > LONGEST and os.access(SHORT, os.W_OK) else parent
 
 
 def remove_left_behind() -> None:
@@ -45,7 +51,7 @@ def remove_left_behind() -> None:
 
 def _clear() -> None:
     """Remove the folders of processes that are gone."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in Path(_parent()).glob(f"{PREFIX}*"):
         if _is_left_behind(folder):
             shutil.rmtree(folder, ignore_errors=True)
 

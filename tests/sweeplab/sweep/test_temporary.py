@@ -1,6 +1,8 @@
 import json
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,11 @@ from tests.sweeplab.sweep.test_interrupts import folders, wait_until
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary directory of the test's own."""
-    place = tmp_path / "t"
-    place.mkdir()
-    monkeypatch.setenv("TMPDIR", str(place))
-    return place
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary directory of the test's own, with a short path: that of pytest's own is too long for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
 
 
 @pytest.mark.slow
@@ -58,6 +59,17 @@ def test_what_all_leave_that_are_killed_at_once_the_next_start_removes(start: St
     output(again)
     assert again.returncode == 0
     assert not left.exists()
+
+
+def test_a_long_path_of_temporary_files_is_used_for_everything_but_the_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert temporary._parent() == "/tmp"
+    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
+    assert temporary._parent() == "/var/tmp"
 
 
 def test_only_folders_of_dead_processes_of_this_machine_are_removed(

@@ -1,7 +1,11 @@
 """What happens to W&B while a training goes on, as callbacks."""
 
+import contextlib
+import os
+import resource
 from collections.abc import Callable
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import IO, Any, ClassVar
 
 import psutil
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -19,6 +23,19 @@ class At(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         if trainer.global_step == self.step:
             type(self).todo()
+
+
+class OpensTooMany(Callback):
+    """Opens files until the process may open no more, as a program does that never closes them."""
+
+    def __init__(self) -> None:
+        self.files: list[IO[bytes]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        with contextlib.suppress(OSError):
+            while True:
+                self.files.append(Path(os.devnull).open("rb"))  # noqa: SIM115 - they stay open
 
 
 class LogsItself(Callback):
