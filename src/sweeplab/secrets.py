@@ -27,9 +27,14 @@ _HARMLESS = re.compile(
     r"|(^|_)(repeat|rerun|seed|sort|image|label|target|input|output|batch|data|sample|cache|index|group|monitor|loss|text|metric|pred|state|feature|query|class)_key$",
     re.IGNORECASE,
 )
-_PLACEHOLDER = re.compile(r"<.*>|\[.*\]|null|none|true|false|[-+.\de]*", re.IGNORECASE)  # and numbers
+_NOTHING = re.compile(r"|null|none|true|false", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"<.*>|\[.*\]")
+_NUMBER = re.compile(r"[-+.\de]*")
+# What holds nothing but secrets, whatever their names there; and what may be a number.
+_STORE = re.compile(r"secrets|credentials|passwords|api_?keys", re.IGNORECASE)
+_PASSWORD = re.compile(r"passw|passphrase|^pwd$|secret$|api_?key$", re.IGNORECASE)
 # `name=value` and `name: value` inside a text, where the value is no interpolation.
-_PAIR = re.compile(r"([\w.-]+)(\s*[=:]\s*)(?!\$\{)('[^']*'|\"[^\"]*\"|[^\s,'\"{}\[\]()]+)")
+_PAIR = re.compile(r"([\w.-]+)(\s*[=:]\s*)(?!\$\{)('[^']*'|\"[^\"]*\"|\{[^{}]*\}|\[[^\[\]]*\]|[^\s,'\"{}\[\]()]+)")
 # Names that nothing harmless has; under others a plain word is a name itself, as in `text_key: sentence`.
 _SURE = re.compile(
     r"secret|passw|passphrase|^pwd$|credential|bearer|(^|_)token$"
@@ -38,18 +43,27 @@ _SURE = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z_]{1,19}")
 _FEWEST = 6  # characters of a secret that is looked for in other texts
+_FEWEST_DIGITS = 4
 
 _known: set[str] = set()
 
 
 def is_secret(key: str, value: Any) -> bool:
-    """Say whether a value that stands under a dotted key is a secret in plain: a text, under a name of one."""
-    name = key.rpartition(".")[2]
-    if not isinstance(value, str) or "${" in value or _PLACEHOLDER.fullmatch(value):
+    """Say whether what stands under a dotted key is a secret in plain: a text or number, under the name of one."""
+    names = [name for name in key.split(".") if name and not name.isdigit()]
+    text = "" if isinstance(value, bool) or not isinstance(value, str | int | float) else str(value)
+    if not names or "${" in text or _NOTHING.fullmatch(text):
         return False
+    if any(_STORE.fullmatch(name) for name in names):
+        return True
+    name = names[-1]
     if _NAME.search(name) is None or _HARMLESS.search(name) is not None:
         return False
-    return _SURE.search(name) is not None or _WORD.fullmatch(value) is None
+    if _NUMBER.fullmatch(text):
+        return len(text) >= _FEWEST_DIGITS and _PASSWORD.search(name) is not None
+    if _PLACEHOLDER.fullmatch(text):
+        return _PASSWORD.search(name) is not None
+    return _SURE.search(name) is not None or _WORD.fullmatch(text) is None
 
 
 def masked_config(value: Any, key: str = "") -> Any:
@@ -62,12 +76,12 @@ def masked_config(value: Any, key: str = "") -> Any:
     if isinstance(value, list | tuple):
         items = [masked_config(item, f"{key}.") for item in value]
         return tuple(items) if isinstance(value, tuple) else items
+    if is_secret(key, value):
+        if len(str(value)) >= _FEWEST and HIDDEN not in str(value):
+            _known.add(str(value))
+        return HIDDEN
     if not isinstance(value, str):
         return value
-    if is_secret(key, value):
-        if len(value) >= _FEWEST and HIDDEN not in value:
-            _known.add(value)
-        return HIDDEN
     if not key.startswith("hydra."):
         return masked(value)
     return masked_word(value) if key.endswith(".") else masked(_PAIR.sub(_hide_value, value))
@@ -156,7 +170,11 @@ def mask(config: "DictConfig | ListConfig") -> None:
 
 def _hide_value(found: re.Match[str]) -> str:
     value = found[3].strip("'\"")
-    return f"{found[1]}{found[2]}{HIDDEN}" if is_secret(found[1], value) else found[0]
+    if is_secret(found[1], value):
+        return f"{found[1]}{found[2]}{HIDDEN}"
+    if value[0] in "{[":
+        return f"{found[1]}{found[2]}{value[0]}{_PAIR.sub(_hide_value, value[1:])}"
+    return found[0]
 
 
 def _hide_user(found: re.Match[str]) -> str:

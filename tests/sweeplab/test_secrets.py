@@ -70,9 +70,19 @@ def test_what_stands_under_the_name_of_a_secret_is_masked(name: str) -> None:
     assert masked_command(f"python train.py a=1 'x.{name}=two words'") == f"python train.py a=1 'x.{name}=***'"
 
 
+def test_what_holds_secrets_hides_all_that_it_holds() -> None:
+    given = {"credentials": ["geheim", {"user": "me", "port": 8080}], "password": ["geheim"], "pwd": 123456}
+    hidden = {"credentials": ["***", {"user": "***", "port": "***"}], "password": ["***"], "pwd": "***"}
+    assert masked_config({"a": given}) == {"a": hidden}
+    for word in ("secrets.mail=me", "+secrets={mail: me}", "credentials=[a,b]", "a.password=123456", "password=[a]"):
+        assert masked_word(word) == word.partition("=")[0] + "=***"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("secrets", None),
+        ("use_password", True),
         ("repeat_key", "seed"),
         ("num_keys", 4),
         ("keys", ["a"]),
@@ -101,9 +111,15 @@ def test_what_only_sounds_like_a_secret_stays(name: str, value: object) -> None:
 
 
 def test_texts_in_hydras_own_part_are_searched() -> None:
-    hydra = {"overrides": {"task": ["+token=geheim", "lr=1"]}, "job": {"override_dirname": "+token=geheim,lr=1"}}
-    masked_ = {"overrides": {"task": ["+token=***", "lr=1"]}, "job": {"override_dirname": "+token=***,lr=1"}}
-    assert masked_config({"hydra": hydra, "notes": "the key: value"}) == {"hydra": masked_, "notes": "the key: value"}
+    texts = {
+        "+token=geheim,lr=1": "+token=***,lr=1",
+        "a,secrets={b: me},x={y: [token: ab-1]}": "a,secrets=***,x={y: [token: ***]}",
+    }
+    for text, shown in texts.items():
+        hydra = {"overrides": {"task": ["+token=geheim", "lr=1"]}, "job": {"override_dirname": text}}
+        without = {"overrides": {"task": ["+token=***", "lr=1"]}, "job": {"override_dirname": shown}}
+        config = {"hydra": hydra, "notes": "the key: value"}
+        assert masked_config(config) == {"hydra": without, "notes": "the key: value"}
 
 
 def test_a_secret_that_was_masked_is_known_in_other_texts() -> None:

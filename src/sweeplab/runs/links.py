@@ -19,6 +19,7 @@ from sweeplab.secrets import is_secret
 
 RESOLVER = "data"
 LINK = re.compile(r"\$\{data:\s*([\w.]+)\s*\}")
+_OF_THIS_JOB = re.compile(r"\$\{(?:hydra|now):[^{}]*\}")  # what nobody can ask when the job is over
 LARGEST = 10_000  # numbers that a configuration may take from the data
 
 
@@ -69,7 +70,8 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 def kept(config: DictConfig) -> dict[str, Any]:
     """Return the configuration as `resolved` does, but with the interpolations that ask the environment.
 
-    What it says is nobody's but this process's: a run asks again. Numbers are kept, which decide a run's own.
+    What it says is nobody's but this process's: a run asks again. Numbers are kept, which decide a run's own, and so is
+    what Hydra says of the job.
     """
     full = resolved(config)
     if "oc.env" not in str(OmegaConf.to_container(config, resolve=False)):
@@ -79,15 +81,22 @@ def kept(config: DictConfig) -> dict[str, Any]:
         texts = _but_for_links(config)
     finally:
         register_resolver("oc.env", oc.env)
-    return _with_numbers(texts, full)  # type: ignore[no-any-return]  # a dict in, a dict out
+    return _with_values(texts, full)  # type: ignore[no-any-return]  # a dict in, a dict out
 
 
-def _with_numbers(texts: Any, full: Any, key: str = "") -> Any:
+def _with_values(texts: Any, full: Any, key: str = "") -> Any:
+    """Return the texts with those values in their place that hold elsewhere too."""
     if isinstance(texts, dict):
-        return {name: _with_numbers(text, full[name], str(name)) for name, text in texts.items()}
+        return {name: _with_values(text, full[name], f"{key}.{name}") for name, text in texts.items()}
     if isinstance(texts, list) and isinstance(full, list):
-        return [_with_numbers(text, value, key) for text, value in zip(texts, full, strict=True)]
-    return full if isinstance(full, int | float) and not is_secret(key, "x") else texts
+        return [_with_values(text, value, key) for text, value in zip(texts, full, strict=True)]
+    if isinstance(full, int | float) and not is_secret(key, "x"):
+        return full
+    return _OF_THIS_JOB.sub(_of_this_job, texts) if isinstance(texts, str) else texts
+
+
+def _of_this_job(found: re.Match[str]) -> str:
+    return str(OmegaConf.create({"value": found[0]}).value)
 
 
 def select(config: DictConfig, key: str) -> Any:

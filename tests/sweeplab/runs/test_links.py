@@ -1,4 +1,5 @@
 import shutil
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hydra.conf import HydraConf, RuntimeConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
 from sweeplab.errors import SetupError, UserError
 from sweeplab.runs.config import load, save
-from sweeplab.runs.links import linked, links, plain, resolved
+from sweeplab.runs.links import kept, linked, links, plain, resolved
 from tests.sweeplab.runs.made_runs import make_run
 
 CONFIG = {
@@ -143,10 +147,30 @@ def run(tmp_path: Path) -> Path:
 
 def test_a_run_keeps_what_its_data_said_and_one_trained_again_asks_anew(run: Path) -> None:
     assert "${" not in (run / "config.yaml").read_text()
-    kept = load(run)
-    assert (kept.model.classes, list(links(kept))) == (3, [])
+    saved = load(run)
+    assert (saved.model.classes, list(links(saved))) == (3, [])
     again = load(run, anew=True)
     assert list(links(again)) == [("model.classes", "size")]
     assert linked(again, SimpleNamespace(size=5)).model.classes == 5
     shutil.rmtree(run / ".hydra")  # where the link stands
     assert load(run, anew=True).model.classes == 3
+
+
+def test_what_the_job_knows_stands_inside_of_what_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA", "/secret")
+    config = OmegaConf.create(
+        {
+            "path": "${oc.env:DATA,${hydra:runtime.cwd}/data}",
+            "day": "${oc.env:DATA,'on ${now:%Y}'}",
+            "plain": "${hydra:runtime.cwd}",
+        }
+    )
+    hydra = OmegaConf.structured(HydraConf(runtime=RuntimeConf(cwd="/home/me and you", version="1.3")))
+    HydraConfig.instance().set_config(OmegaConf.create({"hydra": hydra}))
+    setup_globals()
+    found = kept(config)
+    assert found == {
+        "path": "${oc.env:DATA,/home/me and you/data}",
+        "day": f"${{oc.env:DATA,'on {datetime.now():%Y}'}}",
+        "plain": "/home/me and you",
+    }

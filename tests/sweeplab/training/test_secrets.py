@@ -20,8 +20,16 @@ from sweeplab.training.model import DESCRIPTION, described_in
 from tests.conftest import ROOT, Command, Compose, small
 from tests.training import run
 
-ENV, PLAIN = "s3cret-of-the-environment", "s3cret-in-plain"
-SECRETS = ("+token=${oc.env:MY_TOKEN}", "+other=${token}", f"+api_key={PLAIN}", f"+url=postgresql://u:{PLAIN}@host/db")
+# Turned round, or the record of what is not committed would have them while this file is changed.
+ENV, PLAIN, DIGITS = (word[::-1] for word in ("tnemnorivne-eht-fo-terc3s", "nialp-ni-terc3s", "54321006789"))
+SECRETS = (
+    "+token=${oc.env:MY_TOKEN}",
+    "+other=${token}",
+    f"+api_key={PLAIN}",
+    f"+url=postgresql://u:{PLAIN}@host/db",
+    f"+mail.password={DIGITS}",
+    f"+secrets={{mail: {PLAIN}, others: [{PLAIN}, {DIGITS}]}}",
+)
 LOGGERS = ("logger=[csv,wandb,tensorboard]", "logger.wandb.offline=true")
 
 
@@ -39,12 +47,13 @@ def test_no_file_of_a_run_has_a_secret_and_a_resumed_run_asks_again(command: Com
     config = OmegaConf.to_container(OmegaConf.load(tmp_path / "run" / "config.yaml"))
     assert isinstance(config, dict)
     assert (config["token"], config["other"], config["api_key"]) == ("${oc.env:MY_TOKEN}", "${token}", "***")
+    assert (config["mail"], config["secrets"]) == ({"password": "***"}, {"mail": "***", "others": ["***", "***"]})
     more = ("resume=run", "trainer.max_epochs=2")
     refused = command("train.py", *more, check=False, MY_TOKEN=ENV)
     assert "api_key=*** was given in plain, so it is not kept; write api_key=..." in refused.stderr
-    again = ("api_key=" + PLAIN, f"url=postgresql://u:{PLAIN}@host/db")
+    again = [word.lstrip("+") for word in SECRETS[2:]]
     command("train.py", *more, *again, MY_TOKEN=f"another-{ENV}")
-    assert holding(tmp_path, ENV, PLAIN) == []
+    assert holding(tmp_path, ENV, PLAIN, DIGITS) == []
 
 
 @pytest.mark.slow
@@ -52,7 +61,7 @@ def test_no_file_of_a_sweep_has_a_secret(command: Command, tmp_path: Path) -> No
     words = small(*SECRETS, *LOGGERS, "model=linear", "trainer.max_epochs=1", "study=kept", "seed=0,1")
     done = command("train.py", "-m", *words, "hydra.sweeper.n_jobs=1", MY_TOKEN=ENV)
     assert "2 complete" in done.stdout
-    assert holding(tmp_path, ENV, PLAIN) == []
+    assert holding(tmp_path, ENV, PLAIN, DIGITS) == []
     assert "2 of 2 trials are there" in command("train.py", "-m", *words, MY_TOKEN=ENV).stdout
 
 
@@ -60,7 +69,7 @@ def test_no_file_of_a_sweep_has_a_secret(command: Command, tmp_path: Path) -> No
 def test_a_mistake_leaves_no_secret_behind_either(command: Command, tmp_path: Path) -> None:
     done = command("train.py", *small(*SECRETS, "objective.metric=val/ac"), check=False, MY_TOKEN=ENV)
     assert done.returncode == 1
-    assert holding(tmp_path, ENV, PLAIN) == []
+    assert holding(tmp_path, ENV, PLAIN, DIGITS) == []
 
 
 def test_the_run_itself_has_what_was_given(configured: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +100,7 @@ def test_a_checkpoint_describes_its_model_without_secrets(
     described = described_in(content, path)
     assert described is not None
     assert described["network"]["name"] == ENV
-    assert holding(folder, ENV, PLAIN) == []
+    assert holding(folder, ENV, PLAIN, DIGITS) == []
     for ask in (
         lambda *words: check_evaluation(folder, "test", words, None),
         lambda *words: Rerun.of(folder, words, ROOT / "conf", "train"),
