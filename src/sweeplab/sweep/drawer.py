@@ -16,6 +16,7 @@ from sweeplab.errors import UserError
 from sweeplab.sweep.book import Book
 from sweeplab.sweep.objectives import directions
 from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.program import DRAWER
 from sweeplab.sweep.search import Search
 from sweeplab.sweep.storage import open_storage
 from sweeplab.sweep.study import open_study
@@ -45,7 +46,7 @@ class Drawer:
         self._brief: tuple[Plan, Mapping[str, Any]] | None = (plan, lease)
         context = multiprocessing.get_context("spawn")
         self.channel, far = context.Pipe()
-        self._process = context.Process(target=_draw, args=(far,), name="drawer", daemon=True)
+        self._process = context.Process(target=_draw, args=(far,), name=DRAWER, daemon=True)
         # Ctrl-C is for the controller, and must not meet a process that is still importing.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -14,6 +14,7 @@ class Executor(Protocol):
     """Runs jobs in slots, all in the controller's own thread: reports are answered and futures set in `wait`."""
 
     slots: int
+    imports_program: bool  # whether what an import of the program gives is all that jobs have
 
     def free(self) -> int:
         """Return how many jobs could start now."""

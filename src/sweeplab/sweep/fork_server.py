@@ -17,7 +17,7 @@ from typing import Any
 
 from sweeplab.sweep import pickled
 from sweeplab.sweep.job import Task
-from sweeplab.sweep.program import has_more_than, importable_main
+from sweeplab.sweep.program import beyond_import, importable_main, warn_of_missing
 from sweeplab.sweep.temporary import remove_left_behind
 
 # Where the server finds what to import, and what to rehearse (see `warm`).
@@ -26,25 +26,32 @@ CUDA = "libcuda.so"
 
 
 class ForkServer:
-    """Makes `context`, one of multiprocessing's, fork its processes from a warm server that can run the task."""
+    """Makes `context`, one of multiprocessing's, fork its processes from a warm server that can run the task.
+
+    `is_fork` says whether the server is a fork of this process, not one that has imported the program.
+    """
 
     def __init__(self, context: Any, task: Task, modules: Sequence[str], rehearsal: Path) -> None:
         os.environ[MAIN] = json.dumps(importable_main())
         os.environ[MODULES], os.environ[REHEARSAL] = " ".join(modules), str(rehearsal)
         context.set_forkserver_preload(["sweeplab.sweep.shield", "sweeplab.sweep.warm"])
-        self._is_fork = not task.module or bool(pickled.inside) or (has_more_than(context) and not _uses_gpu())
-        if self._is_fork:
+        self.is_fork = not task.module or bool(pickled.inside)
+        if not self.is_fork and (names := beyond_import(context)):
+            self.is_fork = not _uses_gpu()
+            if not self.is_fork:
+                warn_of_missing(names, "it has used a GPU, and no fork of it can; use the GPU in the task alone.")
+        if self.is_fork:
             _start_as_fork()
         self._pid = _server_pid()
 
     @property
     def is_replaced(self) -> bool:
         """Whether multiprocessing has put a server that lacks what the program has in the place of a dead one."""
-        return self._is_fork and _server_pid() != self._pid
+        return self.is_fork and _server_pid() != self._pid
 
     def close(self) -> None:
         """End the server, if it is a fork: the next sweep of this process finds other things here."""
-        if self._is_fork:
+        if self.is_fork:
             _end()
 
 

@@ -16,6 +16,7 @@ class Inline:
     """An executor whose `submit` runs the job at once. A job that kills its process kills the sweep."""
 
     slots = 1
+    imports_program = False
 
     def __init__(self) -> None:
         self._free = 1

@@ -18,6 +18,7 @@ from sweeplab.runs.record import Status
 from sweeplab.sweep.fork_server import ForkServer
 from sweeplab.sweep.job import Job, Outcome, Task
 from sweeplab.sweep.lost import recorded
+from sweeplab.sweep.program import beyond_import, warn_of_missing
 from sweeplab.sweep.slots import Slot
 from sweeplab.sweep.trial import Report
 from sweeplab.sweep.worker import OUTPUT, work
@@ -78,6 +79,9 @@ class Local:
         warm = not cold and "forkserver" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
         self._server = ForkServer(self._context, task, modules, rehearsal) if warm else None
+        self.imports_program = self._server is None or not self._server.is_fork
+        if not warm:
+            warn_of_missing(beyond_import(self._context), "executor=local forks them from it.")
 
     def free(self) -> int:
         """Return how many slots are free."""

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import logging
 import multiprocessing
 import re
 import sys
@@ -21,8 +22,10 @@ from omegaconf.basecontainer import BaseContainer
 from sweeplab.sweep import job
 from sweeplab.sweep.job import Task
 
+log = logging.getLogger(__name__)
+
 STDLIB = Path(sysconfig.get_path("stdlib"))
-IMPORTER = "importer"  # the name of a process that imports the program and is no trial
+IMPORTER, DRAWER = "importer", "drawer"  # names of processes that import the program and are no trials
 OTHERS = ("sweeplab", "hydra_plugins", "__main__", "__mp_main__")  # not the program's modules, or known by that name
 MOST, LONGEST = 100, 1000  # items of a container, and characters of a value, that are looked at
 
@@ -73,11 +76,11 @@ def import_main(words: Mapping[str, str]) -> None:
 def is_imported_elsewhere() -> bool:
     """Say whether the program sweeps while another process imports it, for want of `if __name__ == "__main__":`."""
     name = multiprocessing.current_process().name
-    return name == IMPORTER or name.startswith("trial-")
+    return name in (IMPORTER, DRAWER) or name.startswith("trial-")
 
 
-def has_more_than(context: Any) -> bool:
-    """Say whether the program has set something that the processes of `context`, which import it, do not have."""
+def beyond_import(context: Any) -> list[str]:
+    """Name what the program has set that the processes of `context`, which import it, do not have."""
     modules = sorted(_own_modules())
     near, far = context.Pipe(duplex=False)
     process = context.Process(target=_tell, args=(far, modules), name=IMPORTER)
@@ -86,12 +89,19 @@ def has_more_than(context: Any) -> bool:
     try:
         there: dict[str, str] = near.recv()
     except EOFError:  # it could not import the program
-        return True
+        return ["__main__"]
     finally:
         process.kill()  # a thread that the program started would keep it
         process.join()
         near.close()
-    return any(there.get(name) != words for name, words in _state(modules).items())
+    return [name for name, words in _state(modules).items() if there.get(name) != words]
+
+
+def warn_of_missing(names: Sequence[str], why: str) -> None:
+    """Say that trials do not have what the program has set, if that is so."""
+    if names:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        log.warning("trials import the program anew, without %s%s as set there: %s", names[0], more, why)
 
 
 def _tell(channel: Connection, modules: Sequence[str]) -> None:

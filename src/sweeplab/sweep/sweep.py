@@ -94,6 +94,7 @@ def _run(plan: Plan, search: Search, config: DictConfig) -> int:
     for job, outcome in lost:
         listeners.trial_lost(job, outcome)
     executor = _executor(plan, places, listeners.preload(plan))
+    search.can_be_shared &= executor.imports_program
     limits = Limits(plan.settings, total)
     with Board(plan, executor.slots, before) as board:
         board.say(_greeting(plan, before, executor.slots, found, extended))

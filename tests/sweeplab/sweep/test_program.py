@@ -1,6 +1,7 @@
 """Programs as people write them, each as a script of its own: trials have all that the program has."""
 
 import csv
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from omegaconf.basecontainer import BaseContainer
 
-from sweeplab.sweep.program import _words, find
+from sweeplab.sweep.program import _words, find, is_imported_elsewhere
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import IS_1_3
 
@@ -225,6 +226,66 @@ def test_what_only_a_fork_can_run_is_refused_where_there_is_none(folder: Path) -
     assert len(said.splitlines()) == 1
     assert not Path("sweep").exists()
     assert "2 complete" in run("app.py", *SWEEP, "hydra.sweeper.executor=inline")
+
+
+STATE = """
+    import sys
+    from sweeplab.sweep import fork_server
+    ONE = 0
+    @main
+    def app(config):
+        return config.x + config.y + ONE
+    if __name__ == "__main__":
+        ONE = 1
+        fork_server._uses_gpu = lambda: True  # there is none here: what says so is taken from /proc
+        app()
+"""
+
+
+@pytest.mark.parametrize(
+    ("executor", "why"), [("spawn", "executor=local forks them from it."), ("local", "it has used a GPU")]
+)
+def test_what_trials_lack_is_told_where_they_cannot_be_forks_of_the_program(
+    folder: Path, executor: str, why: str
+) -> None:
+    write(folder / "app.py", STATE)
+    said = run("app.py", *SWEEP, f"hydra.sweeper.executor={executor}")
+    assert "trials import the program anew, without __main__.ONE as set there: " + why in said
+    assert values() == [4.0, 5.0]
+
+
+def test_no_other_process_draws_for_what_only_a_fork_of_the_program_has(folder: Path) -> None:
+    write(
+        folder / "app.py",
+        """
+        import time
+        from optuna.samplers import RandomSampler
+        from sweeplab.sweep import draws
+        ONE = 0
+        class Slow(RandomSampler):
+            def infer_relative_search_space(self, study, trial):
+                time.sleep(0.3)
+                return {}
+        @main
+        def app(config):
+            assert ONE
+            return config.x + config.y
+        if __name__ == "__main__":
+            ONE, draws.Drawer = 1, None
+            app()
+        """,
+    )
+    sampler = ("hydra.sweeper.sampler={_target_: __main__.Slow}", "hydra.sweeper.n_trials=8", "hydra.sweeper.n_jobs=2")
+    assert "8 complete" in run("app.py", *SWEEP[:-2], "x=interval(0,1)", *sampler)
+
+
+@pytest.mark.parametrize("name", ["importer", "drawer", "trial-3"])
+def test_a_program_without_a_guard_sweeps_in_no_process_that_imports_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert not is_imported_elsewhere()
+    monkeypatch.setattr(multiprocessing.current_process(), "name", name)
+    assert is_imported_elsewhere()
 
 
 def test_a_crash_in_a_fork_of_the_program_is_one_trials_own(folder: Path) -> None:
