@@ -21,6 +21,12 @@ def test_nobody_here_can_tell_of_a_process_elsewhere() -> None:
 
 
 @LINUX
+def test_nobody_here_can_tell_of_a_process_in_another_container() -> None:
+    assert is_alive({**this_process(), "namespace": "pid:[1]", "pid": 2**22 - 1}) is None
+    assert is_alive({**this_process(), "namespace": "pid:[1]", "boot": "another"}) is False
+
+
+@LINUX
 @pytest.mark.parametrize("step", [-86400.0, -2.0, 2.0, 3600.0])
 def test_a_step_of_the_clock_makes_no_process_dead(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
     before = this_process()
