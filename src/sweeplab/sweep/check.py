@@ -57,7 +57,8 @@ def _check_settings(settings: Settings) -> None:
     parts |= {f"listeners.{name}": listener for name, listener in settings.listeners.items()}
     for name, part in parts.items():
         if part is not None and not isinstance(part, Mapping):
-            raise UserError(f"hydra.sweeper.{name}={part} is not a description: it has no _target_.")
+            choose = f"; write hydra/sweeper/{name}={part}" if name in ("sampler", "pruner") else ""
+            raise UserError(f"hydra.sweeper.{name}={part} is not a description: it has no _target_{choose}.")
     for place, point in enumerate(settings.enqueue):
         if not isinstance(point, Mapping):
             raise UserError(f"hydra.sweeper.enqueue[{place}]={point} is not a point; write {{key: value, ...}}.")
