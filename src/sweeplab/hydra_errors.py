@@ -56,7 +56,7 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
             f"searches {found[1]}, say what follows it as well, as in space=mlp."
         )
     if "Config group override must be" in str(error):
-        return "a group takes the name of a choice, not null or a number; logger=none and callbacks=none choose nothing."
+        return "a group takes the name of a choice, not null or a number; logger=none and callbacks=none are empty."
     if "Ambiguous value" in str(error):
         override = str(error).splitlines()[0].rpartition(" ")[2].strip("'")
         return f"{override} names several values: add -m to run each of them, or write a list as key=[1,2]."

@@ -15,6 +15,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassPrecisionRecallCurve, MulticlassROC
 
 from sweeplab.runs.files import written_whole
+from sweeplab.runs.spreadsheet import cells
 from sweeplab.sweep.trial import current
 from sweeplab.tasks.confusion import picture_of
 
@@ -237,8 +238,7 @@ def _lists(*columns: Tensor) -> Iterable[tuple[Any, ...]]:
 def _write_csv(path: Path, header: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerows(map(cells, [header, *rows]))
 
 
 def _curve(title: str, axes: tuple[str, str], points: Iterable[tuple[Any, ...]]) -> Any:
