@@ -33,7 +33,7 @@ def is_alive(process: Mapping[str, Any]) -> bool | None:
         # A process id is used again after a while, together with its start time it is not.
         now = _ticks(process["pid"]) if "ticks" in process else {}
         if now:
-            return all(process.get(key) == value for key, value in now.items())
+            return all(process[key] == value for key, value in now.items() if key in process)
         return bool(abs(other.create_time() - process["started"]) < 1.0)
     except psutil.NoSuchProcess:
         return False

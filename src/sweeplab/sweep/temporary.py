@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from multiprocessing import util
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sweeplab.runs.process import is_alive, this_process
 PREFIX, OWNER = "sweeplab-", "owner.json"
 LONGEST = 52  # bytes: sockets lie three levels below, in paths of at most 103 bytes on some systems
 SHORT = "/tmp"  # as in Python 3.14, where the paths of sockets would be too long
+PATIENCE = 2.0  # seconds that a controller may take to end, which has let go of its pipes
 FOLDER = "SWEEPLAB_TEMPORARY"  # where a fork server finds the folder of its controller
 
 
@@ -44,9 +46,13 @@ def _parent() -> str:
 
 
 def remove_left_behind() -> None:
-    """Remove the controller's folder, in its fork server: that ends behind it."""
-    if folder := os.environ.get(FOLDER):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove the controller's folder, in its fork server: that ends behind it, or while it is ending."""
+    folder = Path(os.environ.get(FOLDER, "/nowhere"))
+    until = time.monotonic() + PATIENCE
+    while folder.exists() and time.monotonic() < until:
+        if _is_left_behind(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)
 
 
 def _clear() -> None:

@@ -45,6 +45,7 @@ def test_records_of_before_are_judged_by_the_time(monkeypatch: pytest.MonkeyPatc
     old = {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
     assert is_alive(old) is True
     assert is_alive({**old, "started": old["started"] - 60}) is False  # type: ignore[operator]  # a float
+    assert is_alive({key: value for key, value in this_process().items() if key != "namespace"}) is True
 
 
 def test_a_system_without_ticks_has_the_time(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
