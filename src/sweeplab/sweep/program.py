@@ -81,7 +81,7 @@ def is_imported_elsewhere() -> bool:
 
 def beyond_import(context: Any) -> list[str]:
     """Name what the program has set that the processes of `context`, which import it, do not have."""
-    modules = sorted(_own_modules())
+    modules = [*(["__main__"] if importable_main() else []), *sorted(_own_modules())]
     near, far = context.Pipe(duplex=False)
     process = context.Process(target=_tell, args=(far, modules), name=IMPORTER)
     process.start()
@@ -131,7 +131,7 @@ def _state(modules: Sequence[str]) -> dict[str, str]:
     resolvers = {f"resolver {name}": "" for name in BaseContainer._resolvers if name != "data"}  # our plugin's
     return resolvers | {
         f"{name}.{key}": _words(value, own)
-        for name in ("__main__", *modules)
+        for name in modules
         for key, value in vars(sys.modules.get(name, object)).items()
         if not key.startswith("__")
     }
