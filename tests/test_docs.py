@@ -102,6 +102,7 @@ def hydra() -> Iterator[Hydra]:
     HydraConfig.instance().cfg = None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "line"), SINGLE, ids=[f"{page}: {line}" for page, line in SINGLE])
 def test_commands_for_training_compose(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest, page: str, line: str
@@ -170,7 +171,7 @@ def test_commands_for_comparing_show_a_table(
             Path(path).unlink()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES_THAT_ADD)
 def test_what_a_page_tells_to_add_works(tmp_path: Path, page: str) -> None:
     """Follow the page in a copy of the project: write its files, run its command."""

@@ -41,7 +41,7 @@ def test_questions_are_answered_without_heavy_imports(command: Command, argument
     assert done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -162,7 +162,7 @@ def test_a_mistake_that_only_the_task_can_see_is_one_sentence_too(command: Comma
     )
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_bug_shows_the_traceback_of_the_task(command: Command, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("class Net:\n    def __init__(self, **_): self.oops\n")
     done = command("train.py", "model._target_=broken.Net", "~model.width", "~model.depth", "~model.dropout",

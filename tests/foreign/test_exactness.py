@@ -125,7 +125,7 @@ ODD = {
 
 @pytest.mark.parametrize("batch", [3, 13], ids=["first-epoch", "second-epoch"])
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * name.endswith("worker")) for name in ODD]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("many-metrics", "sampled"))) for name in ODD]
 )
 def test_a_run_cut_inside_an_epoch_has_every_number(foreign: Compose, name: str, batch: int) -> None:
     options = (EVERY, STEPS, TWO, *ODD[name])

@@ -65,6 +65,7 @@ def test_a_loader_with_a_generator_of_its_own_goes_on_with_the_next_batch(foreig
     check_that_a_cut_leaves_no_trace(foreign, "tables", 15, *more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [

@@ -18,7 +18,7 @@ MISTAKES = {
     "x=1,2 hydra.sweeper.on_change=ignore": "there is refuse, extend",
     "x=1,2 hydra.sweeper.n_jobs=5000": "is more than",
     "x=1,2 hydra.sweeper.sampler=3": "hydra.sweeper.sampler=3 is not a description",
-    "x=1,2 hydra.sweeper.pruner=3": "hydra.sweeper.pruner=3 is not a description: it has no _target_; write hydra/sweeper/pruner=3.",
+    "x=1,2 hydra.sweeper.pruner=3": "it has no _target_; write hydra/sweeper/pruner=3.",
     "x=1,2 +hydra.sweeper.listeners.mine=3": "hydra.sweeper.listeners.mine=3 is not a description",
     "x=1,2 hydra.sweeper.enqueue=[3]": "hydra.sweeper.enqueue[0]=3 is not a point",
     "x=1,2 hydra.sweeper.storage=3": "hydra.sweeper.storage=3 is not a URL",

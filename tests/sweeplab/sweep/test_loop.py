@@ -54,6 +54,7 @@ def test_what_was_drawn_ahead_waits_for_the_next_run_of_the_command(sweep: Sweep
     assert states() == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slots", "short"), [(1, loop.SHORT), (2, 0.0)])
 def test_one_slot_and_long_trials_draw_with_the_last_result(
     sweep: Sweep, slots: int, short: float, monkeypatch: pytest.MonkeyPatch
@@ -95,7 +96,7 @@ def test_a_few_failures_do_not_end_a_sweep(sweep: Sweep) -> None:
     assert states().count("COMPLETE") == 11
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("storage", [None, "sqlite:///study.db"])
 def test_thousands_of_reports_reach_the_study_in_few_writes(
     sweep: Sweep, storage: str | None, monkeypatch: pytest.MonkeyPatch

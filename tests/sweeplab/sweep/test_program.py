@@ -176,7 +176,12 @@ def values() -> list[float | None]:
     return [float(row["objective"]) if row["objective"] else None for row in rows]
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+FEW = ("values set before the task", "a bound method", "no guard")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in FEW else pytest.mark.thorough) for name in PROGRAMS]
+)
 def test_a_trial_has_what_the_program_has(folder: Path, name: str) -> None:
     write(folder / "app.py", PROGRAMS[name])
     (folder / "beside.py").write_text("ONE = 0\n")
@@ -196,6 +201,7 @@ def test_a_program_in_a_package_is_run_and_told_by_its_name(folder: Path, name: 
     assert f"to run it again python -m {name} " in said
 
 
+@pytest.mark.thorough
 def test_a_second_sweep_of_a_process_has_what_the_program_has_by_then(folder: Path) -> None:
     write(
         folder / "app.py",
@@ -219,6 +225,7 @@ def test_a_second_sweep_of_a_process_has_what_the_program_has_by_then(folder: Pa
         Path("sweep").rename(f"was{more}")
 
 
+@pytest.mark.thorough
 def test_what_only_a_fork_can_run_is_refused_where_there_is_none(folder: Path) -> None:
     write(folder / "app.py", PROGRAMS["a bound method"])
     said = run("app.py", *SWEEP, "hydra.sweeper.executor=spawn")
@@ -242,6 +249,7 @@ STATE = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("executor", "why"), [("spawn", "executor=local forks them from it."), ("local", "it has used a GPU")]
 )
@@ -254,6 +262,7 @@ def test_what_trials_lack_is_told_where_they_cannot_be_forks_of_the_program(
     assert values() == [4.0, 5.0]
 
 
+@pytest.mark.thorough
 def test_no_other_process_draws_for_what_only_a_fork_of_the_program_has(folder: Path) -> None:
     write(
         folder / "app.py",
@@ -304,6 +313,7 @@ def test_a_crash_in_a_fork_of_the_program_is_one_trials_own(folder: Path) -> Non
     assert "1 complete, 1 killed" in run("app.py", *SWEEP, "hydra.sweeper.retries=0")
 
 
+@pytest.mark.thorough
 def test_threads_that_computed_before_the_sweep_hold_no_trial_up(folder: Path) -> None:
     pytest.importorskip("torch")
     write(

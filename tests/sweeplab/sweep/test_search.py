@@ -43,6 +43,7 @@ def test_every_sampler_searches(sweep: Sweep, sampler: str) -> None:
     assert len({str(params) for params in drawn("study")}) > 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sampler", ["auto", "grid", "bruteforce"])
 def test_every_grid_is_gone_through_once(sweep: Sweep, sampler: str) -> None:
     assert sweep("x=1,2,3", "name=a,b", f"hydra/sweeper/sampler={sampler}") == 0
@@ -50,6 +51,7 @@ def test_every_grid_is_gone_through_once(sweep: Sweep, sampler: str) -> None:
     assert sorted(points) == [(x, name) for x in (1, 2, 3) for name in ("a", "b")]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "way", ["hydra/sweeper/sampler=auto", "hydra/sweeper/sampler=grid", "hydra/sweeper/sampler=bruteforce"]
 )

@@ -42,6 +42,7 @@ def sweep(*overrides: str) -> dict[str, Any]:
     return said_of(plan_of(*ACCURACY, *overrides))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
@@ -76,6 +77,7 @@ def test_bounds_are_those_of_the_search() -> None:
         assert (theirs["min"], theirs["max"]) == (ours.low, ours.high)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "method", "cap"),
     [

@@ -179,7 +179,7 @@ NEEDED: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NEEDED)
 def test_whatever_wandb_needs_is_taken_away_the_training_goes_on(
     configured: Compose, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, name: str

@@ -174,6 +174,7 @@ def test_a_service_that_is_killed_costs_no_trial(tmp_path: Path) -> None:
     assert parts[-1]["summary"]["trials/complete"] == 4
 
 
+@pytest.mark.thorough
 def test_an_online_sweep_is_whole_on_the_server(command: Command, tmp_path: Path, wandb_server: WandbServer) -> None:
     wandb_server.latency = 0.05
     command("train.py", "-m", *small(*LINEAR, *STUDY, "seed=range(3)", "hydra.sweeper.repeats=1"))

@@ -58,7 +58,7 @@ def test_trials_share_a_mistake_that_is_not_searched(
     assert type(told.value) is kind
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -56,7 +56,7 @@ def test_no_file_of_a_run_has_a_secret_and_a_resumed_run_asks_again(command: Com
     assert holding(tmp_path, ENV, PLAIN, DIGITS) == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_no_file_of_a_sweep_has_a_secret(command: Command, tmp_path: Path) -> None:
     words = small(*SECRETS, *LOGGERS, "model=linear", "trainer.max_epochs=1", "study=kept", "seed=0,1")
     done = command("train.py", "-m", *words, "hydra.sweeper.n_jobs=1", MY_TOKEN=ENV)
