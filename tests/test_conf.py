@@ -14,6 +14,7 @@ CHOICES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_file_composes_and_passes_the_check(configured: Compose, choice: str, tmp_path: Path) -> None:
     (tmp_path / "my.npz").touch()

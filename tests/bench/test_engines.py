@@ -36,6 +36,7 @@ def test_a_search_that_takes_too_long_is_cut_and_leaves_nothing_behind() -> None
     assert [line for line in lines if "optuna_loop/search.py" in line] == []
 
 
+@pytest.mark.slow
 def test_a_search_that_fails_says_why() -> None:
     searched = ENGINES["bare loop"].run(Search("noop", 2, slots=0))
     assert (searched.trials, searched.said) == ([], "ValueError: Number of processes must be at least 1")

@@ -13,6 +13,8 @@ from tests.foreign.conftest import CHOICES
 from tests.foreign.template import LitModule
 from tests.training import resume, run
 
+pytestmark = pytest.mark.slow
+
 EVERY = "callbacks.last.every_n_steps=1"
 STEPS = "trainer.log_every_n_steps=1"
 STOP = "+callbacks.stop._target_=tests.foreign.test_exactness.CtrlC"
@@ -121,11 +123,12 @@ ODD = {
     "loaders-made-anew": ("+trainer.reload_dataloaders_every_n_epochs=1",),
     "validated-by-batches": ("+trainer.val_check_interval=7", "+trainer.check_val_every_n_epoch=null"),
 }
+ODD_ENOUGH = ("many-metrics", "sampled", "two-loaders")
 
 
 @pytest.mark.parametrize("batch", [3, 13], ids=["first-epoch", "second-epoch"])
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("many-metrics", "sampled"))) for name in ODD]
+    "name", [pytest.param(name, marks=[pytest.mark.thorough] * (name not in ODD_ENOUGH)) for name in ODD]
 )
 def test_a_run_cut_inside_an_epoch_has_every_number(foreign: Compose, name: str, batch: int) -> None:
     options = (EVERY, STEPS, TWO, *ODD[name])

@@ -15,6 +15,8 @@ from tests.conftest import Compose
 from tests.foreign import trainings
 from tests.training import run
 
+pytestmark = pytest.mark.slow
+
 LAST = Path("checkpoints", "last.ckpt")
 
 

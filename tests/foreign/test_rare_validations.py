@@ -13,6 +13,8 @@ from tests.conftest import Compose
 from tests.foreign.tables import Batch, TableRegression
 from tests.training import run
 
+pytestmark = pytest.mark.slow
+
 HERE = "tests.foreign.test_rare_validations"
 OF_TRAINING = ("objective.metric=train/loss", "objective.mode=min", "+trainer.limit_val_batches=0")
 MATRIX = (

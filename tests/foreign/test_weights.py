@@ -18,6 +18,8 @@ from tests.conftest import Compose
 from tests.foreign.tables import TableRegression
 from tests.training import evaluate, resume, run
 
+pytestmark = pytest.mark.slow
+
 BEST = Path("checkpoints", "best.ckpt")
 STILL = ("model.lr=0.0", "+model.dropout=0.0")  # a training that leaves its weights as they were
 STOP = "+callbacks.stop={_target_: tests.sweeplab.training.test_exact_resume.CtrlC, step: 12}"

@@ -14,6 +14,8 @@ from tests.conftest import ROOT, Compose, equal_weights
 from tests.foreign.test_resume import logged
 from tests.training import evaluate, resume, run
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("trainer=cpu", "trainer.max_epochs=2", "callbacks.progress=null", "callbacks.summary=null")
 EXAMPLES = {
     "diabetes": (),
@@ -44,7 +46,6 @@ def test_an_example_trains_by_its_experiment(example: Compose, name: str) -> Non
     assert read(Path(config.folder))["objective"]["metric"] == config.objective.metric
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_that_was_cut_inside_an_epoch_leaves_no_trace_of_it(example: Compose, name: str) -> None:
     whole = example(name, "callbacks.last.every_n_steps=2", folder="whole")

@@ -14,6 +14,8 @@ from sweeplab.runs.links import resolved
 from sweeplab.runs.rerun import NUMERIC, Rerun, differences, environment
 from tests.conftest import ROOT, Compose
 
+pytestmark = pytest.mark.slow
+
 CONF = ROOT / "conf"
 QUIET = "hydra/job_logging=none"  # pytest's own handlers stay
 

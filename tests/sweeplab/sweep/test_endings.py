@@ -77,6 +77,7 @@ def test_a_trial_without_a_finite_objective_fails(sweep: Sweep, task: object) ->
     assert "objective" in trial.user_attrs["reason"] or "no number" in trial.user_attrs["reason"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [app.nothing, app.words, app.two_numbers])
 def test_a_grid_for_which_nobody_named_an_objective_needs_none(
     sweep: Sweep, task: object, capsys: pytest.CaptureFixture[str]
@@ -93,6 +94,7 @@ def test_a_grid_for_which_nobody_named_an_objective_needs_none(
     assert sweep("x=1,2", "hydra.sweeper.repeats=2", task=task) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [app.nothing, app.not_a_number, app.infinite])
 def test_a_search_needs_an_objective_and_a_grid_no_number_that_is_none(sweep: Sweep, task: object) -> None:
     more = ("hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=1") if task is app.nothing else ()

@@ -21,6 +21,8 @@ from tests.sweeplab.sweep.app import app
 from tests.sweeplab.tracking.plans import ACCURACY, plan_of
 from tests.wandb_server import ENTITY, WandbServer
 
+pytestmark = pytest.mark.slow
+
 BUDGET = "hydra.sweeper.n_trials=5"
 # What W&B's schema of sweeps (sweeps/config/schema.json in its package `sweeps`) has for these, and nothing besides.
 FORMS = {
@@ -42,7 +44,6 @@ def sweep(*overrides: str) -> dict[str, Any]:
     return said_of(plan_of(*ACCURACY, *overrides))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
@@ -77,7 +78,6 @@ def test_bounds_are_those_of_the_search() -> None:
         assert (theirs["min"], theirs["max"]) == (ours.low, ours.high)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "method", "cap"),
     [
@@ -228,7 +228,6 @@ def test_project_and_entity_are_named_where_they_are_known() -> None:
     assert (read["project"], read["entity"]) == ("proj", "team")
 
 
-@pytest.mark.slow
 @pytest.mark.thorough
 def test_train_py_under_a_real_agent(command: Command, tmp_path: Path, wandb_server: WandbServer) -> None:
     written = command(

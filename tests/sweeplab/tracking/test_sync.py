@@ -19,6 +19,8 @@ from sweeplab.tracking.offline_run import read
 from sweeplab.tracking.sync import main
 from tests.wandb_server import Json, WandbServer
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Path]
 
 
@@ -124,7 +126,6 @@ def test_a_list_uploads_nothing(
     assert wandb_server.runs == {}
 
 
-@pytest.mark.slow
 def test_runs_are_uploaded_at_the_same_time(make: Make, study: Path, wandb_server: WandbServer) -> None:
     for number in range(3):
         make(f"cnn-{number}")
@@ -197,7 +198,6 @@ def test_an_empty_log_is_named_and_holds_nothing_else_up(
     assert [run.id for run in wandb_server.runs.values()] == ["cnn-1"]
 
 
-@pytest.mark.slow
 def test_a_server_that_goes_half_way_is_told_and_the_same_command_finishes(
     make: Make, study: Path, wandb_server: WandbServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -433,7 +433,6 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.slow
 def test_a_killed_run_that_was_resumed_arrives_as_one(make: Make, study: Path, wandb_server: WandbServer) -> None:
     study.mkdir(parents=True)
     command = [sys.executable, "-c", KILLED, str(study)]
@@ -450,7 +449,6 @@ def test_a_killed_run_that_was_resumed_arrives_as_one(make: Make, study: Path, w
     assert wandb_server.run("cnn-0").state == "finished"
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_it_and_the_same_command_finishes(make: Make, study: Path, wandb_server: WandbServer) -> None:
     for number in range(3):
         make(f"cnn-{number}")

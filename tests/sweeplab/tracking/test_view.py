@@ -15,6 +15,8 @@ from sweeplab.tracking.names import columns
 from tests.sweeplab.tracking.plans import ACCURACY, plan_of
 from tests.wandb_server import ENTITY, WandbServer
 
+pytestmark = pytest.mark.slow
+
 LOG = "x=tag(log,interval(1e-3,1))"
 BUDGET = "hydra.sweeper.n_trials=5"
 TWO = ("+objective.also=[{metric: model/parameters, mode: min}]",)

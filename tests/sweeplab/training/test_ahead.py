@@ -29,6 +29,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("override", "words"), MISTAKES.items(), ids=MISTAKES)
 def test_a_mistake_makes_no_folder(configured: Compose, override: str, words: str) -> None:
     config = configured("model=mlp", "logger=csv", override)

@@ -84,6 +84,7 @@ def a_list(path: Path) -> None:
 DAMAGES = (truncate, empty, flip_a_weight, flip_the_pickle, flip_the_directory, text, arrays, a_list)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_checkpoint_is_named_and_nothing_else_is_touched(
     complete: Path, tmp_path: Path, configured: Compose, damage: Callable[[Path], None]

@@ -119,6 +119,7 @@ def test_a_number_that_the_training_returns_is_the_objective(configured: Compose
     assert read(Path(config.folder))["objective"]["value"] == 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [None, True, "0.25", {"acc": 0.25}, [], torch.zeros(2)], ids=repr)
 def test_what_else_the_training_returns_is_not_the_objective(configured: Compose, value: Any) -> None:
     config = configured(*TINY)
@@ -178,6 +179,7 @@ def test_no_callbacks_and_no_logger_leave_config_and_record_alone(configured: Co
     assert read(folder)["metrics"]["test/acc"] > 0
 
 
+@pytest.mark.slow
 def test_predictions_are_drawn(configured: Compose) -> None:
     from PIL import Image
 
@@ -205,6 +207,7 @@ def test_tensorboard_records_the_same_curves(configured: Compose) -> None:
     assert [scalar.value for scalar in events.Scalars("val/acc")] == pytest.approx(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["trainer=debug", "debug=fast", "debug=overfit", "debug=profile"])
 def test_debugging_presets_run(configured: Compose, group: str) -> None:
     folder = trained(
