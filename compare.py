@@ -17,6 +17,6 @@ CONF = Path(__file__).parent / "conf"
 
 if __name__ == "__main__":
     with plain_errors(CONF):
-        from sweeplab.runs.compare.command import main
+        from sweeplab.report.command import main
 
         main(__doc__, sys.argv[1:])

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from sweeplab.errors import UserError, nearest, plain_errors
-from sweeplab.runs import trust
+from sweeplab.records import trust
 
 CONF = Path(__file__).parent / "conf"
 OWN = ("run", "stage", "trial", "top", trust.WORD)
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
         if key not in OWN
     ]
     stage, trusted = own.get("stage", "test"), trust.is_given(arguments)
-    from sweeplab.runs.choice import chosen
+    from sweeplab.records.choice import chosen
     from sweeplab.training.check import check_ensemble
 
     owner = Path(own["run"])

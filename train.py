@@ -32,8 +32,8 @@ def train(config: DictConfig) -> float | list[float]:
 
 def resume(folder: str, overrides: list[str], trusted: bool) -> None:
     """Resume a run, logging to the same file."""
-    from sweeplab.runs.log import log_again
-    from sweeplab.runs.resume import check_resumable, resumed
+    from sweeplab.records.log import log_again
+    from sweeplab.records.resume import check_resumable, resumed
     from sweeplab.training.check import check
     from sweeplab.training.ranks import claimed_rank, rank
 
@@ -48,7 +48,7 @@ def resume(folder: str, overrides: list[str], trusted: bool) -> None:
 
 def rerun(folder: str, overrides: list[str], trusted: bool) -> None:
     """Train in a new folder what another run trained."""
-    from sweeplab.runs.rerun import Rerun
+    from sweeplab.records.rerun import Rerun
 
     again = Rerun.of(Path(folder), overrides, CONF, "train", trusted)
 
@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> None:
         print(help_text(__doc__, CONF, "train", [word for word in arguments if not word.startswith("-")]))
     elif words:
         verb, _, folder = words[0].partition("=")
-        from sweeplab.runs import trust
+        from sweeplab.records import trust
 
         trusted = trust.is_given(arguments)
         overrides = [word for word in arguments if word != words[0] and not trust.is_word(word)]

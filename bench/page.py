@@ -18,7 +18,7 @@ from figure import draw, mark
 from result import RESULTS
 from tables import TABLES
 
-from sweeplab.runs.files import write_text
+from sweeplab.records.files import write_text
 
 MARKER = re.compile(r"^(<!-- (?:table: .*|end) -->)$", re.MULTILINE)
 END = "<!-- end -->"

@@ -30,7 +30,7 @@ from result import Row, machine, save, spread, table
 from search import Found, Search
 from slots import use
 
-from sweeplab.sweep.storage import open_storage
+from sweeplab.sweep.study.storage import open_storage
 
 STORAGES = ["memory", "journal", "sqlite"]
 SAMPLERS: dict[str, Any] = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}

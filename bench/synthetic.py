@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sweeplab.runs.study import Axis, Study
+from sweeplab.records.study import Axis, Study
 
 BEGINNING = datetime(2026, 1, 31, 12, tzinfo=UTC)
 AXES = {

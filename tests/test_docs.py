@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from train import train
 
-from sweeplab.runs.compare.command import main
+from sweeplab.report.command import main
 from sweeplab.training.check import check
 from tests.conftest import ROOT, SMALL, Command
 
@@ -151,7 +151,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compared")
     for name in ("cnn", "cnn-small"):
         make_study(folder / "multirun" / name, 60)
-    shutil.copytree(ROOT / "tests/sweeplab/runs/studies/nets", folder / "multirun/nets")
+    shutil.copytree(ROOT / "tests/sweeplab/records/studies/nets", folder / "multirun/nets")
     shutil.copytree(folder / "multirun/nets/0", folder / RUN)
     return folder
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Command
-from tests.sweeplab.runs.made_runs import make_run
+from tests.sweeplab.records.made_runs import make_run
 from tests.wandb_log import offline_runs, summary
 
 HEAVY = ("torch", "lightning", "torchmetrics", "wandb", "optuna", "sklearn", "numpy")

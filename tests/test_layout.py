@@ -13,7 +13,9 @@ MODULES = sorted(path for path in SRC.rglob("*.py") if path.stat().st_size > 0)
 FACES = ("sweeplab.callbacks", "sweeplab.loggers", "sweeplab.listeners")
 FLOORS = (
     "sweeplab",
-    "sweeplab.runs",
+    "sweeplab.records",
+    "sweeplab.compare",
+    "sweeplab.report",
     "sweeplab.sweep",
     "sweeplab.training",
     "sweeplab.tracking",
@@ -28,6 +30,15 @@ NEIGHBOURS = {
     "sweeplab.tracking": {"sweeplab.training"},
     "sweeplab.tasks": {"sweeplab.tracking"},
     **{face: {"sweeplab.tasks", *FACES} - {face} for face in FACES},
+}
+# What the rooms of the sweep import of the sweep; between them lie the modules that they hand each other.
+BETWEEN = ("trial", "job", "program", "spec")
+OF_THE_SWEEP = {
+    "space": ("space",),
+    "config": ("space", "config"),
+    **dict.fromkeys(BETWEEN, ("space", "config", *BETWEEN)),
+    "study": ("space", "config", "study", *BETWEEN),
+    "execute": ("config", "execute", *BETWEEN),
 }
 CLASSES = re.compile(r"num_classes|in_shape|Classifier|label_smoothing")
 
@@ -81,10 +92,13 @@ def test_rooms_import_downwards_only(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "code"),
     [
-        ("runs/run.py", "from sweeplab.sweep.trial import current"),
-        ("runs/run.py", "from sweeplab import training"),
-        ("runs/run.py", "from sweeplab import loggers"),
-        ("errors.py", "import sweeplab.runs.files"),
+        ("records/run.py", "from sweeplab.sweep.trial import current"),
+        ("records/run.py", "from sweeplab import training"),
+        ("records/run.py", "from sweeplab import loggers"),
+        ("records/trials.py", "from sweeplab.compare.pareto import front"),
+        ("compare/table.py", "from sweeplab.report import write_report"),
+        ("report/page.py", "import sweeplab.sweep.trial"),
+        ("errors.py", "import sweeplab.records.files"),
         ("sweep/loop.py", "def f():\n    from sweeplab.tracking.view import view"),
         ("training/run.py", "from sweeplab.tracking.wandb_run import WandbRun"),
         ("training/run.py", "from sweeplab.tasks import Classification"),
@@ -95,7 +109,7 @@ def test_rooms_import_downwards_only(path: Path) -> None:
         ("tasks/__init__.py", "import lab"),
         ("training/start.py", "from lab import train"),
         ("training/start.py", "from lab.train import train"),
-        ("sweep/plan.py", "import hydra_plugins.sweeplab_sweeper.sweeper"),
+        ("sweep/spec.py", "import hydra_plugins.sweeplab_sweeper.sweeper"),
         ("../lab/train.py", "import hydra_plugins.sweeplab_sweeper"),
         ("../hydra_plugins/sweeplab_sweeper/sweeper.py", "from lab.train import train"),
         ("__init__.py", "from sweeplab import tasks"),
@@ -105,8 +119,44 @@ def test_an_arrow_that_leads_upwards_is_found(path: str, code: str) -> None:
     assert len(arrows((SRC / "sweeplab" / path).resolve(), code)) == 1
 
 
+def inner(module: str) -> str:
+    """The room of the sweep that a module lies in, or its own name."""
+    return [*module.split("."), "", ""][2]
+
+
+def inner_arrows(path: Path, code: str) -> list[str]:
+    """What a module in a room of the sweep imports from rooms that are none of its own."""
+    allowed = OF_THE_SWEEP.get(inner(module_of(path)))
+    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
+    named = [f"{node.module}.{alias.name}" for node in nodes for alias in node.names]
+    there = [name for name in named if name.startswith("sweeplab.sweep.")]
+    return [name for name in there if allowed is not None and inner(name) not in allowed]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SRC / "sweeplab" / "sweep").rglob("*.py")), ids=lambda path: str(path.relative_to(SRC))
+)
+def test_rooms_of_the_sweep_import_downwards_only(path: Path) -> None:
+    assert inner_arrows(path, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("space/space.py", "from sweeplab.sweep.config.settings import Settings"),
+        ("config/snapshot.py", "from sweeplab.sweep.spec import Plan"),
+        ("spec.py", "from sweeplab.sweep.study.study import Study"),
+        ("study/client.py", "from sweeplab.sweep.execute import slots"),
+        ("execute/local.py", "from sweeplab.sweep import loop"),
+        ("execute/local.py", "from sweeplab.sweep.study.client import Book"),
+    ],
+)
+def test_an_arrow_between_the_rooms_of_the_sweep_is_found(path: str, code: str) -> None:
+    assert len(inner_arrows(SRC / "sweeplab" / "sweep" / path, code)) == 1
+
+
 def test_names_of_the_package_itself_may_be_had_anywhere() -> None:
-    assert arrows(SRC / "sweeplab" / "runs" / "run.py", "from sweeplab import load_model\nimport sweeplab") == []
+    assert arrows(SRC / "sweeplab" / "records" / "run.py", "from sweeplab import load_model\nimport sweeplab") == []
 
 
 def test_nothing_outside_the_tasks_and_lab_knows_of_classes() -> None:

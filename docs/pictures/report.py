@@ -14,9 +14,9 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, Locator, sync_playwright
 
-from sweeplab.runs.found import find
-from sweeplab.runs.report import write_report
-from sweeplab.runs.study import Study
+from sweeplab.records.found import find
+from sweeplab.report import write_report
+from sweeplab.records.study import Study
 
 HERE = Path(__file__).parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

@@ -8,8 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweeplab.runs.load import load
-    from sweeplab.runs.objective import Objective
+    from sweeplab.records.load import load
+    from sweeplab.records.objective import Objective
     from sweeplab.sweep.listener import Listener
     from sweeplab.sweep.trial import current
     from sweeplab.training.model import load_model
@@ -19,10 +19,10 @@ __all__ = ["Listener", "Objective", "Run", "current", "load", "load_model"]
 
 _HOMES = {
     "Listener": "sweeplab.sweep.listener",
-    "Objective": "sweeplab.runs.objective",
+    "Objective": "sweeplab.records.objective",
     "Run": "sweeplab.training.run",
     "current": "sweeplab.sweep.trial",
-    "load": "sweeplab.runs.load",
+    "load": "sweeplab.records.load",
     "load_model": "sweeplab.training.model",
 }
 

@@ -8,10 +8,10 @@ import pytest
 
 import sweeplab
 from lab.train import train
-from sweeplab.runs.compare.command import main as compare
-from sweeplab.runs.earlier import TARGETS, upgraded_override
-from sweeplab.runs.record import Status, read
-from sweeplab.runs.rerun import Rerun
+from sweeplab.records.earlier import TARGETS, upgraded_override
+from sweeplab.records.record import Status, read
+from sweeplab.records.rerun import Rerun
+from sweeplab.report.command import main as compare
 from sweeplab.training.evaluate import evaluate
 from sweeplab.training.start import resume, start
 from tests.conftest import ROOT, Command

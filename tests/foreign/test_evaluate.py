@@ -11,9 +11,9 @@ import torch
 
 import sweeplab
 from sweeplab.errors import UserError
-from sweeplab.runs.record import read
-from sweeplab.runs.rerun import Rerun
-from sweeplab.runs.run import Run
+from sweeplab.records.record import read
+from sweeplab.records.rerun import Rerun
+from sweeplab.records.run import Run
 from sweeplab.training.start import start
 from tests.conftest import ROOT, Compose
 from tests.foreign.conftest import CHOICES

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from tests.conftest import Compose, equal_weights
 from tests.foreign.conftest import CHOICES
 from tests.foreign.template import LitModule

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from sweeplab.training.finite_loss import FiniteLoss
 from tests.conftest import Command, Compose, small
 from tests.foreign.gan import Gan

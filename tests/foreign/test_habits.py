@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import sweeplab
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from sweeplab.training.predictions import averaged
 from tests.conftest import Command, Compose
 from tests.foreign.conftest import CHOICES, CONF, SMALL

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 import sweeplab
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from sweeplab.training.lean import STEP_HOOKS, lean_steps
 from tests.conftest import Compose
 from tests.foreign.template import LitModule

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from tests.conftest import Compose
 from tests.foreign.conftest import CHOICES
 from tests.foreign.tables import Batch, TableRegression

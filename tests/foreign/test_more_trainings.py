@@ -9,7 +9,7 @@ import pytest
 
 import sweeplab
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from sweeplab.training.start import resume, start
 from tests.conftest import Compose
 from tests.foreign import trainings

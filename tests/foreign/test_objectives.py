@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sweeplab.errors import SetupError
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from tests.conftest import Compose
 from tests.training import run
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from tests.conftest import Compose
 from tests.foreign.tables import Batch, TableRegression
 from tests.training import run

@@ -6,7 +6,7 @@ import pytest
 from torch import Tensor
 
 from sweeplab.errors import SetupError
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from sweeplab.training.start import settled
 from tests.conftest import Compose
 from tests.foreign.tables import TableRegression

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from tests.conftest import Compose, equal_weights
 from tests.foreign.conftest import CHOICES
 from tests.training import resume, run

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import sweeplab
-from sweeplab.runs.record import read
-from sweeplab.runs.trials import Trials
+from sweeplab.records.record import read
+from sweeplab.records.trials import Trials
 from tests.conftest import Command
 from tests.foreign.conftest import CHOICES, CONF, SMALL
 from tests.wandb_log import offline_runs, summary

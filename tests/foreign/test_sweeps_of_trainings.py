@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import sweeplab
-from sweeplab.runs.record import read
-from sweeplab.runs.trials import Trials
+from sweeplab.records.record import read
+from sweeplab.records.trials import Trials
 from tests.conftest import ROOT, Command
 from tests.foreign.conftest import CHOICES, CONF, SMALL
 from tests.foreign.test_trainings import TRAININGS

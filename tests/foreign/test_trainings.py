@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, TrialPruned, read
+from sweeplab.records.record import Status, TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.training.start import resume, start
 from tests.conftest import Compose, equal_weights

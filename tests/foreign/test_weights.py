@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 
 import sweeplab
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from sweeplab.sweep.trial import Trial, enter
 from tests.conftest import Compose
 from tests.foreign.tables import TableRegression

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from tests.conftest import Compose
 from tests.training import run
 

@@ -39,9 +39,9 @@ class ExperimentFiles(FileConfigSource):
             RefusedExperimentError: it names what may not be built, or where nothing may be written.
         """
         from sweeplab.errors import UserError
-        from sweeplab.runs.experiment_file import check_experiment
-        from sweeplab.runs.files import read_text
-        from sweeplab.runs.trust import is_given
+        from sweeplab.records.experiment_file import check_experiment
+        from sweeplab.records.files import read_text
+        from sweeplab.records.trust import is_given
 
         name = config_path.removeprefix(GROUP)
         path = Path(self.path, name)

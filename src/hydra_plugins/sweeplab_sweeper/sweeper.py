@@ -14,7 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.resolvers import register_resolver
-from sweeplab.sweep.settings import Settings, pruner_choices, sampler_choices
+from sweeplab.sweep.config.settings import Settings, pruner_choices, sampler_choices
 
 
 def _store() -> None:
@@ -28,7 +28,7 @@ def _store() -> None:
 
 
 def _show_links() -> None:
-    """Let `--cfg job --resolve` show what asks the data as it is written; `sweeplab.runs.links` does the rest."""
+    """Let `--cfg job --resolve` show what asks the data as it is written; `sweeplab.records.links` does the rest."""
     if not OmegaConf.has_resolver("data"):
         register_resolver("data", lambda attribute: f"${{data:{attribute}}}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeplab.runs.files import written_whole
+from sweeplab.records.files import written_whole
 from sweeplab.tasks import ArrayData, Arrays
 
 

@@ -1,1 +1,9 @@
-"""The engine of sweeps, for any Hydra app: space, study, executors, the loop. Optuna and Hydra; no torch, no W&B."""
+"""The engine of sweeps, for any Hydra app: Optuna and Hydra; no torch, no Lightning, no W&B.
+
+`sweep.sweep` is the way in, `sweep.loop` what goes on. Rooms, from the ground: `space` (what is searched), `config`
+(the configuration of a sweep and of a trial), `study` (ask, tell, resume) and `execute` (where trials run). Between
+them lies what they hand each other: `trial`, `job`, `program`, `spec`.
+
+Public: `sweep.trial` (also `sweeplab.current`), `sweep.job.Job` and `Outcome`, `sweep.listener.Listener`. Imports
+records, compare and report.
+"""

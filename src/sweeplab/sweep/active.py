@@ -9,9 +9,9 @@ from typing import Any
 
 import optuna
 
-from sweeplab.runs.record import Status
-from sweeplab.sweep.draws import Draw
+from sweeplab.records.record import Status
 from sweeplab.sweep.job import Outcome
+from sweeplab.sweep.study.suggestions import Draw
 
 
 @dataclass

@@ -1,12 +1,7 @@
 """What can be known to be wrong before the first trial."""
 
-import importlib
-import importlib.util
 import itertools
 import multiprocessing
-import operator
-import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,17 +12,19 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from sweeplab.errors import UserError
-from sweeplab.runs.links import select
-from sweeplab.runs.objective import Objective
+from sweeplab.records.links import select
+from sweeplab.records.objective import Objective
 from sweeplab.secrets import masked_values
-from sweeplab.sweep import pickled
-from sweeplab.sweep.contract import flat
-from sweeplab.sweep.hydra_job import current
+from sweeplab.sweep.config import pickled
+from sweeplab.sweep.config.functions import function
+from sweeplab.sweep.config.hydra_job import current
+from sweeplab.sweep.config.objectives import objectives
+from sweeplab.sweep.config.settings import Settings
 from sweeplab.sweep.limits import check_limits
-from sweeplab.sweep.objectives import objectives
-from sweeplab.sweep.parameter import Parameter
-from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.settings import Settings
+from sweeplab.sweep.space.parameter import Parameter
+from sweeplab.sweep.space.space import check_searchable
+from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.study.compatibility import flat
 
 MOST = 64  # combinations of group choices that are composed; of more, each choice once
 
@@ -76,19 +73,6 @@ def _check_task(plan: Plan) -> None:
             f"no other process can import {inside[0]}; define it at the top of its module, under that name, "
             "or run the trials in this process with hydra.sweeper.executor=inline."
         )
-
-
-def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
-    """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
-
-    Raises:
-        UserError: all trials are judged by it, or the sweep is made of it.
-    """
-    top = re.split(r"[./@]", key)[0]
-    if top == "objective":
-        raise UserError(f"{key} cannot be searched: all trials are judged by one objective; make a sweep of each.")
-    if top == "hydra" or top in sweep_keys:
-        raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")
 
 
 def _check_same_sweep(plan: Plan, point: Mapping[str, Any], config: DictConfig) -> None:
@@ -188,34 +172,6 @@ def _check_point(plan: Plan, point: Mapping[str, Any]) -> None:
                 function(plan.settings.check, "check")(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise plan.mistake(point, error) from error
-
-
-def function(path: str, key: str) -> Any:
-    """Return the function that `hydra.sweeper.<key>` names.
-
-    Raises:
-        UserError: it cannot be imported.
-    """
-    parts = path.split(".")
-    names = [(".".join(parts[:end]), ".".join(parts[end:])) for end in range(len(parts) - 1, 0, -1)]
-    try:
-        module, name = next((pair for pair in names if _is_module(pair[0])), (parts[0], path))
-        return operator.attrgetter(name)(_imported(module))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"hydra.sweeper.{key}={path} cannot be imported: {error}") from error
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return name in sys.modules or importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # what is above it is no package
-        return False
-
-
-def _imported(name: str) -> Any:
-    """Import a module; the program's own is there already, and may not bear to be imported again."""
-    main, spec = sys.modules["__main__"], None if name in sys.modules else importlib.util.find_spec(name)
-    return main if spec and spec.origin == getattr(main, "__file__", "") else importlib.import_module(name)
 
 
 def _check_types(plan: Plan, point: Mapping[str, Any], config: DictConfig) -> None:

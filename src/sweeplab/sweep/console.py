@@ -16,15 +16,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sweeplab.runs import provenance
-from sweeplab.runs.names import clock
-from sweeplab.runs.record import Status, is_run
+from sweeplab.records import provenance
+from sweeplab.records.names import clock
+from sweeplab.records.record import Status, is_run
 from sweeplab.secrets import HIDDEN, masked
 from sweeplab.sweep.active import Active
+from sweeplab.sweep.execute.worker import OUTPUT
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.plan import Plan, single_run
 from sweeplab.sweep.results import Summary, folder_of
-from sweeplab.sweep.worker import OUTPUT
+from sweeplab.sweep.spec import Plan, single_run
 
 LOG = "sweep.log"
 

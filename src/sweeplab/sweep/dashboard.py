@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sweeplab.errors import UserError, did_you_mean, plain_errors
-from sweeplab.runs.study import Study
+from sweeplab.records.study import Study
 from sweeplab.secrets import masked
 
 OWN = ("port", "storage")
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
         from optuna_dashboard import run_server
     except ImportError:
         raise UserError("optuna-dashboard is not installed; install it: pip install -e '.[dashboard]'") from None
-    from sweeplab.sweep.storage import JOURNAL, open_storage
+    from sweeplab.sweep.study.storage import JOURNAL, open_storage
 
     url = url or study.storage
     if url is None and not (folder / JOURNAL).is_file():

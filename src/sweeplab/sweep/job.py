@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeplab.runs.record import Status
-from sweeplab.sweep.frozen import Recipe
+from sweeplab.records.record import Status
+from sweeplab.sweep.config.snapshot import Recipe
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeplab.errors import UserError, did_you_mean
+from sweeplab.sweep.config.settings import Settings
+from sweeplab.sweep.execute.worker import OUTPUT
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.settings import Settings
-from sweeplab.sweep.worker import OUTPUT
+from sweeplab.sweep.spec import Plan
 
 HOPELESS = 5  # failures with nothing good before them end a sweep by themselves
 

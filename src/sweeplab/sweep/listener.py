@@ -7,10 +7,10 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError, did_you_mean
-from sweeplab.sweep.algorithms import build
 from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
+from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.study.algorithms import build
 
 log = logging.getLogger(__name__)
 

@@ -14,21 +14,21 @@ from typing import Protocol
 from optuna.exceptions import UpdateFinishedTrialError
 
 from sweeplab.errors import UserError
-from sweeplab.runs import record
-from sweeplab.runs.record import Status
-from sweeplab.sweep import signals
+from sweeplab.records import record
+from sweeplab.records.record import Status
 from sweeplab.sweep.active import Active
-from sweeplab.sweep.book import Book
-from sweeplab.sweep.draws import Draws
-from sweeplab.sweep.executor import Executor
-from sweeplab.sweep.inline import Inline
+from sweeplab.sweep.execute import signals
+from sweeplab.sweep.execute.executor import Executor
+from sweeplab.sweep.execute.inline import Inline
+from sweeplab.sweep.execute.recovery import Lost
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.lost import Lost
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import FOLDER
-from sweeplab.sweep.search import Search
+from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.study.client import Book
+from sweeplab.sweep.study.search import Search
+from sweeplab.sweep.study.suggestions import Draws
 
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
 OFTEN = 1.0  # seconds between two writes of a trial's reports, where no pruner waits for them

@@ -5,8 +5,8 @@ from typing import Any
 
 import optuna
 
-from sweeplab.sweep.book import Points
-from sweeplab.sweep.plan import Plan, single_run
+from sweeplab.sweep.spec import Plan, single_run
+from sweeplab.sweep.study.client import Points
 
 SAMPLES = 3
 

@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial
 from sweeplab.errors import UserError
 from sweeplab.sweep.job import Job
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
+from sweeplab.sweep.spec import Plan
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Report(Listener):
 
     def sweep_ended(self, plan: Plan, summary: Summary) -> None:
         """Write the page of all there is; one that is being written now is out of date."""
-        from sweeplab.runs.report.page import write_study_report
+        from sweeplab.report.page import write_study_report
 
         if self._writer is not None:
             self._writer.kill()
@@ -75,7 +75,7 @@ class Report(Listener):
             return
         self._written = time.monotonic()
         self._writer = subprocess.Popen(
-            [sys.executable, "-m", "sweeplab.runs.report", str(self._folder), str(self.every)],
+            [sys.executable, "-m", "sweeplab.report", str(self._folder), str(self.every)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -12,13 +12,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeplab.runs.files import write_text
-from sweeplab.runs.record import Status
-from sweeplab.runs.spreadsheet import cells
+from sweeplab.records.files import write_text
+from sweeplab.records.record import Status
+from sweeplab.records.spreadsheet import cells
 from sweeplab.secrets import masked_config
-from sweeplab.sweep.book import NO_VALUE, Book, beginning, came_to, counts, took
-from sweeplab.sweep.contract import fixed_of
-from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.study.client import NO_VALUE, Book, beginning, came_to, counts, took
+from sweeplab.sweep.study.compatibility import fixed_of
 
 FOLDER = "folder"  # where a trial says the name of its folder, if that is not its number
 RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"

@@ -14,32 +14,32 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
-from sweeplab.runs.files import write_text
-from sweeplab.runs.trust import check_files, is_given
+from sweeplab.records.files import write_text
+from sweeplab.records.trust import check_files, is_given
 from sweeplab.secrets import masked_config
 from sweeplab.streams import open_closed_streams
-from sweeplab.sweep.book import Book
 from sweeplab.sweep.check import check_plan
+from sweeplab.sweep.config.objectives import directions
 from sweeplab.sweep.console import Board, closing, short
-from sweeplab.sweep.contract import hold
-from sweeplab.sweep.description import describe
-from sweeplab.sweep.executor import Executor
-from sweeplab.sweep.inline import Inline
+from sweeplab.sweep.execute.executor import Executor
+from sweeplab.sweep.execute.inline import Inline
+from sweeplab.sweep.execute.local import Local
+from sweeplab.sweep.execute.recovery import Lost
+from sweeplab.sweep.execute.slots import Slot, slots
+from sweeplab.sweep.execute.temporary import own_folder
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listeners
-from sweeplab.sweep.local import Local
 from sweeplab.sweep.loop import Loop
-from sweeplab.sweep.lost import Lost
-from sweeplab.sweep.objectives import directions
-from sweeplab.sweep.plan import Plan, make_plan
 from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import FOLDER, Summary, summarize, write_results
-from sweeplab.sweep.search import Search
-from sweeplab.sweep.slots import Slot, slots
-from sweeplab.sweep.storage import JOURNAL, open_storage
-from sweeplab.sweep.study import Study, open_study
-from sweeplab.sweep.temporary import own_folder
+from sweeplab.sweep.spec import Plan, make_plan
+from sweeplab.sweep.study.client import Book
+from sweeplab.sweep.study.compatibility import hold
+from sweeplab.sweep.study.description import describe
+from sweeplab.sweep.study.search import Search
+from sweeplab.sweep.study.storage import JOURNAL, open_storage
+from sweeplab.sweep.study.study import Study, open_study
 
 
 def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, arguments: list[str]) -> None:

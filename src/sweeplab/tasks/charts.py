@@ -14,8 +14,8 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassPrecisionRecallCurve, MulticlassROC
 
-from sweeplab.runs.files import written_whole
-from sweeplab.runs.spreadsheet import cells
+from sweeplab.records.files import written_whole
+from sweeplab.records.spreadsheet import cells
 from sweeplab.sweep.trial import current
 from sweeplab.tasks.confusion import picture_of
 

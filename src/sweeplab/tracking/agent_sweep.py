@@ -11,10 +11,10 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from sweeplab.errors import UserError
 from sweeplab.secrets import masked_word
-from sweeplab.sweep.parameter import Parameter
-from sweeplab.sweep.plan import Plan, single_run
-from sweeplab.sweep.search import Search
-from sweeplab.sweep.values import Value, override, text
+from sweeplab.sweep.space.parameter import Parameter
+from sweeplab.sweep.space.values import Value, override, text
+from sweeplab.sweep.spec import Plan, single_run
+from sweeplab.sweep.study.search import Search
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")  # a parameter's name, as W&B's schema of sweeps has it
 AT_RANDOM = (".RandomSampler", ".QMCSampler")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sweeplab.runs import names
-from sweeplab.runs.names import short_value
+from sweeplab.records import names
+from sweeplab.records.names import short_value
 from sweeplab.sweep.trial import Trial
 
 LONGEST = 80  # characters of a name; the table of runs shows fewer

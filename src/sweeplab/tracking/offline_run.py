@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sweeplab.runs.files import written_whole
+from sweeplab.records.files import written_whole
 
 Record = Any  # W&B's, which has no types
 

@@ -8,8 +8,8 @@ import psutil
 
 from sweeplab.sweep.job import Job
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
+from sweeplab.sweep.spec import Plan
 
 # W&B imports them while a run starts, which takes longer than everything else that it does then.
 LATE = ("wandb.sdk.launch.inputs.internal", "requests")

@@ -7,9 +7,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from sweeplab.runs.importance import NOT_ENOUGH, TENTH, complete, evaluator, no_guesses, shares, study_of
-from sweeplab.sweep.plan import Plan
+from sweeplab.compare.importance import NOT_ENOUGH, TENTH, complete, evaluator, no_guesses, shares, study_of
 from sweeplab.sweep.results import Summary
+from sweeplab.sweep.spec import Plan
 
 log = logging.getLogger(__name__)
 

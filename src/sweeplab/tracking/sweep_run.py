@@ -9,12 +9,12 @@ import wandb
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.errors import UserError
-from sweeplab.runs import record
-from sweeplab.runs.record import Status
+from sweeplab.records import record
+from sweeplab.records.record import Status
 from sweeplab.secrets import masked_arguments, masked_command, masked_words
-from sweeplab.sweep.book import came_to, counts, took
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending, folder_of
+from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.study.client import came_to, counts, took
 from sweeplab.tracking.lifeline import Lifeline, first_line
 from sweeplab.tracking.names import run_id, short_keys
 from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts

@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial
 
 from sweeplab.build import located
 from sweeplab.errors import UserError
-from sweeplab.runs import record
+from sweeplab.records import record
 from sweeplab.sweep.console import short
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
+from sweeplab.sweep.spec import Plan
 from sweeplab.tracking.service import LATE, SERVICE, service_lives, service_process, start_service
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from sweeplab.errors import UserError, nearest
-from sweeplab.runs import record
-from sweeplab.runs.files import write_text
+from sweeplab.records import record
+from sweeplab.records.files import write_text
 from sweeplab.tracking.offline_run import ArtifactFile, OfflineRun, home_of, read, rewrite
 from sweeplab.tracking.upload import SilentServerError, Uploads, uploads
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sweeplab.runs.record import Status
+from sweeplab.records.record import Status
 
 STATES = {Status.COMPLETE: "COMPLETE", Status.PRUNED: "PRUNED"}
 

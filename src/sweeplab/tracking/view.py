@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeplab.errors import UserError
-from sweeplab.runs.files import write_text
-from sweeplab.runs.names import of_training
-from sweeplab.runs.objective import PARAMETERS, Objective
-from sweeplab.sweep.parameter import Parameter
-from sweeplab.sweep.plan import Plan
+from sweeplab.records.files import write_text
+from sweeplab.records.names import of_training
+from sweeplab.records.objective import PARAMETERS, Objective
+from sweeplab.sweep.space.parameter import Parameter
+from sweeplab.sweep.spec import Plan
 from sweeplab.tracking.names import run_id, short_keys
 
 if TYPE_CHECKING:

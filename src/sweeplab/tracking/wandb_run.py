@@ -18,7 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from wandb.sdk.data_types._private import MEDIA_TMP
 
 from sweeplab.errors import UserError, did_you_mean
-from sweeplab.runs.record import Status
+from sweeplab.records.record import Status
 from sweeplab.secrets import masked_arguments, masked_command
 from sweeplab.sweep.trial import Trial, current
 from sweeplab.tracking.lifeline import GONE, SILENT, Lifeline, first_line, forget_service, leave_service

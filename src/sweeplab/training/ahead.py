@@ -15,8 +15,8 @@ from lightning.pytorch import Trainer
 
 from sweeplab.build import arguments, build, check_within, located
 from sweeplab.errors import SetupError, UserError
-from sweeplab.runs.links import select
-from sweeplab.runs.run import Run as Recorded
+from sweeplab.records.links import select
+from sweeplab.records.run import Run as Recorded
 from sweeplab.sweep.trial import current
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.ranks import alone_in_a_job

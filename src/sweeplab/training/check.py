@@ -18,11 +18,11 @@ from omegaconf.errors import (
 
 from sweeplab.errors import UserError, did_you_mean, machine_trouble
 from sweeplab.hydra_errors import sentence
-from sweeplab.runs.config import check_secrets, load
-from sweeplab.runs.hydra_files import mask_files
-from sweeplab.runs.links import DataNotBuiltError, resolved
-from sweeplab.runs.record import is_run, occupied, read
-from sweeplab.runs.run import Run
+from sweeplab.records.config import check_secrets, load
+from sweeplab.records.hydra_files import mask_files
+from sweeplab.records.links import DataNotBuiltError, resolved
+from sweeplab.records.record import is_run, occupied, read
+from sweeplab.records.run import Run
 from sweeplab.secrets import mask
 from sweeplab.training.ranks import rank
 

@@ -12,7 +12,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from sweeplab.errors import UserError
-from sweeplab.runs.files import written_whole
+from sweeplab.records.files import written_whole
 
 OF_A_TRAINING = ("loops", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step")
 

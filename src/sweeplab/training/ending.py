@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from sweeplab.runs.record import Status, status_of
+from sweeplab.records.record import Status, status_of
 from sweeplab.secrets import without_secrets
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from torch.utils.data import DataLoader
 
 from sweeplab.build import build
 from sweeplab.errors import UserError, no_early_exit
-from sweeplab.runs import record
-from sweeplab.runs.files import write_text
-from sweeplab.runs.links import linked, links, plain, resolved
-from sweeplab.runs.paths import moved
-from sweeplab.runs.trust import check_files
+from sweeplab.records import record
+from sweeplab.records.files import write_text
+from sweeplab.records.links import linked, links, plain, resolved
+from sweeplab.records.paths import moved
+from sweeplab.records.trust import check_files
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.lean import NoProfiler

@@ -13,10 +13,10 @@ from torch.nn.parameter import is_lazy
 
 from sweeplab.build import arguments, build, located
 from sweeplab.errors import SetupError, UserError, nearest
-from sweeplab.runs import config as run_config
-from sweeplab.runs import earlier, record, trust
-from sweeplab.runs.links import resolved
-from sweeplab.runs.run import Run as Recorded
+from sweeplab.records import config as run_config
+from sweeplab.records import earlier, record, trust
+from sweeplab.records.links import resolved
+from sweeplab.records.run import Run as Recorded
 from sweeplab.secrets import hidden
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.quiet import quiet

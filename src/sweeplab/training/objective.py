@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from sweeplab.errors import SetupError, UserError, did_you_mean, nearest
-from sweeplab.runs.objective import PARAMETERS, Objective
+from sweeplab.records.objective import PARAMETERS, Objective
 
 
 class BestObjective(Checkpoint):

@@ -18,16 +18,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.build import located
 from sweeplab.errors import SetupError, UserError, did_you_mean, no_early_exit
-from sweeplab.runs import config as run_config
-from sweeplab.runs import record as run_record
-from sweeplab.runs import trust
-from sweeplab.runs.links import kept, resolved
-from sweeplab.runs.log import log_traceback, spare_log_files
-from sweeplab.runs.objective import PARAMETERS, Objective
-from sweeplab.runs.provenance import program
-from sweeplab.runs.record import Record, TrialPruned, recorded
-from sweeplab.runs.rerun import differences, environment
-from sweeplab.runs.resume import CHECKPOINTS, check_resumable, last_checkpoint, resumed
+from sweeplab.records import config as run_config
+from sweeplab.records import record as run_record
+from sweeplab.records import trust
+from sweeplab.records.links import kept, resolved
+from sweeplab.records.log import log_traceback, spare_log_files
+from sweeplab.records.objective import PARAMETERS, Objective
+from sweeplab.records.provenance import program
+from sweeplab.records.record import Record, TrialPruned, recorded
+from sweeplab.records.rerun import differences, environment
+from sweeplab.records.resume import CHECKPOINTS, check_resumable, last_checkpoint, resumed
 from sweeplab.secrets import masked_command, masked_config
 from sweeplab.sweep.trial import current
 from sweeplab.training.ahead import look_ahead

@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from sweeplab.runs.record import Status
+from sweeplab.records.record import Status
 from sweeplab.secrets import masked_config
 from sweeplab.sweep.trial import current
 

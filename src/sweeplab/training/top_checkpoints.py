@@ -6,14 +6,14 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeplab.compare.pareto import unbeaten
 from sweeplab.errors import UserError
-from sweeplab.runs import record
-from sweeplab.runs.compare.pareto import unbeaten
-from sweeplab.runs.objective import Objective
-from sweeplab.runs.record import Status
+from sweeplab.records import record
+from sweeplab.records.objective import Objective
+from sweeplab.records.record import Status
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, folder_of
+from sweeplab.sweep.spec import Plan
 
 FOLDER = "checkpoints"
 

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
 
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from tests.conftest import ROOT, Compose, equal_weights
 from tests.foreign.test_resume import logged
 from tests.training import evaluate, resume, run

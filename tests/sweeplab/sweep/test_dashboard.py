@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sweeplab.errors import UserError
-from sweeplab.runs.study import Study
+from sweeplab.records.study import Study
 from sweeplab.sweep.dashboard import main
 from tests.sweeplab.sweep.conftest import Sweep
 

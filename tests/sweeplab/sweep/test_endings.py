@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeplab.sweep import local
+from sweeplab.sweep.execute import local
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, processes_in, states, trials
 

@@ -7,8 +7,8 @@ from optuna.trial import FrozenTrial
 
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary
+from sweeplab.sweep.spec import Plan
 from tests.conftest import ROOT
 from tests.sweeplab.sweep.conftest import Start, Sweep, output, states
 

@@ -8,8 +8,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from sweeplab.sweep import loop
-from sweeplab.sweep.book import beginning
-from sweeplab.sweep.storage import write_reports
+from sweeplab.sweep.study.client import beginning
+from sweeplab.sweep.study.storage import write_reports
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
@@ -108,7 +108,7 @@ def test_thousands_of_reports_reach_the_study_in_few_writes(
         writes.append(len(values))
         write_reports(storage, trial_id, values)
 
-    monkeypatch.setattr("sweeplab.sweep.book.write_reports", counted)
+    monkeypatch.setattr("sweeplab.sweep.study.client.write_reports", counted)
     where = [f"hydra.sweeper.storage={storage}"] if storage else []
     assert sweep("x=1,2", "steps=3000", *where) == 0
     assert [trial.state.name for trial in trials(storage=storage)] == ["COMPLETE", "COMPLETE"]

@@ -237,7 +237,7 @@ def test_what_only_a_fork_can_run_is_refused_where_there_is_none(folder: Path) -
 
 STATE = """
     import sys
-    from sweeplab.sweep import fork_server
+    from sweeplab.sweep.execute import fork_server
     ONE = 0
     @main
     def app(config):
@@ -269,7 +269,7 @@ def test_no_other_process_draws_for_what_only_a_fork_of_the_program_has(folder: 
         """
         import time
         from optuna.samplers import RandomSampler
-        from sweeplab.sweep import draws
+        from sweeplab.sweep.study.study import suggestions as draws
         ONE = 0
         class Slow(RandomSampler):
             def infer_relative_search_space(self, study, trial):

@@ -12,9 +12,9 @@ from bench.synthetic import make_study
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.job import Job
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.report import Report
 from sweeplab.sweep.results import Summary
+from sweeplab.sweep.spec import Plan
 
 NOTHING = Summary([], Counter(), [], {}, 0, None)
 JOB = cast(Job, None)  # what it is, the report finds in the folder

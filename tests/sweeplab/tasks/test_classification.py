@@ -6,7 +6,7 @@ import torch
 from lab.data.digits import Digits
 from lab.models.cnn import CNN
 from sweeplab.errors import UserError
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from sweeplab.tasks import Classification
 from tests.conftest import Compose
 from tests.training import evaluate, run

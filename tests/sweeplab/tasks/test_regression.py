@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import sweeplab
 from sweeplab.errors import UserError
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from sweeplab.tasks import Regression
 from sweeplab.tasks.network_task import NetworkTask
 from sweeplab.tasks.npz import Npz

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from optuna import Trial
 
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.spec import Plan
 from tests.sweeplab.sweep.app import app
 
 LISTENER = "hydra.sweeper.listeners.keeps"

@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.plan import Plan
-from sweeplab.sweep.values import Value, plain, same
+from sweeplab.sweep.space.values import Value, plain, same
+from sweeplab.sweep.spec import Plan
 from sweeplab.tracking.agent_sweep import agent_sweep, said
 from tests.conftest import Command, small
 from tests.sweeplab.sweep.app import app

@@ -11,7 +11,7 @@ import pytest
 import wandb
 from wandb.sdk.data_types._private import MEDIA_TMP
 
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from tests.conftest import Compose
 from tests.sweeplab.tracking.mishaps import At, kill_service
 from tests.training import run

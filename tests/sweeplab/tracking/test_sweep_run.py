@@ -9,9 +9,9 @@ import pytest
 import wandb
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweeplab.sweep.book import counts
-from sweeplab.sweep.plan import Plan
 from sweeplab.sweep.results import Summary, ending
+from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.study.client import counts
 from sweeplab.tracking.study_plots import importances
 from sweeplab.tracking.sweep_run import SweepRun
 from tests.sweeplab.tracking.plans import plan_of

@@ -8,7 +8,7 @@ import pytest
 import wandb
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.plan import Plan
+from sweeplab.sweep.spec import Plan
 from sweeplab.sweep.trial import Trial
 from sweeplab.tracking import view
 from sweeplab.tracking.names import columns

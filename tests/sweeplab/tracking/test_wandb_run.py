@@ -7,7 +7,7 @@ import wandb
 from lightning.pytorch import LightningModule
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import TrialPruned, read
+from sweeplab.records.record import TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.tracking.wandb_run import WandbRun
 from sweeplab.training.ending import ended

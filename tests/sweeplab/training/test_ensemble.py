@@ -9,8 +9,8 @@ import pytest
 
 import sweeplab
 from sweeplab.errors import UserError
-from sweeplab.runs.run import Run
-from sweeplab.runs.trials import Trials
+from sweeplab.records.run import Run
+from sweeplab.records.trials import Trials
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.evaluate import evaluate
 from tests.conftest import ROOT, Compose

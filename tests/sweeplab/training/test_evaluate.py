@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from tests.conftest import ROOT, Compose
 from tests.training import evaluate, run
 

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, CosineAnnealingLR, LinearLR, SequentialLR
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from sweeplab.training.exact_resume import _end
 from tests.conftest import Compose, equal_weights
 from tests.training import resume, run

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sweeplab.errors import UserError, machine_trouble
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from tests.conftest import ROOT, Command, Compose, small
 from tests.sweeplab.tracking.mishaps import At
 from tests.training import run

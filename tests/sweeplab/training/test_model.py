@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import sweeplab
 from sweeplab.errors import SetupError, UserError
-from sweeplab.runs.record import read
+from sweeplab.records.record import read
 from sweeplab.training.check import check
 from sweeplab.training.model import build_model, compared, load_fitting, load_weights
 from sweeplab.training.run import Run

@@ -8,7 +8,7 @@ import pytest
 from lightning.pytorch import LightningModule
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, TrialPruned, read
+from sweeplab.records.record import Status, TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.training.lean import STEP_HOOKS, lean_steps
 from sweeplab.training.pruning import Pruning
@@ -178,7 +178,7 @@ def test_a_metric_that_is_not_logged_is_named(configured: Compose, trial: Enter)
 
 SCRIPT = """
 import runpy, sys
-from sweeplab.runs.record import TrialPruned
+from sweeplab.records.record import TrialPruned
 from sweeplab.sweep.trial import Trial, enter
 
 enter(Trial("study", 7, {}, prunes=True, _report=lambda value, step: step == 2))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.training.ranks import NUMBERED, TOGETHER, is_distributed, rank
 from tests.conftest import Command, Compose, small

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sweeplab.runs.record import read
-from sweeplab.runs.rerun import NUMERIC, Rerun
+from sweeplab.records.record import read
+from sweeplab.records.rerun import NUMERIC, Rerun
 from tests.conftest import ROOT, Compose, equal_weights, small
 from tests.training import run
 

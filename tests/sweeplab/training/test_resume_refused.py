@@ -11,8 +11,8 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from sweeplab.errors import UserError
-from sweeplab.runs import record
-from sweeplab.runs.record import Status, read
+from sweeplab.records import record
+from sweeplab.records.record import Status, read
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.model import load_model
 from tests.conftest import ROOT, SMALL, Compose

@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 
 from lab.models.linear import Linear
 from sweeplab.errors import UserError
-from sweeplab.runs.provenance import code
-from sweeplab.runs.record import read
-from sweeplab.runs.rerun import Rerun
-from sweeplab.runs.resume import check_resumable
-from sweeplab.runs.run import Run
+from sweeplab.records.provenance import code
+from sweeplab.records.record import read
+from sweeplab.records.rerun import Rerun
+from sweeplab.records.resume import check_resumable
+from sweeplab.records.run import Run
 from sweeplab.training.check import check_evaluation
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.model import DESCRIPTION, described_in

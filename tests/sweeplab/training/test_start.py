@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from lab.train import train
 from sweeplab import Run
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, read
+from sweeplab.records.record import Status, read
 from sweeplab.training.check import check
 from sweeplab.training.start import settled, start
 from tests.conftest import Command, Compose, equal_weights

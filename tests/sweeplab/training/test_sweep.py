@@ -99,7 +99,7 @@ def alarm(*arguments):
     calls.append(arguments)
     return 0
 torch.cuda._lazy_init = torch.cuda.is_available = torch.cuda.device_count = alarm
-import sweeplab.sweep.warm
+import sweeplab.sweep.execute.warm_up
 assert "lab.train" in sys.modules and "wandb.sdk.launch.inputs.internal" in sys.modules
 for name in os.environ["SWEEPLAB_MODULES"].split():
     pkgutil.resolve_name(name)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sweeplab.runs.record import Status
+from sweeplab.records.record import Status
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.training.tensorboard import TensorBoardLogger
 from tests.tensorboard_log import hparams_page

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig
 
 from sweeplab.errors import UserError
-from sweeplab.runs import record
+from sweeplab.records import record
 from sweeplab.training.top_checkpoints import TopCheckpoints
 from tests.conftest import Command, small
 from tests.sweeplab.sweep.app import app

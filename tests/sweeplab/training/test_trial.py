@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from sweeplab.errors import UserError
-from sweeplab.runs.record import Status, TrialPruned, read
+from sweeplab.records.record import Status, TrialPruned, read
 from sweeplab.sweep.trial import Trial, enter
 from tests.conftest import Compose
 from tests.training import run

@@ -7,7 +7,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sweeplab.runs import record
+from sweeplab.records import record
 from sweeplab.sweep.trial import TrialPruned, current
 
 

@@ -170,7 +170,7 @@ def records(config: DictConfig) -> float:
     """Keep a `run.json`, and do what `app` does."""
     from hydra.core.hydra_config import HydraConfig
 
-    from sweeplab.runs import record
+    from sweeplab.records import record
 
     with record.recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None)):
         value = app.__wrapped__(config)

@@ -1,0 +1,5 @@
+"""Tables, statistics and verdicts of runs and trials, from their folders alone: what `compare.py` prints.
+
+Public: `compare.comparison.compare`. Imports records; scipy and Optuna
+only where they are asked.
+"""

@@ -1,0 +1,351 @@
+"""`run.json`: what a run is, and how it ended.
+
+It is written before training starts, and finished on every ending that a process can see. A process that was killed
+leaves `running` behind; `read` then looks whether it still lives, and says `killed` where it does not.
+"""
+
+import functools
+import json
+import logging
+import math
+import shlex
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.records import provenance
+from sweeplab.records.files import read_text, write_bytes, write_new, write_text
+from sweeplab.records.process import is_alive, this_process
+from sweeplab.records.record_shape import misfit
+from sweeplab.secrets import masked_words, without_secrets
+
+log = logging.getLogger(__name__)
+
+FILE = "run.json"
+FORMAT = 2  # of run.json and config.yaml; `earlier` reads what was written before there was a number
+
+
+class Status(StrEnum):
+    """How a run stands, or how it ended."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    PRUNED = "pruned"
+    KILLED = "killed"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+
+
+class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
+    """The run was stopped because others do better; Optuna's own exception of this name means the same."""
+
+
+class Killed(SystemExit):
+    """The process was asked to end by a signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.reason = f"signal {signal.Signals(number).name}"
+
+
+class Record:
+    """The facts of one run, and their file; before it `has_begun` nothing is written."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any], has_begun: bool = True) -> None:
+        self.folder = folder
+        self.facts = facts
+        self.has_begun = has_begun
+
+    def update(self, **facts: Any) -> None:
+        """Change facts, and the file with them. A number that is not finite becomes null.
+
+        Raises:
+            UserError: the folder is gone.
+        """
+        self.facts |= facts
+        if self.has_begun:
+            if not self.folder.is_dir():
+                raise UserError(f"{self.folder} is gone: it was moved or removed while its run went on.")
+            write_text(self.folder / FILE, _json(self.facts))
+
+    def begin(self) -> None:
+        """Write from now on."""
+        self.has_begun = True
+        self.update()
+
+
+class _Attempt(Record):
+    """The record of a run that goes on: what is there stays true until it does."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any], patch: bytes) -> None:
+        super().__init__(folder, facts, has_begun=False)
+        self._before, self._patch = (folder / FILE).read_bytes(), patch
+
+    def begin(self) -> None:
+        """Write from now on.
+
+        Raises:
+            UserError: another process has done so meanwhile.
+        """
+        if (self.folder / FILE).read_bytes() != self._before:
+            raise UserError(f"{self.folder} was resumed by another process meanwhile.")
+        super().begin()
+        if self._patch:
+            write_bytes(self.folder / self.facts["git"]["patch"], self._patch)
+
+
+def is_run(folder: Path) -> bool:
+    """Say whether `folder` already belongs to a run."""
+    return (folder / FILE).exists()
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return the facts of the run in `folder`.
+
+    Raises:
+        UserError: the folder holds no run, or its file is broken.
+    """
+    if not is_run(folder):
+        where = "has no run.json" if folder.is_dir() else "does not exist"
+        raise UserError(f"{folder} {where}; give the folder of a run, such as outputs/2026-01-31/12-00-00-000000.")
+    facts = _parsed(folder / FILE)
+    if facts["status"] == Status.RUNNING and is_alive(facts["process"]) is False:
+        facts |= {"status": Status.KILLED, "error": "the process is gone and left no word"}
+    return facts
+
+
+def known(folder: Path) -> dict[str, Any]:
+    """Return what `run.json` in `folder` says, however little that is; nothing where there is none.
+
+    Raises:
+        UserError: the file is broken.
+    """
+    return _parsed(folder / FILE, is_whole=False) if is_run(folder) else {}
+
+
+def _parsed(path: Path, is_whole: bool = True) -> dict[str, Any]:
+    try:
+        facts = json.loads(read_text(path))
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is broken: {error}.") from error
+    if not isinstance(facts, dict):
+        raise UserError(f"{path} is not the record of a run.")
+    name = misfit(facts, is_whole) or ("status" if facts.get("status", Status.RUNNING) not in set(Status) else None)
+    if name is not None:
+        raise UserError(f"{path} is not the record of a run: its {name} is not what it should be.")
+    return facts
+
+
+def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any) -> Record:
+    """Claim `folder` for a new run, and note `more` facts of it.
+
+    Raises:
+        UserError: the folder already belongs to a run; nothing in it was touched.
+    """
+    facts, patch = _beginning(overrides, "uncommitted.patch")
+    record = Record(folder, facts | {"seed": seed} | more)
+    try:
+        write_new(folder / FILE, _json(record.facts))
+    except FileExistsError:
+        raise UserError(occupied(folder)) from None
+    if patch:
+        write_bytes(folder / facts["git"]["patch"], patch)
+    return record
+
+
+def withdraw(folder: Path) -> None:
+    """Remove what `begin` wrote, and the configuration: a mistake that was found before any training makes no run."""
+    for name in (FILE, "config.yaml", "uncommitted.patch"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
+    """Take up a run that stopped; what earlier attempts recorded moves to `attempts` when the new one begins."""
+    before = read(folder)
+    kept = (
+        "format",
+        "status",
+        "command",
+        "overrides",
+        "git",
+        "versions",
+        "process",
+        "started",
+        "ended",
+        "seconds",
+        "error",
+    )
+    attempts = [*before.get("attempts", ()), {key: before[key] for key in kept if key in before}]
+    carried = {key: value for key, value in before.items() if key not in kept}
+    facts, patch = _beginning(overrides, f"uncommitted-{len(attempts)}.patch")
+    return _Attempt(folder, carried | facts | {"attempts": attempts}, patch)
+
+
+def occupied(folder: Path) -> str:
+    """Say that a new run cannot be written to `folder`, and what to do."""
+    return (
+        f"{folder} already holds a run; remove hydra.run.dir to get a new folder, "
+        f"or resume that run: {provenance.program()} resume={folder}"
+    )
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Note that the checkpoints of a run that is over are removed."""
+    Record(folder, _parsed(folder / FILE)).update(checkpoint=None, checkpoints_removed=True)
+
+
+def note_constraints(folder: Path, constraints: Mapping[str, float]) -> None:
+    """Note how far a trial that is over broke its constraints; 0 or less means that it kept them."""
+    facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    Record(folder, facts).update(trial={**(facts.get("trial") or {}), "constraints": dict(constraints)})
+
+
+def without_checkpoints(folder: Path) -> str:
+    """Say that a sweep removed the checkpoints of a run, and how to have them."""
+    return (
+        f"the sweep of {folder} removed its checkpoints, since others were better; {trained_by(folder)} rerun={folder} "
+        "trains it again, and a sweep with hydra.sweeper.listeners.checkpoints.keep=null keeps all."
+    )
+
+
+def trained_by(folder: Path) -> str:
+    """Return the program that trained the run in `folder`, as its user starts it: `python train.py`."""
+    return shlex.join(shlex.split(str(read(folder).get("command") or "python train.py"))[:2])
+
+
+def conclude(folder: Path, status: Status, reason: str, seconds: float | None = None) -> None:
+    """Write the ending of a run that could not do it itself, or that did not know why it was ended."""
+    facts = as_left(folder)
+    if facts is not None and facts["status"] != status:
+        ended = {"ended": facts.get("ended", _now()), "seconds": facts.get("seconds") or seconds}
+        Record(folder, facts).update(status=status, error=reason, **ended)
+
+
+def as_left(folder: Path) -> dict[str, Any] | None:
+    """Return the facts of a run as its process left them; None where there is no run, or a damaged record.
+
+    A power failure may have damaged it; a warning names the file, and the sweep that it belongs to goes on without it.
+    """
+    try:
+        return _parsed(folder / FILE) if is_run(folder) else None
+    except UserError as error:
+        _warn(f"{error} The sweep goes on without it.")
+        return None
+
+
+@functools.cache
+def _warn(text: str) -> None:
+    """Say it once, however often it is seen."""
+    log.warning(text)
+
+
+@contextmanager
+def recorded(record: Record) -> Iterator[Record]:
+    """Write the ending of a run into its record, whatever the ending is."""
+    start = time.monotonic()
+    try:
+        with _sigterm_raises():
+            yield record
+    except BaseException as error:
+        if record.folder.is_dir():  # else somebody moved it, and would find a second one
+            with suppress(OSError):  # the disk may be full: what happened first is told
+                record.update(**_ending(error), **_time_since(start))
+        raise
+    if not record.has_begun:
+        record.begin()
+    record.update(status=Status.COMPLETE, **_time_since(start))
+
+
+def status_of(error: BaseException) -> Status:
+    """Return the ending that an exception stands for."""
+    if isinstance(error, Killed):
+        return Status.KILLED
+    if is_pruned(error):
+        return Status.PRUNED
+    # Lightning turns Ctrl-C into SystemExit.
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+        return Status.INTERRUPTED
+    return Status.FAILED
+
+
+def is_pruned(error: BaseException) -> bool:
+    """Say whether an exception is `TrialPruned`, ours or Optuna's, without importing Optuna."""
+    return any(kind.__name__ == TrialPruned.__name__ for kind in type(error).__mro__)
+
+
+def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any], bytes]:
+    """Return the facts of a beginning, and the changes of the code that no commit holds."""
+    git, patch = provenance.code(Path(sys.argv[0]).resolve().parent)
+    if git is not None:
+        git = {**git, "patch": patch_name if patch else None}
+    facts = {
+        "format": FORMAT,
+        "status": Status.RUNNING,
+        "command": provenance.command(),
+        "directory": str(Path.cwd()),
+        "overrides": masked_words(overrides),
+        "git": git,
+        "versions": dict(provenance.versions()),
+        "process": this_process(),
+        "started": _now(),
+    }
+    return facts, patch
+
+
+def _ending(error: BaseException) -> dict[str, Any]:
+    status = status_of(error)
+    if status is Status.FAILED:
+        return {"status": status, "error": without_secrets("".join(traceback.format_exception(error)))}
+    if status is Status.PRUNED:
+        return {"status": status}
+    return {"status": status, "error": error.reason if isinstance(error, Killed) else "Ctrl-C"}
+
+
+def _time_since(start: float) -> dict[str, Any]:
+    return {"ended": _now(), "seconds": round(time.monotonic() - start, 3)}
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that files are closed and endings written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Killed(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _json(facts: Mapping[str, Any]) -> str:
+    return json.dumps(_finite(facts), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

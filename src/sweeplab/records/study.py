@@ -1,0 +1,101 @@
+"""A study, as its folder tells of it without its storage: `sweep.json`."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.records.files import read_text, write_text
+
+FILE = "sweep.json"
+_OBJECTIVE = ("metric", "mode")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a key is searched in: `choices` in the user's order, or numbers from `low` to `high`."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a sweep is: its command, what it optimises ({metric, mode} each), what it searches, its budget.
+
+    `one_at_a_time` is true where each trial changes one key of the first; `storage` is null for the folder's journal.
+    """
+
+    name: str
+    command: str
+    objectives: Sequence[Mapping[str, str]]
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    seed_key: str = "seed"
+    n_trials: int | None = None
+    one_at_a_time: bool = False
+    storage: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write the study to its folder."""
+        write_text(folder / FILE, json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Study":
+        """Read the study in `folder`.
+
+        Raises:
+            UserError: there is none, or its file is broken.
+        """
+        path = folder / FILE
+        if not path.exists():
+            raise UserError(f"{folder} is not the folder of a sweep: it has no {FILE}; name one such as multirun/cnn.")
+        try:
+            facts = json.loads(read_text(path))
+            axes = {key: Axis(**axis) for key, axis in facts.pop("axes").items()}
+            study = cls(axes=axes, **facts)
+            study._check()
+        except UserError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise UserError(f"{path} is broken ({error}); the sweep's own command writes it again.") from error
+        return study
+
+    def _check(self) -> None:
+        """Make sure that what was read is of the types that readers count on.
+
+        Raises:
+            ValueError: it is not.
+        """
+        numbers = [bound for axis in self.axes.values() for bound in (axis.low, axis.high)]
+        texts = [self.name, self.command, self.seed_key, *(one[key] for one in self.objectives for key in _OBJECTIVE)]
+        if not all(isinstance(number, int | float | None) for number in numbers):
+            raise ValueError("the end of an axis is no number")
+        if not all(isinstance(axis.choices, list | None) for axis in self.axes.values()):
+            raise ValueError("choices of an axis are no list")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a name is no text")
+
+
+def is_study(folder: Path) -> bool:
+    """Say whether `folder` is that of a sweep."""
+    return (folder / FILE).exists()
+
+
+def studies_of(folders: Iterable[Path], skipped: list[tuple[Path, str]]) -> dict[Path, Study]:
+    """Return the studies that runs in these folders are trials of, by the folders of the studies.
+
+    One whose file is broken is added to what was `skipped`.
+    """
+    homes = dict.fromkeys(parent for folder in folders for parent in (folder.parent, folder.parent.parent))
+    found = {}
+    for home in homes:
+        if is_study(home):
+            try:
+                found[home] = Study.read(home)
+            except UserError as error:
+                skipped.append((home / FILE, str(error)))
+    return found

@@ -1,1 +1,0 @@
-"""Tables, statistics and differences of runs and trials, from their folders alone."""

@@ -1,0 +1,1 @@
+"""The configuration of a sweep, as it was when the sweep began, and that of each trial. Imports `space`."""

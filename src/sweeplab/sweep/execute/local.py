@@ -1,0 +1,247 @@
+"""A fresh process a trial on this machine, forked from a warm server where the system has one."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.records.record import Status
+from sweeplab.sweep.execute.fork_server import ForkServer
+from sweeplab.sweep.execute.recovery import recorded
+from sweeplab.sweep.execute.slots import Slot
+from sweeplab.sweep.execute.worker import OUTPUT, work
+from sweeplab.sweep.job import Job, Outcome, Task
+from sweeplab.sweep.program import beyond_import, warn_of_missing
+from sweeplab.sweep.trial import Report
+
+AT_ONCE = 100  # messages of one trial, before others have their turn
+GRACE = 10.0  # seconds between asking a process to end and killing it
+
+
+@dataclass
+class _Ready:
+    """A process that waits for a slot to run its job in."""
+
+    job: Job
+    process: BaseProcess
+    channel: Connection
+    alive: Connection
+
+    def leave(self) -> None:
+        """Wait for the process's end, and close what led to it."""
+        self.process.join()
+        self.process.close()
+        self.channel.close()
+        self.alive.close()
+
+
+@dataclass
+class _Running(_Ready):
+    report: Report
+    slot: Slot
+    future: "Future[Outcome]"
+    started: float
+    deadline: float
+    outcome: Outcome | None = None
+    stopped: Outcome | None = None
+    kill_at: float = float("inf")
+
+
+class Local:
+    """Runs each job in a process group of its own: the group does not survive the job, nor any job this process."""
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        task: Task,
+        modules: Sequence[str],
+        rehearsal: Path,
+        cold: bool,
+        trial_timeout: float | None,
+    ) -> None:
+        self.slots = len(slots)
+        self._free = list(slots)
+        self._running: list[_Running] = []
+        self._ready: _Ready | None = None
+        self._timeout = trial_timeout
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            # torch counts its threads when it is imported, in the server already; a user's own setting stays.
+            os.environ.setdefault(variable, str(slots[0].threads))
+        warm = not cold and "forkserver" in multiprocessing.get_all_start_methods()
+        self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
+        self._server = ForkServer(self._context, task, modules, rehearsal) if warm else None
+        self.imports_program = self._server is None or not self._server.is_fork
+        if not warm:
+            warn_of_missing(beyond_import(self._context), "executor=local forks them from it.")
+
+    def free(self) -> int:
+        """Return how many slots are free."""
+        return len(self._free)
+
+    def prepare(self, job: Job) -> None:
+        """Start a process for a job that will have a slot; there is one such process at most."""
+        self.forget()
+        self._ready = self._launch(job)
+
+    def forget(self) -> None:
+        """Kill the process that waits, if there is one."""
+        if self._ready is not None:
+            _signal_group(self._ready.process, signal.SIGKILL)
+            self._ready.leave()
+            self._ready = None
+
+    def submit(self, job: Job, report: Report) -> "Future[Outcome]":
+        """Run a job in a free slot, in the process that waits for it or in a new one."""
+        ready, self._ready = self._ready, None
+        if ready is not None and ready.process.exitcode is not None:
+            ready.leave()
+            ready = None
+        ready = ready or self._launch(job)
+        assert (ready.job.number, ready.job.repeat) == (job.number, job.repeat)
+        slot = self._free.pop(0)
+        with contextlib.suppress(OSError):  # it may have died just now, as is found out below
+            ready.channel.send({**slot.environment, **job.environment})
+        now = time.monotonic()
+        deadline = now + (self._timeout or float("inf"))
+        running = _Running(**vars(ready), report=report, slot=slot, future=Future(), started=now, deadline=deadline)
+        self._running.append(running)
+        return running.future
+
+    def _launch(self, job: Job) -> _Ready:
+        channel, far = self._context.Pipe()
+        watched, alive = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=work, args=(job, far, watched), name=f"trial-{job.number}")
+        try:
+            process.start()
+            if self._server is not None and self._server.is_replaced:  # nothing has run yet: it waits for its slot
+                _signal_group(process, signal.SIGKILL)
+                process.join()
+                raise ConnectionError
+        except (EOFError, ConnectionError) as error:
+            raise UserError(
+                "the process that trials are forked from has died, perhaps for lack of memory; its output is above, "
+                "and the same command resumes the sweep."
+            ) from error
+        far.close()
+        watched.close()
+        return _Ready(job, process, channel, alive)
+
+    def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
+        """Serve reports until a job has ended, one of `also` can be read, or the time is over."""
+        until = time.monotonic() + seconds
+        while self._running:
+            now = time.monotonic()
+            for running in self._running:
+                self._hurry(running, now)
+            timers = [until, *(min(running.deadline, running.kill_at) for running in self._running)]
+            sources: list[Any] = [*also]
+            sources += [source for running in self._running for source in (running.channel, running.process.sentinel)]
+            ready = wait(sources, max(0.0, min(timers) - now))
+            for running in self._running:
+                if running.channel in ready:
+                    self._listen(running)
+            # A sentinel may stay open in grandchildren, so the exit codes are asked for as well.
+            ended = [running for running in self._running if running.process.exitcode is not None]
+            for running in ended:
+                self._end(running)
+            if ended or time.monotonic() >= until or any(source in ready for source in also):
+                return
+        wait(also, max(0.0, until - time.monotonic()))
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Ask all processes to end; those that do not are killed after a while."""
+        self.forget()
+        for running in self._running:
+            self._stop(running, Outcome(status, reason))
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        self.forget()
+        for running in list(self._running):
+            _signal_group(running.process, signal.SIGKILL)
+            running.process.join()
+            self._end(running)
+        if self._server is not None:
+            self._server.close()
+
+    def _hurry(self, running: _Running, now: float) -> None:
+        if now >= running.deadline:
+            running.deadline = float("inf")
+            self._stop(running, Outcome(Status.TIMEOUT, f"over the time limit of {self._timeout:g} s"))
+        if now >= running.kill_at:
+            running.kill_at = float("inf")
+            _signal_group(running.process, signal.SIGKILL)
+
+    def _stop(self, running: _Running, outcome: Outcome) -> None:
+        if running.stopped is None:
+            running.stopped = outcome
+            running.kill_at = time.monotonic() + GRACE
+            _signal_group(running.process, signal.SIGTERM)
+
+    def _listen(self, running: _Running) -> None:
+        """Take in what the process has sent so far, up to what others can wait for."""
+        for _ in range(AT_ONCE):
+            if not self._take(running):
+                return
+
+    def _take(self, running: _Running) -> bool:
+        """Take in one message; False where none is there, or none is to come."""
+        try:
+            if running.outcome is not None or not running.channel.poll():
+                return False
+            message = running.channel.recv()
+        except (EOFError, OSError):
+            return False
+        if isinstance(message, Outcome):
+            running.outcome = message
+            running.kill_at = time.monotonic() + GRACE  # threads and children may hold it back
+            return False
+        answer = running.report(*message)
+        if running.job.prunes:
+            with contextlib.suppress(OSError):  # it may have died meanwhile
+                running.channel.send(answer)
+        return True
+
+    def _end(self, running: _Running) -> None:
+        _signal_group(running.process, signal.SIGKILL)  # children that outlived their trial
+        while self._take(running):  # all of it: its outcome is the last
+            pass
+        # Killed between writing its outcome and sending it, it has come to that.
+        outcome = running.outcome or recorded(running.job) or _killed(running)
+        if running.stopped and outcome.status not in (Status.COMPLETE, Status.PRUNED):
+            outcome = replace(running.stopped, seconds=outcome.seconds)
+        outcome.seconds = outcome.seconds or round(time.monotonic() - running.started, 3)
+        running.leave()
+        self._running.remove(running)
+        self._free.append(running.slot)
+        running.future.set_result(outcome)
+
+
+def _killed(running: _Running) -> Outcome:
+    log = running.job.folder / OUTPUT
+    return Outcome(Status.KILLED, _cause(running.process.exitcode) + (f"; see {log}" if log.exists() else ""))
+
+
+def _cause(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"the process left with exit code {code}"
+
+
+def _signal_group(process: BaseProcess, number: int) -> None:
+    assert process.pid is not None
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:  # it has no group yet, or no process is left in it
+            if process.exitcode is None:
+                os.kill(process.pid, number)

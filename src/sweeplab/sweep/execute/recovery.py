@@ -1,0 +1,90 @@
+"""Trials that a dead controller left behind: what becomes of them and their folders."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from sweeplab.records import record
+from sweeplab.records.process import is_alive
+from sweeplab.records.record import Status
+from sweeplab.sweep.execute.worker import OUTCOME
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.spec import Plan
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0  # seconds for an orphan to notice that its controller is gone
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Settles lost trials, and says so: `tell` is given each run and its ending."""
+
+    plan: Plan
+    tell: Callable[[Job, Outcome], None]
+
+    def settle(self, trial: FrozenTrial, loss: Outcome) -> Outcome:
+        """Return what a trial had come to when its controller died, else its loss; its run's record says the same."""
+        values = self.plan.space.values(trial.params)
+        jobs = [
+            self.plan.job(trial.number, values, repeat, prunes=False) for repeat in range(self.plan.settings.repeats)
+        ]
+        runs = [self._settle_run(job, loss) for job in jobs]
+        return runs[0] if len(runs) == 1 else loss
+
+    def _settle_run(self, job: Job, loss: Outcome) -> Outcome:
+        if not job.folder.is_dir() or not job.folder.resolve().is_relative_to(self.plan.folder.resolve()):
+            return loss  # nothing is written where a link leads out of the sweep
+        _wait_for_its_end(job.folder)
+        outcome = recorded(job) or loss
+        self.tell(job, outcome)
+        if outcome.status is not Status.COMPLETE:
+            record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds or None)
+        return outcome
+
+
+def recorded(job: Job) -> Outcome | None:
+    """Return the outcome that a process left in its folder; None if there is none, or a damaged one."""
+    path = job.folder / OUTCOME
+    if not path.is_file():
+        return None
+    try:
+        return _outcome(json.loads(path.read_text(encoding="utf-8")), job.objectives, job.judged)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        log.warning("%s is damaged: its trial counts as lost, and is run again.", path)
+        return None
+
+
+def _outcome(facts: Mapping[str, Any], objectives: int, judged: bool) -> Outcome:
+    """Return an outcome as it was written, or raise."""
+    status, values = Status(facts["status"]), facts["values"]
+    numbers = None if values is None else tuple(map(float, values))
+    constraints = {str(name): float(value) for name, value in (facts.get("constraints") or {}).items()}
+    is_whole = not judged if numbers is None else len(numbers) == objectives and all(map(math.isfinite, numbers))
+    if status is Status.RUNNING or (status is Status.COMPLETE and not is_whole):
+        raise ValueError
+    return Outcome(
+        status,
+        str(facts["reason"]),
+        numbers,
+        str(facts["traceback"]),
+        float(facts["seconds"]),
+        constraints,
+        facts.get("is_shared") is True,
+    )
+
+
+def _wait_for_its_end(folder: Path) -> None:
+    facts = record.as_left(folder)
+    if facts is None:
+        return
+    until = time.monotonic() + PATIENCE
+    while is_alive(facts["process"]) and time.monotonic() < until:
+        time.sleep(0.05)

@@ -1,0 +1,129 @@
+"""A parameter of a study: a key that is searched, Optuna's distribution of it, and the user's values and words."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from hydra.core.override_parser.types import ChoiceSweep
+from optuna import Trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from sweeplab.errors import UserError
+from sweeplab.sweep.space.domain import Options, domain, labels
+from sweeplab.sweep.space.grammar import Conditions, Entry
+from sweeplab.sweep.space.values import Value, override, place, plain, text, typed
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A key that is searched, under conditions that all have to hold.
+
+    `key` is the configuration's and `name` Optuna's; `points` are the values in the user's order, None where there is
+    no end to them; `text` is what the user wrote behind the `=`, and `words` how he wrote the points, by ours.
+    """
+
+    key: str
+    prefix: str
+    name: str
+    distribution: BaseDistribution
+    points: Sequence[Value] | None
+    conditions: Conditions
+    text: str
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, internal: Any) -> Value:
+        """Return the value that Optuna's one stands for."""
+        match self.distribution:
+            case IntDistribution():
+                return int(internal)
+            case FloatDistribution(low=low, step=step):
+                return float(internal) if step is None else _on_grid(internal, low, step)
+        points = self.points or ()
+        if (number := place(internal, labels(points))) is not None:
+            return points[number]
+        raise UserError(f"{self.name} was {internal!r} once, which is not in {self.text}; start another study.")
+
+    def stored(self, value: Value) -> Any:
+        """Return Optuna's value for one of the user's.
+
+        Raises:
+            UserError: the value is none of those searched.
+        """
+        points = self.points if isinstance(self.distribution, CategoricalDistribution) else None
+        if (number := place(value, points or ())) is not None:
+            return labels(points or ())[number]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            match self.distribution:
+                case IntDistribution(low=low, high=high, step=step) if (
+                    low <= value <= high and (value - low) % step == 0
+                ):
+                    return int(value)
+                case FloatDistribution(low=low, high=high, step=None) if low <= value <= high:
+                    return float(value)
+                case FloatDistribution(low=low, high=high, step=float(step)) if low <= value <= high:
+                    if math.isclose(point := _on_grid(value, low, step), value):
+                        return point
+        raise UserError(f"{override(self.key, value)} is not in {self.text}; give a value that is searched.")
+
+    def values(self) -> list[Value] | None:
+        """Return the values in the user's order, None where there is no end to them."""
+        return None if self.points is None else list(self.points)
+
+    def only(self) -> Value:
+        """Return the value of a parameter that has no other."""
+        distribution: Any = self.distribution
+        return self.points[0] if self.points else self.value(distribution.low)
+
+    def override(self, value: Value) -> str:
+        """Return the override that sets the key to `value`."""
+        return f"{self.prefix}{self.key}={self.words.get(word := text(value), word)}"
+
+    def suggest(self, trial: Trial) -> Value:
+        """Let the sampler choose a value."""
+        match self.distribution:
+            case IntDistribution(low=low, high=high, step=step, log=log):
+                return self.value(trial.suggest_int(self.name, low, high, step=step, log=log))
+            case FloatDistribution(low=low, high=high, step=step, log=log):
+                return self.value(trial.suggest_float(self.name, low, high, step=step, log=log))
+            case CategoricalDistribution(choices=choices):
+                return self.value(trial.suggest_categorical(self.name, choices))
+        raise AssertionError(self.distribution)
+
+    def describe(self) -> str:
+        """Return what is searched, in words that two parameters share only if they search the same."""
+        match self.distribution:
+            case IntDistribution(low=low, high=high, step=step, log=log):
+                return f"int {'log ' * log}{low}..{high}{f' step {step}' * (step != 1)}"
+            case FloatDistribution(low=low, high=high, step=step, log=log):
+                return f"{'log ' * log}{_short(low)}..{_short(high)}{'' if step is None else f' step {_short(step)}'}"
+            case CategoricalDistribution():
+                return f"choice({','.join(text(self.value(choice)) for choice in self.distribution.choices)})"
+        raise AssertionError(self.distribution)
+
+
+def read_parameter(entry: Entry, options: Options) -> Parameter:
+    """Return what an entry searches; `options` lists a config group.
+
+    Raises:
+        UserError: it cannot be searched.
+    """
+    try:
+        found = domain(entry.parsed, options)
+    except UserError as error:
+        raise UserError(f"{entry.parsed.input_line} {error}") from None
+    given = entry.parsed.get_value_string().strip()
+    value = entry.parsed.value()
+    words = {text(plain(one)): typed(one) for one in value.list} if isinstance(value, ChoiceSweep) else {}
+    return Parameter(entry.key, entry.prefix, entry.key, *found, entry.conditions, given, words)
+
+
+def _on_grid(value: float, low: float, step: float) -> float:
+    """Return the grid's number next to `value`, free of the rounding in sums of steps."""
+    start, stride = Fraction(str(low)), Fraction(str(step))
+    return float(start + round((Fraction(value) - start) / stride) * stride)
+
+
+def _short(number: float) -> str:
+    return repr(number).removesuffix(".0")

@@ -1,0 +1,275 @@
+"""The search space: the parameters of a study, and which of them there are under which values."""
+
+import itertools
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna import Trial
+
+from sweeplab.errors import UserError, did_you_mean
+from sweeplab.sweep.space.domain import Options
+from sweeplab.sweep.space.grammar import WHEN, Conditions, read
+from sweeplab.sweep.space.parameter import Parameter, read_parameter
+from sweeplab.sweep.space.values import Value, override, same
+
+Known = Callable[[str], Any]
+
+
+class Endless(UserError):  # noqa: N818 - it says what the space is
+    """A grid was asked of a space that has none."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """All that a study searches; a parameter stands behind those that its conditions name.
+
+    `order` are the keys, signs included, in the order in which the user gave them, also of what is not searched.
+    """
+
+    parameters: tuple[Parameter, ...]
+    order: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, params: Mapping[str, Any], arguments: Sequence[str], options: Options) -> tuple["Space", list[str]]:
+        """Return the space, and the fixed overrides: those of `params`, then those of the command line.
+
+        An argument of the command line replaces what `params` say about its key. `options` lists a config group.
+
+        Raises:
+            UserError: something cannot be read or searched.
+        """
+        entries = read(params, arguments)
+        by_place = sorted(entries, key=lambda entry: entry.place)
+        parameters = [read_parameter(entry, options) for entry in entries if not entry.fixed]
+        for parameter in parameters:
+            _check_conditions(parameter, options)
+        order = tuple(dict.fromkeys(entry.written for entry in entries))
+        return cls(_ordered(_named(parameters)), order), [entry.line for entry in by_place if entry.fixed]
+
+    def suggest(self, trial: Trial, known: Known) -> dict[str, Value]:
+        """Let the sampler choose a value for each parameter whose conditions hold, in order.
+
+        Raises:
+            UserError: a condition names a key that is neither searched nor known.
+        """
+        values: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if self._holds(parameter, values, known):
+                values[parameter.key] = parameter.suggest(trial)
+        return values
+
+    def active(self, values: Mapping[str, Value], known: Known) -> list[Parameter]:
+        """Return the parameters whose conditions hold under `values`."""
+        return [parameter for parameter in self.parameters if self._holds(parameter, values, known)]
+
+    def is_single(self, known: Known) -> bool:
+        """Say whether there is but one point, so that nothing is searched."""
+        values: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if self._holds(parameter, values, known):
+                if not parameter.distribution.single():
+                    return False
+                values[parameter.key] = parameter.only()
+        return True
+
+    def in_order(self, overrides: Iterable[str]) -> list[str]:
+        """Return overrides in the order in which the user gave their keys; what he did not give comes last."""
+        place = {key: number for number, key in enumerate(self.order)}
+        return sorted(overrides, key=lambda line: place.get(line.partition("=")[0], len(place)))
+
+    def overrides(self, values: Mapping[str, Value]) -> list[str]:
+        """Return the overrides that set `values`, in order; a key that is not searched is set as it is spelt."""
+        searched = {parameter.key: parameter for parameter in self.parameters}
+        return [searched[key].override(values[key]) for key in searched if key in values] + [
+            override(key, value) for key, value in values.items() if key not in searched
+        ]
+
+    def stored(self, values: Mapping[str, Value], known: Known) -> dict[str, Any]:
+        """Return what `study.enqueue_trial` takes to try `values`; what they leave open the sampler chooses.
+
+        Raises:
+            UserError: a key or a value is not searched, or not under these values.
+        """
+        result: dict[str, Any] = {}
+        for key, value in values.items():
+            candidates = [parameter for parameter in self.parameters if parameter.key == key]
+            if not candidates:
+                raise UserError(f"{key} is not searched{did_you_mean(key, self.keys)}")
+            active = [parameter for parameter in candidates if self._may_hold(parameter, values, known)]
+            if not active:
+                where = " or ".join(_conditions_text(parameter.conditions) for parameter in candidates)
+                raise UserError(f"{override(key, value)} has no meaning here; {key} is searched only under {where}.")
+            result |= {parameter.name: parameter.stored(value) for parameter in active}
+        return result
+
+    def values(self, stored: Mapping[str, Any]) -> dict[str, Value]:
+        """Return the keys and values that an Optuna trial's params stand for.
+
+        A name that is none of the space's (`custom_search_space` may suggest more) is taken for a key.
+        """
+        named = {parameter.name: parameter for parameter in self.parameters}
+        known = {named[name].key: named[name].value(internal) for name, internal in stored.items() if name in named}
+        # A name that an extended study knows no more may still have its conditions behind it.
+        others = {name.partition("[")[0]: value for name, value in stored.items() if name not in named}
+        return known | {bare if (bare := name.lstrip("+")) in self.keys else name: v for name, v in others.items()}
+
+    def named_as(self, names: Container[str]) -> "Space":
+        """Return the same space, its parameters by the names that a study of hydra-optuna-sweeper has: with the `+`."""
+        return replace(
+            self,
+            parameters=tuple(
+                replace(p, name=p.prefix + p.key) if p.prefix + p.key in names and p.name not in names else p
+                for p in self.parameters
+            ),
+        )
+
+    def covers(self, stored: Mapping[str, Any], known: Known) -> bool:
+        """Say whether an Optuna trial's params are those of a point of this space, no more and no less."""
+        return stored.keys() == {parameter.name for parameter in self.active(self.values(stored), known)}
+
+    def grid(self, known: Known) -> Iterator[dict[str, Value]]:
+        """Return all points, as Hydra orders them: the last parameter varies fastest.
+
+        Raises:
+            Endless: there are infinitely many.
+        """
+        self._count(self.parameters, {}, known)
+        return self._points(self.parameters, {}, known)
+
+    def size(self, known: Known) -> int | None:
+        """Return the number of points of the grid, None if there is no end to them."""
+        try:
+            return self._count(self.parameters, {}, known)
+        except Endless:
+            return None
+
+    def describe(self) -> dict[str, str]:
+        """Return what is searched, by Optuna's names, in words that two spaces share only if they search the same."""
+        result = {}
+        for name, alike in itertools.groupby(sorted(self.parameters, key=lambda p: p.name), lambda p: p.name):
+            first, *rest = alike
+            where = sorted({_conditions_text(parameter.conditions) for parameter in (first, *rest)} - {""})
+            result[name] = first.describe() + (f" when {' or '.join(where)}" if where else "")
+        return {parameter.name: result[parameter.name] for parameter in self.parameters}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that are searched, each once."""
+        return tuple(dict.fromkeys(parameter.key for parameter in self.parameters))
+
+    def _holds(self, parameter: Parameter, values: Mapping[str, Value], known: Known) -> bool:
+        # All of them are looked up, so that a misspelt one is found whatever the others say.
+        found = [same(self._look_up(key, values, known), wanted) for key, wanted in parameter.conditions]
+        return all(found)
+
+    def _may_hold(self, parameter: Parameter, values: Mapping[str, Value], known: Known) -> bool:
+        """Say whether conditions can hold once the sampler has chosen what `values` leave open."""
+        searched = self.keys
+        sure = tuple(pair for pair in parameter.conditions if pair[0] in values or pair[0] not in searched)
+        return self._holds(replace(parameter, conditions=sure), values, known)
+
+    def _look_up(self, key: str, values: Mapping[str, Value], known: Known) -> Value:
+        if key in values:
+            return values[key]
+        try:
+            value: Value = known(key)
+        except KeyError:
+            value = None
+        if value is None and key not in self.keys:
+            raise UserError(f"the condition on {key} can never hold: {key} is not set{did_you_mean(key, self.keys)}")
+        return value
+
+    def _count(self, parameters: Sequence[Parameter], values: Mapping[str, Value], known: Known) -> int:
+        if not parameters:
+            return 1
+        first, rest = parameters[0], parameters[1:]
+        if not self._holds(first, values, known):
+            return self._count(rest, values, known)
+        if first.points is None:
+            raise Endless(
+                f"{first.key}={first.text} has no end, and a grid needs one; "
+                "give a budget (hydra.sweeper.n_trials=50), or list its values with choice() or range()."
+            )
+        if not any(first.key == key for parameter in rest for key, _ in parameter.conditions):
+            return len(first.points) * self._count(rest, values, known)
+        return sum(self._count(rest, {**values, first.key: point}, known) for point in first.points)
+
+    def _points(
+        self, parameters: Sequence[Parameter], values: dict[str, Value], known: Known
+    ) -> Iterator[dict[str, Value]]:
+        if not parameters:
+            yield values
+        elif not self._holds(parameters[0], values, known):
+            yield from self._points(parameters[1:], values, known)
+        else:
+            for point in parameters[0].points or ():
+                yield from self._points(parameters[1:], {**values, parameters[0].key: point}, known)
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return a line for each name that two descriptions see differently."""
+    lines = [f"{name} was {words}, is gone" for name, words in old.items() if name not in new]
+    lines += [f"{name} is new: {words}" for name, words in new.items() if name not in old]
+    return lines + [f"{name} was {old[name]}, is {new[name]}" for name in new if old.get(name, new[name]) != new[name]]
+
+
+def _conditions_text(conditions: Conditions) -> str:
+    return ",".join(override(key, value) for key, value in conditions)
+
+
+def _check_conditions(parameter: Parameter, options: Options) -> None:
+    """Find a choice that its config group does not have; a choice in a subfolder is for Hydra to find."""
+    for key, value in parameter.conditions:
+        choices = options(key)
+        if choices and isinstance(value, str) and "/" not in value and value not in choices:
+            raise UserError(f"{WHEN}: {override(key, value)} can never hold{did_you_mean(value, choices)}")
+
+
+def _named(parameters: list[Parameter]) -> list[Parameter]:
+    """Give parameters of one key names of their own where they differ; no two of them may be there at once."""
+    result = []
+    for parameter in parameters:
+        others = [other for other in parameters if other.key == parameter.key and other is not parameter]
+        for other in others:
+            if not _exclude(parameter.conditions, other.conditions):
+                where = " and ".join(_conditions_text(p.conditions) or "everywhere" for p in (parameter, other))
+                raise UserError(
+                    f"{parameter.key} is searched twice, {where}; write conditions that exclude each other."
+                )
+        differs = any(other.describe() != parameter.describe() for other in others)
+        name = f"{parameter.key}[{_conditions_text(parameter.conditions)}]" if differs else parameter.key
+        result.append(replace(parameter, name=name))
+    return result
+
+
+def _exclude(one: Conditions, other: Conditions) -> bool:
+    return any(key == key2 and not same(value, value2) for key, value in one for key2, value2 in other)
+
+
+def _ordered(parameters: list[Parameter]) -> tuple[Parameter, ...]:
+    """Put each parameter behind those that its conditions name, and else leave the order as it is."""
+    result: list[Parameter] = []
+    waiting = list(parameters)
+    while waiting:
+        missing = {parameter.key for parameter in waiting}
+        free = next((p for p in waiting if not any(key in missing for key, _ in p.conditions)), None)
+        if free is None:
+            raise UserError(f"the conditions of {' and '.join(sorted(missing))} go in a circle; take one of them away.")
+        waiting.remove(free)
+        result.append(free)
+    return tuple(result)
+
+
+def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
+    """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
+
+    Raises:
+        UserError: all trials are judged by it, or the sweep is made of it.
+    """
+    top = re.split(r"[./@]", key)[0]
+    if top == "objective":
+        raise UserError(f"{key} cannot be searched: all trials are judged by one objective; make a sweep of each.")
+    if top == "hydra" or top in sweep_keys:
+        raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")

@@ -1,0 +1,255 @@
+"""What a sweep is, worked out from the configuration before anything runs."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobRuntime
+from hydra.errors import HydraException
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, SCMode
+from omegaconf.errors import OmegaConfBaseException
+
+from sweeplab.errors import UserError
+from sweeplab.hydra_errors import sentence
+from sweeplab.records import provenance
+from sweeplab.records.links import select
+from sweeplab.records.objective import Objective
+from sweeplab.secrets import masked_config, masked_words
+from sweeplab.sweep.config.hydra_job import current, hydra_context
+from sweeplab.sweep.config.objectives import objectives
+from sweeplab.sweep.config.settings import Settings
+from sweeplab.sweep.config.snapshot import Frozen
+from sweeplab.sweep.job import Job, Task
+from sweeplab.sweep.program import find
+from sweeplab.sweep.space.one_at_a_time import around_base, variants
+from sweeplab.sweep.space.space import Space
+from sweeplab.sweep.space.values import Value, override
+
+# Hydra's flags that say which configuration is meant.
+LONGEST = 200  # bytes of a folder's name; a file's may have 255, and temporary ones add to it
+WHERE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep: its settings, its space, the configuration that its trials share, and where it writes.
+
+    `id` tells its study apart from every other, also from one of the same name; it has none before the study is open.
+    `judged` says whether an objective was asked for. `names` are those of the trials' folders, by number, where
+    `hydra.sweep.subdir` is not the number.
+    """
+
+    settings: Settings
+    space: Space
+    fixed: tuple[str, ...]
+    frozen: Frozen
+    base: DictConfig
+    objectives: tuple[Objective, ...]
+    name: str
+    folder: Path
+    snapshot: Path
+    task: Task
+    program: str
+    context: Mapping[str, Any]
+    id: str = ""
+    judged: bool = True
+    names: dict[int, str] = field(default_factory=dict)
+
+    def known(self, key: str) -> Any:
+        """Return what the configuration has for a key, or chose for a group; None if it has neither."""
+        choices = self.base.hydra.runtime.choices
+        return choices[key] if key in choices else select(self.base, key)
+
+    def config(self, point: Mapping[str, Value]) -> DictConfig:
+        """Return the configuration of a point, under the seed that the configuration has.
+
+        Raises:
+            UserError: it does not compose.
+        """
+        try:
+            return self.frozen.config(self.space.overrides(point))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise self.mistake(point, error) from error
+
+    def mistake(self, point: Mapping[str, Value], error: Exception) -> UserError:
+        """Return what to tell the user where the configuration of a point cannot be."""
+        said = sentence(error, self.frozen.conf) or " ".join(str(error).split())
+        return UserError(f"{said} [in the search space, with {' '.join(self.space.overrides(point))}]")
+
+    def points(self) -> Iterator[dict[str, Value]]:
+        """Return all points that a walk through the space goes to, in order.
+
+        Raises:
+            Endless: there are infinitely many.
+        """
+        if self.settings.one_at_a_time:
+            return variants(self.space, self.known, self.settings.repeat_key)
+        return self.space.grid(self.known)
+
+    def size(self) -> int | None:
+        """Return the number of points of that walk, None if there is no end to them."""
+        if self.settings.one_at_a_time:
+            return sum(1 for _ in self.points())
+        return self.space.size(self.known)
+
+    def overrides(self, values: Mapping[str, Any], repeat: int = 0) -> list[str]:
+        """Return the overrides that make one run of a point."""
+        seed = [override(self.settings.repeat_key, self.seed(repeat))] if self.settings.repeats > 1 else []
+        return [*self.space.overrides(values), *seed]
+
+    def seed(self, repeat: int) -> int:
+        """Return the seed of a repeat."""
+        return int(OmegaConf.select(self.base, self.settings.repeat_key) or 0) + repeat
+
+    def folder_of(self, number: int, repeat: int = 0) -> Path:
+        """Return the folder of a run."""
+        return self.folder / self.names.get(number, str(number)) / (str(repeat) if self.settings.repeats > 1 else "")
+
+    def name_folder(self, number: int, values: Mapping[str, Any]) -> str | None:
+        """Name the folder of a trial as `hydra.sweep.subdir` says; None where that is its number.
+
+        A name that another trial has, or that no folder can have, gets the number.
+        """
+        if not self.names_folders:
+            return None
+        with current(self.frozen.config(self.overrides(values), number)) as config:
+            name = str(masked_config(str(config.hydra.sweep.subdir or number), "hydra.sweep.subdir"))
+        if not Path(name).parts or max(len(os.fsencode(part)) for part in Path(name).parts) > LONGEST:
+            name = str(number)
+        others = {other for key, other in self.names.items() if key != number}
+        if name in others or (self.folder / name).exists():
+            name = f"{name}_{number}"
+        self.names[number] = name
+        return name
+
+    @cached_property
+    def names_folders(self) -> bool:
+        """Whether `hydra.sweep.subdir` is something else than the trial's number."""
+        with current(self.base) as config:
+            return str(config.hydra.sweep.subdir) != str(config.hydra.job.num)
+
+    def job(self, number: int, values: Mapping[str, Any], repeat: int, prunes: bool) -> Job:
+        """Return one run of a trial as a process needs it."""
+        recipe, folder = self.frozen.recipe(self.overrides(values, repeat)), self.folder_of(number, repeat)
+        conf = ["--config-path", str(self.frozen.conf)] if self.frozen.conf else []
+        name = ["--config-name", str(self.base.hydra.job.config_name)] if conf else []
+        return Job(
+            study=self.name,
+            number=number,
+            params=values,
+            folder=folder,
+            recipe=recipe,
+            task=self.task,
+            arguments=(*conf, *name, *recipe.lines),
+            alone=single_run(self.alone(values, repeat)),
+            name=self.program,
+            context=self.context,
+            objectives=len(self.objectives),
+            prunes=prunes,
+            judged=self.judged,
+            repeat=repeat,
+            repeats=self.settings.repeats,
+            id=f"{self.id}-{number:04d}" + (f"-{repeat}" if self.settings.repeats > 1 else ""),
+            home=self.folder,
+            subdir=os.path.relpath(folder, self.folder) if self.names_folders or self.settings.repeats > 1 else "",
+            seed_key=self.settings.repeat_key,
+            searched=self.space.keys,
+        )
+
+    def alone(self, values: Mapping[str, Any], repeat: int = 0, fixed: Sequence[str] | None = None) -> list[str]:
+        """Return the overrides of the single run that does what a trial did; `fixed` are what all shared then."""
+        parsed = _parsed(tuple(self.fixed if fixed is None else fixed))
+        own = self.settings.sweep_keys
+        shared = [o.input_line for o in parsed if o.key_or_group not in own and o.input_line is not None]
+        return self.space.in_order([*shared, *self.overrides(values, repeat)])
+
+    @property
+    def another(self) -> str:
+        """How a user names another sweep than this."""
+        return "another study=" if "study" in self.base else "another hydra.sweep.dir="
+
+    @property
+    def again(self) -> str:
+        """The command that resumes this sweep, also if it was named by the clock; a secret in it is `***`."""
+        named = any(self.name in word for word in sys.argv)
+        name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
+        return shlex.join([*provenance.words(), *masked_words(sys.argv[1:]), *([] if named else [name])])
+
+
+@cache
+def _parsed(overrides: tuple[str, ...]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))
+
+
+def single_run(overrides: Sequence[str]) -> str:
+    """Return the command of a single run, for a shell."""
+    words = sys.argv[1:]
+    flags = [word for pair in pairwise(words) if pair[0] in WHERE for word in pair]
+    return shlex.join([*provenance.words(), *flags, *overrides])
+
+
+def make_plan(
+    config: DictConfig, context: HydraContext, function: TaskFunction, arguments: list[str], snapshot: Path
+) -> Plan:
+    """Work out what the sweep is; `snapshot` is a folder for a copy of the configuration's files.
+
+    Raises:
+        UserError: a search space, objective or task function that cannot be.
+    """
+    try:
+        given: Any = OmegaConf.to_container(
+            config.hydra.sweeper, resolve=True, enum_to_str=True, structured_config_mode=SCMode.DICT
+        )
+    except OmegaConfBaseException as error:
+        raise UserError(sentence(error) or " ".join(str(error).split())) from error
+    settings = Settings(**{key: value for key, value in given.items() if key in Settings.__dataclass_fields__})
+    folder = Path(str(config.hydra.sweep.dir)).absolute()
+    loader = context.config_loader
+    space, fixed = Space.parse(settings.params, arguments, loader.get_group_options)
+    frozen = Frozen(config, loader, fixed, snapshot, space.order)
+    base = _base(frozen, space)
+    plan = Plan(
+        settings=settings,
+        space=space,
+        fixed=tuple(fixed),
+        frozen=frozen,
+        base=base,
+        objectives=(),
+        name=settings.study_name or folder.name,
+        folder=folder,
+        snapshot=snapshot,
+        task=find(function),
+        program=JobRuntime.instance().get("name"),
+        context=hydra_context(context),
+        judged=bool(settings.direction) or "objective" in base,
+    )
+    if settings.one_at_a_time:
+        plan, first = replace(plan, space=around_base(space, plan.known, settings.repeat_key)), base
+    else:
+        first = plan.config(_first_choices(frozen, space))
+    return replace(plan, objectives=objectives(first, settings.direction))
+
+
+def _base(frozen: Frozen, space: Space) -> DictConfig:
+    """Compose what all trials share; where that needs a choice that is searched, with the first of each."""
+    try:
+        return frozen.config([])
+    except (HydraException, OmegaConfBaseException):
+        if not (first := _first_choices(frozen, space)):
+            raise
+        return frozen.config(space.overrides(first))
+
+
+def _first_choices(frozen: Frozen, space: Space) -> dict[str, Value]:
+    """Return the first choice of each group that is searched everywhere."""
+    groups = [parameter for parameter in space.parameters if frozen.is_group(parameter.key)]
+    return {group.key: group.points[0] for group in groups if group.points and not group.conditions}

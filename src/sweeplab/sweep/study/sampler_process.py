@@ -1,0 +1,128 @@
+"""A process that draws trials, for a sampler so slow that the loop would hold up the trials under way."""
+
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import optuna
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
+
+from sweeplab.errors import UserError
+from sweeplab.sweep.config.objectives import directions
+from sweeplab.sweep.program import DRAWER
+from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.study.client import Book
+from sweeplab.sweep.study.search import Search
+from sweeplab.sweep.study.storage import open_storage
+from sweeplab.sweep.study.study import open_study
+
+GRACE = 5.0  # seconds for the draw that is under way at the end
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a draw: a trial of the study, by its id there, and its point; or why there is none."""
+
+    trial: int | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    exhausted: bool = False
+    error: Exception | None = None
+
+
+class Drawer:
+    """Draws one trial at a time when asked, under the name of our controller.
+
+    `ready` says whether it has opened the study yet, `busy` whether it was asked and has not answered, `gone` whether
+    its process has died.
+    """
+
+    def __init__(self, plan: Plan, lease: Mapping[str, Any]) -> None:
+        self.ready = self.busy = self.gone = False
+        self._brief: tuple[Plan, Mapping[str, Any]] | None = (plan, lease)
+        context = multiprocessing.get_context("spawn")
+        self.channel, far = context.Pipe()
+        self._process = context.Process(target=_draw, args=(far,), name=DRAWER, daemon=True)
+        # Ctrl-C is for the controller, and must not meet a process that is still importing.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            far.close()
+
+    def ask(self, total: int | None) -> None:
+        """Ask for a trial of a study that has so many in all, if there is none asked for."""
+        if not self.busy:
+            self.busy = self._send(total)
+
+    def look(self) -> Answer | None:
+        """Take in what the process has said; return its answer, if that is what it was."""
+        try:
+            if self.gone or not self.channel.poll():
+                return None
+            said = self.channel.recv()
+        except (EOFError, OSError):
+            self.gone, self.busy = True, False
+            return None
+        if isinstance(said, Answer):
+            self.busy = False
+            return said
+        if self._brief is not None:  # it has imported what it needs; to send it before would have been to wait for that
+            self._send(self._brief)
+            self._brief = None
+        else:
+            self.ready = True
+        return None
+
+    def close(self) -> None:
+        """End the process."""
+        self.channel.close()
+        self._process.join(GRACE if self.busy else 0)
+        self._process.kill()
+        self._process.join()
+
+    def _send(self, said: object) -> bool:
+        try:
+            self.channel.send(said)
+        except OSError:
+            self.gone = True
+        return not self.gone
+
+
+def _draw(channel: Connection) -> None:
+    try:
+        channel.send("imported")
+        plan, lease = channel.recv()
+        storage, lock = open_storage(plan.settings.storage, plan.folder)
+        study = open_study(storage, plan.name, directions(plan.objectives))
+        search, book = Search(plan), Book(study, lock, plan.settings.retries, plan.folder, lease)
+        search.equip(study, f"drawer of {book.controller}")
+        setup_globals()
+        HydraConfig.instance().cfg = plan.base
+        channel.send("ready")
+        while True:
+            channel.send(_one(book, search, channel.recv()))
+    except (EOFError, OSError):  # the controller has closed, or is gone
+        return
+
+
+def _one(book: Book, search: Search, total: int | None) -> Answer:
+    values: dict[str, Any] = {}
+
+    def suggest(trial: optuna.Trial) -> None:
+        values.update(search.suggest(trial))
+
+    try:
+        trial = book.ask(total, suggest, search.points)
+    except UserError as error:
+        return Answer(error=error)
+    except Exception as error:  # noqa: BLE001 - whatever the sampler raises, the controller ends with it
+        told = RuntimeError(f"{type(error).__name__}: {error}")
+        told.add_note(traceback.format_exc())
+        return Answer(error=told)
+    return Answer(None if trial is None else trial._trial_id, values, book.study.exhausted)

@@ -1,0 +1,245 @@
+"""Where a study is kept: a journal in the sweep's folder, or any URL that Optuna takes; and the lock beside it."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+from filelock import FileLock
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
+from optuna.storages.journal._file import BaseJournalFileLock
+
+from sweeplab.errors import UserError
+from sweeplab.records.files import write_bytes
+from sweeplab.secrets import HIDDEN, masked
+from sweeplab.sweep.study.algorithms import build
+
+JOURNAL = "study.journal"
+LEFT_BEHIND = 120  # seconds after which a lock in a shared folder counts as that of a dead controller
+# File systems of other machines, with or without `fuse.` before them.
+SHARED = (
+    *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afpfs", "afs", "9p", "sshfs", "lustre", "gpfs", "beegfs"),
+    *("ceph", "ceph-fuse", "glusterfs", "orangefs", "pvfs2", "panfs", "wekafs", "juicefs", "moosefs", "davfs"),
+)
+Lock = contextlib.AbstractContextManager[Any]
+
+
+def open_storage(url: str | Mapping[str, Any] | None, folder: Path) -> tuple[BaseStorage, Lock]:
+    """Return the storage, and the lock under which a controller takes a trial from it.
+
+    Databases lock their rows themselves; files need the lock, or two controllers would take the same trial. The storage
+    may also be described, with its `_target_`.
+    """
+    if isinstance(url, Mapping):
+        built = build(url, "hydra.sweeper.storage")
+        if isinstance(built, BaseStorage):
+            return built, _lock_of(url)
+        url = str(built)
+    try:
+        if url is None:
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = _beside(folder / JOURNAL) if url is None else _lock(url)
+        with lock:  # two that make the same tables at once fail
+            return _journal(folder / JOURNAL) if url is None else _connect(url), lock
+    except UserError:
+        raise
+    except Exception as error:
+        name = f"the folder {folder}" if url is None else f"hydra.sweeper.storage={masked(url)}"
+        raise UserError(f"{name} cannot be opened: {masked(_first_line(error))}") from error
+
+
+def is_shared(folder: Path) -> bool:
+    """Say whether a folder lies on a disk of another machine, where `flock` may keep out this machine alone."""
+    place = folder.resolve()
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if place.is_relative_to(mount.mountpoint)]
+    # Of those at one place the last counts: it covers the others.
+    kinds = [mount.fstype for mount in sorted(mounts, key=lambda mount: len(Path(mount.mountpoint).parts))]
+    return bool(kinds) and kinds[-1].removeprefix("fuse.") in SHARED
+
+
+def _beside(file: Path) -> Lock:
+    """Return the lock under which trials are taken from what is in a file."""
+    return _SharedLock(Path(f"{file}.ask")) if is_shared(file.parent) else FileLock(f"{file}.ask")
+
+
+class _SharedLock(contextlib.AbstractContextManager[None]):
+    """A file that one alone can make, as NFS promises; one whose maker is gone is removed after a while."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = JournalFileOpenLock(str(path), grace_period=LEFT_BEHIND)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(RuntimeError):  # somebody took us for gone
+            self._lock.release()
+
+
+def together(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
+    """Let a journal take what is done in the block in one write."""
+    return storage.together() if isinstance(storage, Journal) else contextlib.nullcontext()
+
+
+def write_reports(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:
+    """Write what a trial has reported, by steps: in one write to a journal, in one transaction to a database.
+
+    Raises:
+        UpdateFinishedTrialError: the trial is over.
+    """
+    if isinstance(storage, _CachedStorage):
+        _insert_reports(storage._backend, trial_id, values)
+        return
+    with together(storage):
+        for step, value in values.items():
+            storage.set_trial_intermediate_value(trial_id, step, value)
+
+
+def _insert_reports(database: RDBStorage, trial_id: int, values: Mapping[int, float]) -> None:
+    """Add rows that Optuna would look for before it adds each, in a transaction of its own."""
+    from optuna.storages._rdb.models import TrialIntermediateValueModel as Row
+
+    with database.scoped_session() as session:
+        for step, value in values.items():
+            stored, kind = Row.intermediate_value_to_stored_repr(value)
+            session.add(Row(trial_id=trial_id, step=step, intermediate_value=stored, intermediate_value_type=kind))
+        session.commit()
+
+
+class _JournalLock(BaseJournalFileLock):
+    """A lock that the system takes from a killed process; Optuna's own is left behind for half a minute."""
+
+    def __init__(self, path: Path) -> None:
+        # Not `<path>.lock`: the file stays, and Optuna's own lock would take it for one that is held.
+        self._lock = FileLock(f"{path}.write")
+
+    def acquire(self) -> bool:
+        """Wait for the lock, and take it."""
+        self._lock.acquire()
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
+
+
+class Journal(JournalStorage):
+    """A study in a file, which can take several operations in one locked and synced write."""
+
+    def __init__(self, path: Path, lock: BaseJournalFileLock) -> None:
+        self._file = _JournalFile(str(path), lock)
+        super().__init__(self._file)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is done in the block when it ends; until then nobody reads it, this process included."""
+        self._file.held = []
+        try:
+            yield
+        finally:
+            self._file.release()
+
+
+class _JournalFile(JournalFileBackend):
+    held: list[dict[str, Any]] | None = None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        if self.held is None:
+            super().append_logs(logs)
+        else:
+            self.held += logs
+
+    def release(self) -> None:
+        held, self.held = self.held, None
+        if held:
+            self.append_logs(held)
+
+
+def _journal(path: Path) -> Journal:
+    """Return the journal at `path`; a last line that its writer was killed in is cut off.
+
+    Raises:
+        UserError: another line is damaged, or somebody else's.
+    """
+    lock = JournalFileSymlinkLock(str(path)) if is_shared(path.parent) else _JournalLock(path)
+    if path.exists():
+        lock.acquire()
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            write_bytes(path, content[: content.rfind(b"\n") + 1])
+        lock.release()
+        for number, line in enumerate(content.splitlines(keepends=True), start=1):
+            if line.endswith(b"\n") and not _is_entry(line):
+                raise UserError(
+                    f"{path} is damaged: line {number} is not an entry of a study; bring the file back, or make a copy "
+                    "of it and remove that line."
+                )
+    return Journal(path, lock)
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and isinstance(entry.get("op_code"), int) and "worker_id" in entry
+
+
+def _lock(url: str) -> Lock:
+    kind, _, path = url.partition("://")
+    if kind.startswith("sqlite") and path.lstrip("/"):
+        file = Path(path.removeprefix("/").partition("?")[0])
+        if not file.absolute().parent.is_dir():
+            raise UserError(
+                f"hydra.sweeper.storage={masked(url)}: there is no folder {file.parent}; make it, or mend the path."
+            )
+        if is_shared(file.absolute().parent):
+            raise UserError(
+                f"hydra.sweeper.storage={masked(url)}: SQLite is not safe in a folder of several machines; remove "
+                "hydra.sweeper.storage, since a sweep's own journal is, or take a PostgreSQL database."
+            )
+        return FileLock(f"{file}.ask")
+    return contextlib.nullcontext()
+
+
+def _lock_of(described: Mapping[str, Any]) -> Lock:
+    """Return the lock of a storage that is described: beside the file that it names, itself or further in."""
+    if path := described.get("file_path"):
+        return _beside(Path(path))
+    inner = next((value for value in described.values() if isinstance(value, Mapping)), None)
+    return _lock_of(inner) if inner else _lock(str(described.get("url", "")))
+
+
+def _connect(url: str) -> BaseStorage:
+    scheme, _, rest = url.partition("://")
+    _check_password(url)
+    if scheme in ("redis", "rediss"):
+        return JournalStorage(optuna.storages.journal.JournalRedisBackend(url))
+    if scheme == "grpc":
+        host, _, port = rest.partition(":")
+        proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port or 13000))
+        proxy.wait_server_ready(timeout=10)
+        return proxy
+    return optuna.storages.get_storage(url)
+
+
+def _check_password(url: str) -> None:
+    """Refuse a password that is missing, and one that drivers would read as a part of the host, and name in errors."""
+    where = masked(url)
+    if HIDDEN in url:
+        raise UserError(
+            f"hydra.sweeper.storage={where} has no password: write yours for {HIDDEN}, or keep it out of sight, as in "
+            "'hydra.sweeper.storage=${oc.env:SWEEPS}'."
+        )
+    rest = url.partition("://")[2].partition("?")[0]
+    if rest.count("@") > 1:
+        raise UserError(f"hydra.sweeper.storage={where}: in user and password write %40 for each @.")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

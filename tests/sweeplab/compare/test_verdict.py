@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+
+from sweeplab.compare.comparison import Comparison, compare
+from sweeplab.compare.verdict import verdict
+from tests.sweeplab.records.made_runs import make_run
+
+
+def compared(folder: Path, values: dict[str, dict[int, float]], mode: str = "max") -> Comparison:
+    runs = [
+        make_run(
+            folder / f"{model}-{seed}",
+            {"seed": seed, "model": model},
+            acc=acc,
+            objective={"metric": "val/acc", "mode": mode, "value": acc},
+        )
+        for model, by_seed in values.items()
+        for seed, acc in by_seed.items()
+    ]
+    return compare(runs)
+
+
+def said(folder: Path, values: dict[str, dict[int, float]], mode: str = "max") -> str:
+    comparison = compared(folder, values, mode)
+    return verdict(comparison.configurations, comparison.judge)
+
+
+def test_a_difference_that_every_seed_shows_is_told(tmp_path: Path) -> None:
+    values = {"a": {0: 0.90, 1: 0.80, 2: 0.70, 3: 0.85}, "b": {0: 0.88, 1: 0.779, 2: 0.681, 3: 0.83}}
+    words = said(tmp_path, values)
+    assert words.startswith("model=a is better than model=b: val/acc by 0.02 ")
+    assert "paired over 4 seeds" in words
+
+
+def test_the_same_values_without_common_seeds_are_not_distinguishable(tmp_path: Path) -> None:
+    """Pairing takes out what the seeds have in common; without it the same numbers say nothing."""
+    values = {"a": {0: 0.90, 1: 0.80, 2: 0.70, 3: 0.85}, "b": {4: 0.88, 5: 0.779, 6: 0.681, 7: 0.83}}
+    words = said(tmp_path, values)
+    assert words.startswith("Not distinguishable with 4 seeds")
+    assert "Welch" in words
+
+
+def test_chance_is_called_chance(tmp_path: Path) -> None:
+    words = said(tmp_path, {"a": {0: 0.90, 1: 0.80, 2: 0.7}, "b": {0: 0.85, 1: 0.83, 2: 0.69}})
+    assert words.startswith("Not distinguishable with 3 seeds: model=a and model=b.")
+    assert "seeds would show it" in words
+
+
+def test_one_seed_each_is_no_evidence(tmp_path: Path) -> None:
+    assert "whether that is chance cannot be said" in said(tmp_path, {"a": {0: 0.9}, "b": {0: 0.1}})
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_better_follows_the_direction_of_the_objective(tmp_path: Path, mode: str) -> None:
+    values = {"low": {0: 0.10, 1: 0.11, 2: 0.12}, "high": {0: 0.90, 1: 0.92, 2: 0.93}}
+    better, worse = ("low", "high") if mode == "min" else ("high", "low")
+    assert said(tmp_path, values, mode).startswith(f"model={better} is better than model={worse}")
+
+
+def test_common_seeds_decide_also_against_the_means(tmp_path: Path) -> None:
+    """The mean of `a` is higher only because of a lucky seed that `b` was not trained with."""
+    values = {"a": {0: 0.50, 1: 0.51, 2: 0.52, 9: 0.99}, "b": {0: 0.55, 1: 0.561, 2: 0.572}}
+    assert said(tmp_path, values).startswith("model=b is better than model=a")
+
+
+def test_runs_that_did_not_complete_are_no_evidence(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / str(seed), {"seed": seed}, acc=0.5) for seed in range(2)]
+    runs.append(make_run(tmp_path / "pruned", {"seed": 2}, acc=0.1, status="pruned"))
+    (only,) = compare(runs).configurations
+    assert only.spread.count == 2
+
+
+def test_repeats_of_one_seed_are_averaged_before_they_are_paired(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / f"{model}{place}", {"seed": seed, "model": model}, acc=acc)
+        for model, listed in {"a": [(0, 0.4), (0, 0.6), (1, 0.7)], "b": [(0, 0.3), (1, 0.5)]}.items()
+        for place, (seed, acc) in enumerate(listed)
+    ]
+    first, second = compare(runs).configurations
+    difference = first.against(second)
+    assert difference.count == 2
+    assert difference.mean == pytest.approx(0.2)
+
+
+def test_a_run_that_breaks_a_constraint_is_never_the_best(tmp_path: Path) -> None:
+    broken = {"study": "s", "number": 0, "repeat": 0, "params": {}, "constraints": {"size": 1.0}}
+    runs = [make_run(tmp_path / "0", {"lr": 1}, acc=0.9, trial=broken), make_run(tmp_path / "1", {"lr": 2}, acc=0.1)]
+    comparison = compare(runs)
+    assert comparison.runs[0] is runs[1]
+    assert [found.runs for found in comparison.configurations] == [[runs[1]]]
