@@ -153,7 +153,7 @@ def test_eval_answers_without_torch(command: Command, tmp_path: Path, arguments:
     assert not imported(done) & set(HEAVY)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_mistake_that_only_the_task_can_see_is_one_sentence_too(command: Command) -> None:
     done = command("train.py", "+trainer.max_epoch=2", check=False)
     assert done.returncode == 1

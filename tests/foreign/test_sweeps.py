@@ -37,6 +37,7 @@ def sweep(command: Command) -> Sweep:
     return run
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SPACES)
 def test_a_sweep_prunes_resumes_and_is_compared(sweep: Sweep, command: Command, tmp_path: Path, name: str) -> None:
     choices = ("sweep=asha", *SPACES[name], "hydra.sweeper.listeners.checkpoints.keep=2")

@@ -198,7 +198,7 @@ def test_w_and_b_draws_them_by_itself(configured: Compose) -> None:
     assert content["data"] == [[row["label"], str(said), int(row[str(said)])] for row in rows for said in range(10)]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("in_trials", [False, True])
 def test_the_trials_of_a_sweep_write_numbers_alone_unless_asked(configured: Compose, in_trials: bool) -> None:
     config = configured(*TINY, "logger=wandb", f"task.callbacks.charts.in_trials={in_trials}")

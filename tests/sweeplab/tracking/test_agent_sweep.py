@@ -44,6 +44,7 @@ def sweep(*overrides: str) -> dict[str, Any]:
     return said_of(plan_of(*ACCURACY, *overrides))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("written", "expected"),
     [

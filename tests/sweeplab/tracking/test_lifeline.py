@@ -38,7 +38,7 @@ def rows(folder: Path, key: str) -> list[int]:
     return [int(row["trainer/global_step"]) for row in found if key in row and "trainer/global_step" in row]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("more", [[], ["logger.wandb.watch=gradients"], [ITSELF]], ids=["logger", "hooks", "callback"])
 def test_a_service_that_dies_ends_no_training_and_the_record_goes_on(
     configured: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, more: list[str]

@@ -64,7 +64,7 @@ def test_the_process_of_a_trial_is_the_first_of_its_training(monkeypatch: pytest
         enter(None)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "environment", [OF_SLURM, OF_TORCHRUN, {"JSM_NAMESPACE_RANK": "3"}], ids=["slurm", "torchrun", "jsm"]
 )

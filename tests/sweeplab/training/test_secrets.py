@@ -38,7 +38,7 @@ def holding(folder: Path, *texts: str) -> list[str]:
     return [str(path) for path in files if any(text.encode() in path.read_bytes() for text in texts)]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_no_file_of_a_run_has_a_secret_and_a_resumed_run_asks_again(command: Command, tmp_path: Path) -> None:
     words = small(*SECRETS, *LOGGERS, "model=linear", "trainer.max_epochs=1", "hydra.run.dir=run")
     command("train.py", *words, MY_TOKEN=ENV)

@@ -158,7 +158,7 @@ def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", ["best", "last", "early_stopping", "learning_rate", "samples", "charts", "pruning", "progress", "summary"]
 )

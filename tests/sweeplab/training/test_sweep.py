@@ -35,6 +35,7 @@ def record(folder: Path) -> dict[str, Any]:
     return facts
 
 
+@pytest.mark.thorough
 def test_a_sweep_prunes_resumes_and_agrees_with_w_and_b(command: Command, tmp_path: Path) -> None:
     search = ("-m", *small("sweep=asha", "model=linear", "logger=wandb", "study=demo", "trainer.max_epochs=4"))
     command("train.py", *search, "hydra.sweeper.n_trials=4")
@@ -89,6 +90,7 @@ def preloaded() -> list[str]:
     return [*config.hydra.sweeper.preload, *sorted(set(re.findall(r"_target_: (.+)", rest))), *LATE]
 
 
+@pytest.mark.thorough
 def test_nothing_that_is_preloaded_touches_cuda_or_starts_threads(tmp_path: Path) -> None:
     """No GPU is at hand where the tests run: torch's doors to CUDA are replaced by an alarm."""
     program = """

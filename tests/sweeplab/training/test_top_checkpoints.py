@@ -84,7 +84,7 @@ def test_of_equals_the_earlier_is_kept(sweep: Sweep) -> None:
     assert with_checkpoints() == ["0", "1"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["raises", "sigkill", "hangs"])
 def test_a_trial_that_came_to_a_bad_end_keeps_its_checkpoints(sweep: Sweep, how: str) -> None:
     limits = ("hydra.sweeper.retries=0", "hydra.sweeper.trial_timeout=3")
@@ -123,7 +123,7 @@ def test_the_repeats_of_a_trial_count_as_one(sweep: Sweep) -> None:
     assert with_checkpoints() == ["1/0", "1/1", "2/0", "2/1"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(("directions", "kept"), [("minimize,minimize", ["0", "1", "2"]), ("minimize,maximize", ["0"])])
 def test_what_no_other_trial_beats_is_kept(sweep: Sweep, directions: str, kept: list[str]) -> None:
     two = ("objectives=2", f"hydra.sweeper.direction=[{directions}]")

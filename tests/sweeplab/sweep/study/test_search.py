@@ -15,6 +15,7 @@ ARGUMENTS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("group", "names"), [("sampler", SAMPLERS), ("pruner", PRUNERS)])
 def test_what_is_chosen_is_used(
     sweep: Sweep, capsys: pytest.CaptureFixture[str], group: str, names: dict[str, str | None]
