@@ -144,11 +144,11 @@ def test_rooms_of_the_sweep_import_downwards_only(path: Path) -> None:
     ("path", "code"),
     [
         ("space/space.py", "from sweeplab.sweep.config.settings import Settings"),
-        ("config/snapshot.py", "from sweeplab.sweep.spec import Plan"),
+        ("config/snapshot.py", "from sweeplab.sweep.spec import SweepSpec"),
         ("spec.py", "from sweeplab.sweep.study.study import Study"),
         ("study/client.py", "from sweeplab.sweep.execute import slots"),
         ("execute/local.py", "from sweeplab.sweep import loop"),
-        ("execute/local.py", "from sweeplab.sweep.study.client import Book"),
+        ("execute/local.py", "from sweeplab.sweep.study.client import StudyClient"),
     ],
 )
 def test_an_arrow_between_the_rooms_of_the_sweep_is_found(path: str, code: str) -> None:

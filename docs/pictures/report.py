@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, sync_playwright
 
 from sweeplab.records.found import find
-from sweeplab.report import write_report
 from sweeplab.records.study import Study
+from sweeplab.report import write_report
 
 HERE = Path(__file__).parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

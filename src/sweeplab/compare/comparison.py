@@ -63,12 +63,12 @@ class Comparison:
         if not self.further:
             return []
         judges = [self.judge, *self.further]
-        judged = [
+        ranked = [
             (run, [judge.rank(value) for judge in judges if (value := judge.value(run)) is not None])
             for run in self.runs
             if self.judge.counts(run)
         ]
-        whole = [(run, ranks) for run, ranks in judged if len(ranks) == len(judges)]
+        whole = [(run, ranks) for run, ranks in ranked if len(ranks) == len(judges)]
         return [whole[place][0] for place in unbeaten([ranks for _, ranks in whole])]
 
     @property

@@ -110,9 +110,9 @@ class Trials:
         }
         columns |= {key: [_setting(run, key) for run in self.runs] for key in self.searched}
         columns["seed"] = [run.seed for run in self.runs]
-        judged = [metric for run in self.runs for metric in _judges(run)]
+        judged_by = [metric for run in self.runs for metric in _judges(run)]
         tests = [name for run in self.runs for name in run.tests]
-        columns |= {name: [each.get(name) for each in values] for name in dict.fromkeys([*judged, *tests])}
+        columns |= {name: [each.get(name) for each in values] for name in dict.fromkeys([*judged_by, *tests])}
         columns["seconds"] = [run.seconds for run in self.runs]
         return columns
 

@@ -23,29 +23,29 @@ from sweeplab.sweep.config.settings import Settings
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.space.space import check_searchable
-from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.compatibility import flat
 
 MOST = 64  # combinations of group choices that are composed; of more, each choice once
 
 
-def check_plan(plan: Plan) -> None:
-    """Find the mistakes in a plan that the configuration alone can tell.
+def check_spec(spec: SweepSpec) -> None:
+    """Find the mistakes in the spec of a sweep that the configuration alone can tell.
 
     Raises:
         UserError: the first mistake found.
     """
-    _check_settings(plan.settings)
-    check_limits(plan.settings)
-    if not str(plan.base.hydra.launcher._target_).endswith(".BasicLauncher"):
+    _check_settings(spec.settings)
+    check_limits(spec.settings)
+    if not str(spec.base.hydra.launcher._target_).endswith(".BasicLauncher"):
         raise UserError("trials are started by hydra.sweeper.executor; for hydra/launcher choose hydra/sweeper=basic.")
-    _check_task(plan)
-    for key in plan.space.keys:
-        check_searchable(key, plan.settings.sweep_keys)
-    _check_repeats(plan)
-    _check_walk(plan)
-    for point in plan.points() if plan.settings.one_at_a_time else _points(plan):
-        _check_point(plan, point)
+    _check_task(spec)
+    for key in spec.space.keys:
+        check_searchable(key, spec.settings.sweep_keys)
+    _check_repeats(spec)
+    _check_walk(spec)
+    for point in spec.points() if spec.settings.one_at_a_time else _points(spec):
+        _check_point(spec, point)
 
 
 def _check_settings(settings: Settings) -> None:
@@ -63,24 +63,24 @@ def _check_settings(settings: Settings) -> None:
         raise UserError(f"hydra.sweeper.storage={settings.storage} is not a URL, such as sqlite:///study.db.")
 
 
-def _check_task(plan: Plan) -> None:
-    forks = plan.settings.executor == "local" and "forkserver" in multiprocessing.get_all_start_methods()
+def _check_task(spec: SweepSpec) -> None:
+    forks = spec.settings.executor == "local" and "forkserver" in multiprocessing.get_all_start_methods()
     inside = [kind.__name__ for kind in pickled.inside.values()]
-    if not plan.task.module:
-        inside.insert(0, plan.task.name)
-    if inside and not forks and plan.settings.executor != "inline":
+    if not spec.task.module:
+        inside.insert(0, spec.task.name)
+    if inside and not forks and spec.settings.executor != "inline":
         raise UserError(
             f"no other process can import {inside[0]}; define it at the top of its module, under that name, "
             "or run the trials in this process with hydra.sweeper.executor=inline."
         )
 
 
-def _check_same_sweep(plan: Plan, point: Mapping[str, Any], config: DictConfig) -> None:
+def _check_same_sweep(spec: SweepSpec, point: Mapping[str, Any], config: DictConfig) -> None:
     """Make sure that a point is judged as all others are, and leaves the sweep what it is."""
-    chosen, master = " ".join(plan.space.overrides(point)), plan.frozen.master
-    if (found := objectives(config, plan.settings.direction)) != plan.objectives:
+    chosen, master = " ".join(spec.space.overrides(point)), spec.config_snapshot.master
+    if (found := objectives(config, spec.settings.direction)) != spec.objectives:
         raise UserError(
-            f"with {chosen} trials are judged by {_named(found)}, and others by {_named(plan.objectives)}: "
+            f"with {chosen} trials are judged by {_named(found)}, and others by {_named(spec.objectives)}: "
             "all need one objective; make a sweep of each, or give objective.metric and objective.mode for all."
         )
     settings = (OmegaConf.to_container(each.hydra.sweeper, resolve=False) for each in (config, master))
@@ -90,10 +90,10 @@ def _check_same_sweep(plan: Plan, point: Mapping[str, Any], config: DictConfig) 
             f"{chosen} sets hydra.sweeper.{changed[0]}, which belongs to the sweep and is not searched; "
             "set it on the command line or in a sweep=, or make a sweep of each."
         )
-    if Path(str(config.hydra.sweep.dir)).absolute() != plan.folder:
+    if Path(str(config.hydra.sweep.dir)).absolute() != spec.folder:
         raise UserError(
             f"{chosen} sets hydra.sweep.dir={config.hydra.sweep.dir}, but all trials of a sweep lie in one folder: "
-            f"{plan.folder}; make a sweep of each."
+            f"{spec.folder}; make a sweep of each."
         )
 
 
@@ -101,24 +101,24 @@ def _named(objectives: Sequence[Objective]) -> str:
     return " and ".join(f"{objective.metric} ({objective.mode})" for objective in objectives)
 
 
-def _check_repeats(plan: Plan) -> None:
-    key = plan.settings.repeat_key
-    if plan.settings.repeats == 1:
+def _check_repeats(spec: SweepSpec) -> None:
+    key = spec.settings.repeat_key
+    if spec.settings.repeats == 1:
         return
-    if any(parameter.key == key for parameter in plan.space.parameters):
+    if any(parameter.key == key for parameter in spec.space.parameters):
         raise UserError(
-            f"{key} is searched, and hydra.sweeper.repeats={plan.settings.repeats} sets it; do one or the other "
+            f"{key} is searched, and hydra.sweeper.repeats={spec.settings.repeats} sets it; do one or the other "
             "(hydra.sweeper.repeats=1 turns the second off)."
         )
-    value = OmegaConf.select(plan.base, key, default="")
+    value = OmegaConf.select(spec.base, key, default="")
     if value is not None and not isinstance(value, int):
         raise UserError(
             f"hydra.sweeper.repeat_key={key} is no whole number in the configuration; name the key of the seed."
         )
 
 
-def _check_walk(plan: Plan) -> None:
-    settings = plan.settings
+def _check_walk(spec: SweepSpec) -> None:
+    settings = spec.settings
     if not settings.one_at_a_time:
         return
     other = {
@@ -131,9 +131,9 @@ def _check_walk(plan: Plan) -> None:
             raise UserError(f"hydra.sweeper.one_at_a_time knows which trials there are; remove {key}.")
 
 
-def _points(plan: Plan) -> Iterator[dict[str, Any]]:
+def _points(spec: SweepSpec) -> Iterator[dict[str, Any]]:
     """Go through the group choices and, at each, through both ends of everything else."""
-    groups = [p for p in plan.space.parameters if plan.frozen.is_group(p.key)]
+    groups = [p for p in spec.space.parameters if spec.config_snapshot.is_group(p.key)]
     choices = [parameter.values() or [] for parameter in groups]
     size = 1
     for values in choices:
@@ -143,8 +143,8 @@ def _points(plan: Plan) -> Iterator[dict[str, Any]]:
         group = dict(zip((parameter.key for parameter in groups), chosen, strict=True))
         for end in (0, -1):
             point: dict[str, Any] = {}
-            for parameter in plan.space.parameters:
-                if parameter in plan.space.active({**group, **point}, plan.known):
+            for parameter in spec.space.parameters:
+                if parameter in spec.space.active({**group, **point}, spec.default_of):
                     point[parameter.key] = group.get(parameter.key, _ends(parameter)[end])
             yield point
 
@@ -162,24 +162,24 @@ def _ends(parameter: Parameter) -> tuple[Any, Any]:
     return parameter.value(distribution.low), parameter.value(distribution.high)
 
 
-def _check_point(plan: Plan, point: Mapping[str, Any]) -> None:
-    config = plan.config(point)
-    _check_same_sweep(plan, point, config)
+def _check_point(spec: SweepSpec, point: Mapping[str, Any]) -> None:
+    config = spec.config(point)
+    _check_same_sweep(spec, point, config)
     try:
         with current(config):
-            _check_types(plan, point, config)
-            if plan.settings.check:
-                function(plan.settings.check, "check")(config)
+            _check_types(spec, point, config)
+            if spec.settings.check:
+                function(spec.settings.check, "check")(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise plan.mistake(point, error) from error
+        raise spec.mistake(point, error) from error
 
 
-def _check_types(plan: Plan, point: Mapping[str, Any], config: DictConfig) -> None:
+def _check_types(spec: SweepSpec, point: Mapping[str, Any], config: DictConfig) -> None:
     """Compare each value with what the configuration has in its place, where that is a number or a boolean."""
-    groups = {key for key in point if plan.frozen.is_group(key)}
+    groups = {key for key in point if spec.config_snapshot.is_group(key)}
     chosen = {key: value for key, value in point.items() if key in groups}
-    original = plan.frozen.config(plan.overrides(chosen)) if len(chosen) < len(point) else config
-    for parameter in plan.space.active(point, plan.known):
+    original = spec.config_snapshot.config(spec.overrides(chosen)) if len(chosen) < len(point) else config
+    for parameter in spec.space.active(point, spec.default_of):
         if parameter.key in groups or parameter.prefix:
             continue
         there, value = select(original, parameter.key), point[parameter.key]

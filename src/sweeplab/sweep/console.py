@@ -24,16 +24,16 @@ from sweeplab.sweep.active import Active
 from sweeplab.sweep.execute.worker import OUTPUT
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.results import Summary, folder_of
-from sweeplab.sweep.spec import Plan, single_run
+from sweeplab.sweep.spec import SweepSpec, single_run
 
 LOG = "sweep.log"
 
 
-class Board:
+class ProgressTable:
     """Shows a sweep while it runs, and writes the same lines to `sweep.log`."""
 
-    def __init__(self, plan: Plan, slots: int, before: Summary) -> None:
-        self._plan, self._slots, self._total = plan, slots, before.total
+    def __init__(self, spec: SweepSpec, slots: int, before: Summary) -> None:
+        self._spec, self._slots, self._total = spec, slots, before.total
         self._counts = Counter(before.endings)
         self._best = (before.best[0].number, before.best[0].values[0]) if before.best else None
         self._running: dict[int, tuple[Active, float | None, int | None]] = {}
@@ -42,7 +42,7 @@ class Board:
         self._busy, self._ended = 0.0, 0
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True, get_renderable=self._render)
-        self._log = logging.FileHandler(plan.folder / LOG, encoding="utf-8", delay=True)
+        self._log = logging.FileHandler(spec.folder / LOG, encoding="utf-8", delay=True)
         self._log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
 
     def __enter__(self) -> Self:
@@ -54,7 +54,7 @@ class Board:
         self._live.stop()
         self._log.close()
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Show a line, and log it."""
         text = masked(text)
         if not self._mute:
@@ -79,14 +79,14 @@ class Board:
         self._ended += 1
         if counts:
             self._counts[str(outcome.status)] += 1
-        self.say(self._line(active, outcome, counts, value, step))
+        self.print(self._line(active, outcome, counts, value, step))
 
     def tick(self, use: float | None) -> None:
         """Remember the use of the slots; the table draws itself."""
         self._use = use
 
     def _line(self, active: Active, outcome: Outcome, counts: bool, value: float | None, step: int | None) -> str:
-        objectives = self._plan.objectives
+        objectives = self._spec.objectives
         parts = [f"#{active.number}"]
         if outcome.status is Status.COMPLETE and outcome.values is None:
             parts.append(str(outcome.status))
@@ -102,13 +102,13 @@ class Board:
         else:
             parts.append(f"{str(outcome.status).upper()}: {outcome.reason}")
             parts += [] if counts else ["queued again"]
-            log = self._plan.folder_of(active.number) / OUTPUT
+            log = self._spec.folder_of(active.number) / OUTPUT
             if outcome.status is Status.FAILED and log.exists():
                 parts.append(f"see {short(log)}")
-        return "  ".join([*parts, f"{outcome.seconds:.1f}s", *self._plan.space.overrides(active.values)])
+        return "  ".join([*parts, f"{outcome.seconds:.1f}s", *self._spec.space.overrides(active.values)])
 
     def _standing(self, number: int, value: float) -> str:
-        if self._best is None or self._plan.objectives[0].better(value, self._best[1]):
+        if self._best is None or self._spec.objectives[0].better(value, self._best[1]):
             self._best = (number, value)
             return "(best so far)"
         return f"(best {self._best[1]:.6g}, #{self._best[0]})"
@@ -117,7 +117,7 @@ class Board:
         outer = Table.grid()
         outer.add_row(Text(self._headline(), style="bold"))
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in ("trial", "step", self._plan.objectives[0].metric, "seconds", "parameters"):
+        for column in ("trial", "step", self._spec.objectives[0].metric, "seconds", "parameters"):
             table.add_column(column, overflow="ellipsis", no_wrap=True)
         for number, (active, value, step) in list(self._running.items()):
             shown = "" if value is None else f"{value:.5g}"
@@ -129,8 +129,8 @@ class Board:
 
     def _headline(self) -> str:
         ended = sum(self._counts.values())
-        parts = [f"{self._plan.name}: {ended}{'' if self._total is None else f'/{self._total}'} trials"]
-        if self._best and len(self._plan.objectives) == 1:
+        parts = [f"{self._spec.name}: {ended}{'' if self._total is None else f'/{self._total}'} trials"]
+        if self._best and len(self._spec.objectives) == 1:
             parts.append(f"best {self._best[1]:.6g} (#{self._best[0]})")
         parts += [f"{count} {status}" for status, count in sorted(self._counts.items()) if status != Status.COMPLETE]
         if self._use is not None:
@@ -141,29 +141,29 @@ class Board:
         return ", ".join(parts)
 
 
-def closing(plan: Plan, summary: Summary, seconds: float) -> str:
+def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
     """Return the last message: what came out, what is best, and what to do with it."""
     counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.endings.items()))
     use = "" if summary.use is None else f"; the slots were {summary.use:.0%} in use"
-    lines = [f"{plan.name}: {counts or 'no trial ended'}, in {clock(seconds)}{use}."]
+    lines = [f"{spec.name}: {counts or 'no trial ended'}, in {clock(seconds)}{use}."]
     if summary.running:
         lines.append(f"{summary.running} trials still run elsewhere.")
     if summary.stopped:
         end = "" if summary.stopped.endswith((".", "?")) else "."
-        lines += [f"Stopped: {summary.stopped}{end}", f"To go on: {plan.again}{_hint(plan.again)}"]
+        lines += [f"Stopped: {summary.stopped}{end}", f"To go on: {spec.resume_command}{_hint(spec.resume_command)}"]
     elif summary.total is not None and (ended := sum(summary.endings.values())) + summary.running < summary.total:
         lines.append(f"{ended} of {summary.total} trials have ended: there is no further point to try.")
     for trial in summary.best:
-        values = plan.space.values(trial.params)
-        said = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(plan.objectives, trial.values, strict=True))
-        lines.append(f"Best: #{trial.number}  {said}  {' '.join(plan.space.overrides(values))}")
-        if folder := folder_of(plan, trial):
+        values = spec.space.values(trial.params)
+        said = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(spec.objectives, trial.values, strict=True))
+        lines.append(f"Best: #{trial.number}  {said}  {' '.join(spec.space.overrides(values))}")
+        if folder := folder_of(spec, trial):
             lines.append(f"  its folder      {short(folder)}")
-        lines.append(f"  to run it again {_again(plan, summary, trial)}")
+        lines.append(f"  to run it again {_again(spec, summary, trial)}")
     if not summary.best and summary.endings[Status.COMPLETE] == 0:
         lines.append("No trial came to a value.")
-    lines.append(f"All trials: {short(plan.folder / 'trials.csv')}")
-    return "\n".join([*lines, *_comparing(plan)])
+    lines.append(f"All trials: {short(spec.folder / 'trials.csv')}")
+    return "\n".join([*lines, *_comparing(spec)])
 
 
 def _hint(command: str) -> str:
@@ -171,21 +171,21 @@ def _hint(command: str) -> str:
     return f"  ({HIDDEN} is the password, which is not written down)" if HIDDEN in command else ""
 
 
-def _comparing(plan: Plan) -> list[str]:
+def _comparing(spec: SweepSpec) -> list[str]:
     """Say how the trials are compared: by the program's neighbour, and on the page that a listener left."""
-    program, page = Path(plan.task.script).with_name("compare.py"), plan.folder / "report.html"
+    program, page = Path(spec.task.script).with_name("compare.py"), spec.folder / "report.html"
     command = (
-        [f"Compare them: {shlex.join(['python', short(program), short(plan.folder)])}"] if program.exists() else []
+        [f"Compare them: {shlex.join(['python', short(program), short(spec.folder)])}"] if program.exists() else []
     )
     return [*command, *([f"On one page: {short(page)}"] if page.exists() else [])]
 
 
-def _again(plan: Plan, summary: Summary, trial: FrozenTrial) -> str:
+def _again(spec: SweepSpec, summary: Summary, trial: FrozenTrial) -> str:
     """Return the command that runs a trial again: from its folder where the program can, which is exact."""
-    folder = (folder_of(plan, trial) or plan.folder) / ("0" if plan.settings.repeats > 1 else "")
-    if plan.settings.rerun_key and is_run(folder):
-        return shlex.join([*provenance.words(), f"{plan.settings.rerun_key}={short(folder)}"])
-    return single_run(summary.alone[trial.number])
+    folder = (folder_of(spec, trial) or spec.folder) / ("0" if spec.settings.repeats > 1 else "")
+    if spec.settings.rerun_key and is_run(folder):
+        return shlex.join([*provenance.words(), f"{spec.settings.rerun_key}={short(folder)}"])
+    return single_run(summary.rerun_overrides[trial.number])
 
 
 def _brief(values: Mapping[str, Any]) -> list[str]:

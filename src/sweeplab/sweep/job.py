@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.records.record import Status
-from sweeplab.sweep.config.snapshot import Recipe
+from sweeplab.sweep.config.snapshot import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -47,25 +47,25 @@ def hold(task: Callable[..., Any]) -> None:
 class Job:
     """One run of one trial: all that a fresh process needs to know.
 
-    `arguments` are those of a single run with the frozen configuration, `alone` is its command for a user; `name` is
-    Hydra's name for the program, and `context` what its version wants to know besides; `subdir` is where `folder` lies
-    in the sweep's; `judged` says whether its task has to return the objectives. `id`, `home`, `seed_key` and
-    `searched` are as in `Trial`.
+    `arguments` are those of a single run with the configuration's copy, `rerun_command` is its command for a user;
+    `name` is Hydra's name for the program, and `context` what its version wants to know besides; `subdir` is where
+    `folder` lies in the sweep's; `has_objective` says whether its task has to return the objectives. `id`, `home`,
+    `seed_key` and `searched` are as in `Trial`.
     """
 
     study: str
     number: int
     params: Mapping[str, Any]
     folder: Path
-    recipe: Recipe
+    trial_config: TrialConfig
     task: Task
     arguments: tuple[str, ...]
-    alone: str
+    rerun_command: str
     name: str
     context: Mapping[str, Any]
     objectives: int = 1
     prunes: bool = False
-    judged: bool = True
+    has_objective: bool = True
     repeat: int = 0
     repeats: int = 1
     id: str = ""

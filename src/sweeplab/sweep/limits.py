@@ -8,7 +8,7 @@ from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.config.settings import Settings
 from sweeplab.sweep.execute.worker import OUTPUT
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.spec import SweepSpec
 
 HOPELESS = 5  # failures with nothing good before them end a sweep by themselves
 
@@ -46,7 +46,7 @@ class Limits:
         """Count a trial that was complete or pruned."""
         self._successes += 1
 
-    def failed(self, plan: Plan, number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
+    def failed(self, spec: SweepSpec, number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
         """Count a failure, and stop the sweep if it was one too many, or if no trial can do better."""
         self._failures += 1
         if outcome.is_shared and not self._successes and not self.stopped:
@@ -56,8 +56,8 @@ class Limits:
             self.first = self._traceback
             self.stopped = (
                 f"{self._failures} of {self._failures + self._successes} trials failed; the last was #{number} "
-                f"({' '.join(plan.space.overrides(values))}): {outcome.reason}; "
-                f"its log is {plan.folder_of(number) / OUTPUT}"
+                f"({' '.join(spec.space.overrides(values))}): {outcome.reason}; "
+                f"its log is {spec.folder_of(number) / OUTPUT}"
             )
 
     def _too_many(self) -> bool:

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class Listener:
     A subclass overrides what it wants to know. With repeats there are several runs a trial.
     """
 
-    def preview(self, plan: Plan) -> str:
+    def preview(self, spec: SweepSpec) -> str:
         """Return the sweep in a form of the listener's own; `hydra.sweeper.preview=<listener>` prints it.
 
         Raises:
@@ -29,16 +29,17 @@ class Listener:
         """
         raise UserError(f"{type(self).__name__} has no preview; write hydra.sweeper.preview=true.")
 
-    def preload(self, plan: Plan) -> Sequence[str]:
+    def preload(self, spec: SweepSpec) -> Sequence[str]:
         """Return modules that trials will import because of it, so that it can be done once."""
         return ()
 
-    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
+    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
         """Before the first process starts: what it puts into the environment, the trials find there.
 
         A `UserError` refuses the sweep.
 
-        `before` is what earlier commands have come to; `alone` says that no other controller is at work on the study.
+        `before` is what earlier commands have come to; `is_only_controller` says that no other controller is at work on
+        the study.
         """
 
     def environment(self, job: Job) -> Mapping[str, str]:
@@ -57,7 +58,7 @@ class Listener:
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
         """A trial, all its runs together, has its ending in the study; `counts` is false where it is queued again."""
 
-    def sweep_ended(self, plan: Plan, summary: Summary) -> None:
+    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
         """All results are written."""
 
 
@@ -84,13 +85,13 @@ class Listeners(Listener):
             raise UserError(f"hydra.sweeper.preview={name} is not known{near}")
         return self._by_name[name]
 
-    def preload(self, plan: Plan) -> list[str]:
+    def preload(self, spec: SweepSpec) -> list[str]:
         """Ask all."""
-        return [name for listener in self._listeners for name in listener.preload(plan)]
+        return [name for listener in self._listeners for name in listener.preload(spec)]
 
-    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
+    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
         """Tell all."""
-        self._tell("sweep_started", plan, before, alone)
+        self._tell("sweep_started", spec, before, is_only_controller)
 
     def environment(self, job: Job) -> dict[str, str]:
         """Ask all."""
@@ -113,9 +114,9 @@ class Listeners(Listener):
         """Tell all."""
         self._tell("trial_told", trial, counts)
 
-    def sweep_ended(self, plan: Plan, summary: Summary) -> None:
+    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
         """Tell all."""
-        self._tell("sweep_ended", plan, summary)
+        self._tell("sweep_ended", spec, summary)
 
     def _tell(self, event: str, *facts: Any) -> list[Any]:
         answers = []

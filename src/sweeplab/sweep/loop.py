@@ -20,15 +20,15 @@ from sweeplab.sweep.active import Active
 from sweeplab.sweep.execute import signals
 from sweeplab.sweep.execute.executor import Executor
 from sweeplab.sweep.execute.inline import Inline
-from sweeplab.sweep.execute.recovery import Lost
+from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.results import FOLDER
-from sweeplab.sweep.spec import Plan
-from sweeplab.sweep.study.client import Book
+from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.search import Search
-from sweeplab.sweep.study.suggestions import Draws
+from sweeplab.sweep.study.suggestions import Suggestions
 
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
 OFTEN = 1.0  # seconds between two writes of a trial's reports, where no pruner waits for them
@@ -38,7 +38,7 @@ SHORT = 10.0
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
 
 
-class Watcher(Protocol):
+class Progress(Protocol):
     """Whoever shows the sweep to the user."""
 
     def started(self, active: Active) -> None:
@@ -53,28 +53,28 @@ class Watcher(Protocol):
     def tick(self, use: float | None) -> None:
         """Some time has passed, in which the slots were used so far."""
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Show a line."""
 
 
 class Loop:
-    """Runs a plan's trials through an executor until a limit, the end of the grid, or the user stops it."""
+    """Runs a sweep's trials through an executor until a limit, the end of the grid, or the user stops it."""
 
     def __init__(
         self,
-        plan: Plan,
+        spec: SweepSpec,
         search: Search,
-        book: Book,
+        client: StudyClient,
         executor: Executor,
         limits: Limits,
         listener: Listener,
-        watcher: Watcher,
+        progress: Progress,
     ) -> None:
-        self.plan, self.search, self.book, self.executor, self.limits = plan, search, book, executor, limits
-        self.listener, self.watcher = listener, watcher
+        self.spec, self.search, self.client, self.executor, self.limits = spec, search, client, executor, limits
+        self.listener, self.progress = listener, progress
         self._busy, self._runs = 0.0, 0
         self._prepared: Job | None = None
-        self._draws = Draws(plan, search, book, limits.n_trials, executor.slots)
+        self._suggestions = Suggestions(spec, search, client, limits.n_trials, executor.slots)
         self._since: float | None = None
         self._futures: dict[Future[Outcome], tuple[Active, Job]] = {}
         self._queue: deque[tuple[Active, int]] = deque()
@@ -89,35 +89,35 @@ class Loop:
                 self._break_off()
                 raise
             finally:
-                self._close_draws()
+                self._close_suggestions()
         return self.limits.stopped
 
     def _turn(self) -> None:
         while True:
             self._obey()
             self._fill()
-            if not self._futures and not (self._draws.under_way and self.limits.may_start()):
+            if not self._futures and not (self._suggestions.under_way and self.limits.may_start()):
                 return
             self._wait()
             self._collect()
             for active, _ in self._futures.values():
                 self._write_reports(active)
             self._look_after_others()
-            self.watcher.tick(self.use)
+            self.progress.tick(self.use)
 
     def _wait(self) -> None:
-        self.executor.wait(TICK, self._draws.channels)
-        if self._draws.look():
+        self.executor.wait(TICK, self._suggestions.channels)
+        if self._suggestions.look():
             return
-        self._close_draws()
+        self._close_suggestions()
         if not self._signals:  # which may have reached that process too
-            self.watcher.say("The process that drew trials is gone; the sweep draws them itself again.")
+            self.progress.print("The process that drew trials is gone; the sweep draws them itself again.")
 
-    def _close_draws(self) -> None:
+    def _close_suggestions(self) -> None:
         """Draw no more elsewhere; what was drawn there and never came here is given back."""
-        self._draws.close()
+        self._suggestions.close()
         known = {active.number for active, _ in [*self._futures.values(), *self._queue]}
-        self.book.give_back_unbegun(lambda n: n in known or self.plan.folder_of(n).exists())
+        self.client.requeue_unbegun(lambda n: n in known or self.spec.folder_of(n).exists())
 
     def _break_off(self) -> None:
         """End all trials, so that none stays running in the study."""
@@ -145,7 +145,7 @@ class Loop:
             return
         active, repeat = self._queue[0]
         active.ahead = True
-        self._draws.keep_pace(self.executor.slots * self._runs / max(self._busy, 0.001))
+        self._suggestions.keep_pace(self.executor.slots * self._runs / max(self._busy, 0.001))
         self._prepared = self._job(active, repeat)
         self.executor.prepare(self._prepared)
 
@@ -153,8 +153,8 @@ class Loop:
         """Begin a trial that was drawn ahead; if none may start now, give it back."""
         active.ahead = False
         if not self.limits.may_start():
-            self.book.give_back(active.trial._trial_id)
-        elif self.book.begin(active.trial):
+            self.client.requeue(active.trial._trial_id)
+        elif self.client.begin(active.trial):
             active.started = time.monotonic()
             return True
         self._queue = deque(entry for entry in self._queue if entry[0] is not active)
@@ -168,14 +168,14 @@ class Loop:
 
     def _next_trial(self) -> bool:
         """Take a trial from the study, if one may start."""
-        if not self.limits.may_start() or self.book.study.exhausted:
+        if not self.limits.may_start() or self.client.study.exhausted:
             return False
-        draw = self._draws.next()
+        draw = self._suggestions.next()
         if draw is None:
             # Not spent for good: a running trial that is killed comes back.
             return False
-        active = Active(draw, self.plan.settings.repeats, draw.ahead)
-        if name := self.plan.name_folder(active.number, active.values):
+        active = Active(draw, self.spec.settings.repeats, draw.ahead)
+        if name := self.spec.name_folder(active.number, active.values):
             active.trial.set_user_attr(FOLDER, name)
         self._queue.append((active, 0))
         if not self.search.prunes:  # else the first run decides whether the point is worth the others
@@ -183,19 +183,19 @@ class Loop:
         return True
 
     def _job(self, active: Active, repeat: int) -> Job:
-        return self.plan.job(active.number, active.values, repeat, self.search.prunes and repeat == 0)
+        return self.spec.job(active.number, active.values, repeat, self.search.prunes and repeat == 0)
 
     def _start(self, active: Active, repeat: int) -> None:
         job, self._prepared = self._prepared or self._job(active, repeat), None
         try:
             job.folder.mkdir(parents=True)
         except FileExistsError:
-            self.book.tell(active.trial, Outcome(Status.INTERRUPTED, f"{job.folder} existed already"))
+            self.client.tell(active.trial, Outcome(Status.INTERRUPTED, f"{job.folder} existed already"))
             raise UserError(
-                f"{job.folder} exists, but not in the study {self.plan.name}; choose {self.plan.another}."
+                f"{job.folder} exists, but not in the study {self.spec.name}; choose {self.spec.another}."
             ) from None
         if repeat == 0:
-            self.watcher.started(active)
+            self.progress.started(active)
         before = time.monotonic()
         active.waiting -= 1
         active.running += 1
@@ -216,7 +216,7 @@ class Loop:
             self._since = before if future.done() else time.monotonic()
 
     def _report(self, active: Active, value: float, step: int) -> bool:
-        if len(self.plan.objectives) > 1:  # Optuna takes no reports then
+        if len(self.spec.objectives) > 1:  # Optuna takes no reports then
             return False
         if step not in active.steps:  # Optuna keeps the first report of a step
             active.steps.add(step)
@@ -225,7 +225,7 @@ class Loop:
                 self._write_reports(active)
             elif not self._stored(active, value, step):
                 return True
-            self.watcher.reported(active, value, step)
+            self.progress.reported(active, value, step)
         return self.search.prunes and active.trial.should_prune()
 
     def _stored(self, active: Active, value: float, step: int) -> bool:
@@ -239,7 +239,7 @@ class Loop:
     def _write_reports(self, active: Active, now: bool = False) -> None:
         """Write what a trial has reported and the study does not have yet, `now` or if it has waited long enough."""
         if active.unwritten and (now or time.monotonic() - active.written >= OFTEN):
-            self.book.report(active.trial, active.unwritten)
+            self.client.report(active.trial, active.unwritten)
             active.unwritten.clear()
             active.written = time.monotonic()
 
@@ -272,19 +272,19 @@ class Loop:
     def _tell(self, active: Active) -> None:
         self._write_reports(active, now=True)
         outcome = active.outcome()
-        counts = self.book.tell(active.trial, outcome)
-        self._draws.told()
-        self.watcher.ended(active, outcome, counts)
-        self.listener.trial_told(self.book.study._storage.get_trial(active.trial._trial_id), counts)
+        counts = self.client.tell(active.trial, outcome)
+        self._suggestions.told()
+        self.progress.ended(active, outcome, counts)
+        self.listener.trial_told(self.client.study._storage.get_trial(active.trial._trial_id), counts)
         if outcome.status in FAILURES and counts:
-            self.limits.failed(self.plan, active.number, active.values, outcome)
+            self.limits.failed(self.spec, active.number, active.values, outcome)
         elif outcome.status in (Status.COMPLETE, Status.PRUNED):
             self.limits.succeeded()
 
     def _look_after_others(self) -> None:
         """Show that this controller lives, and take over what others have lost."""
-        if self.book.beat():
-            self.book.recover(Lost(self.plan, self.listener.trial_lost).settle)
+        if self.client.heartbeat():
+            self.client.recover(Recovery(self.spec, self.listener.trial_lost).settle)
 
     def _obey(self) -> None:
         """Do what signals have asked for since the last time."""
@@ -292,7 +292,9 @@ class Loop:
             self.limits.stopped = "interrupted"
             self._drop_queue()
             if self._futures and self._signals == 1:
-                self.watcher.say(f"Ctrl-C: waiting for {len(self._futures)} running trials; press again to stop them.")
+                self.progress.print(
+                    f"Ctrl-C: waiting for {len(self._futures)} running trials; press again to stop them."
+                )
         if self._signals > 1:
             self.executor.stop(Status.INTERRUPTED, "the sweep was interrupted")
         if self._signals > 3:
@@ -305,7 +307,7 @@ class Loop:
         self._forget()
         for active in waiting.values():
             if active.ahead:
-                self.book.give_back(active.trial._trial_id)
+                self.client.requeue(active.trial._trial_id)
             elif not active.running:
                 active.outcomes.append(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
                 self._tell(active)

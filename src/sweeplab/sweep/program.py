@@ -25,7 +25,10 @@ from sweeplab.sweep.job import Task
 log = logging.getLogger(__name__)
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
-IMPORTER, DRAWER = "importer", "drawer"  # names of processes that import the program and are no trials
+IMPORTER, SAMPLER_PROCESS = (
+    "importer",
+    "sampler_process",
+)  # names of processes that import the program and are no trials
 OTHERS = ("sweeplab", "hydra_plugins", "__main__", "__mp_main__")  # not the program's modules, or known by that name
 MOST, LONGEST = 100, 1000  # items of a container, and characters of a value, that are looked at
 
@@ -76,7 +79,7 @@ def import_main(words: Mapping[str, str]) -> None:
 def is_imported_elsewhere() -> bool:
     """Say whether the program sweeps while another process imports it, for want of `if __name__ == "__main__":`."""
     name = multiprocessing.current_process().name
-    return name in (IMPORTER, DRAWER) or name.startswith("trial-")
+    return name in (IMPORTER, SAMPLER_PROCESS) or name.startswith("trial-")
 
 
 def beyond_import(context: Any) -> list[str]:

@@ -16,8 +16,8 @@ from sweeplab.records.files import write_text
 from sweeplab.records.record import Status
 from sweeplab.records.spreadsheet import cells
 from sweeplab.secrets import masked_config
-from sweeplab.sweep.spec import Plan
-from sweeplab.sweep.study.client import NO_VALUE, Book, beginning, came_to, counts, took
+from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.study.client import NO_VALUE, StudyClient, beginning, came_to, counts, took
 from sweeplab.sweep.study.compatibility import fixed_of
 
 FOLDER = "folder"  # where a trial says the name of its folder, if that is not its number
@@ -28,13 +28,13 @@ RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"
 class Summary:
     """What a sweep came to: its trials, how many ended how, and the best of them (several for several objectives).
 
-    `alone` are the overrides that run each of the best again.
+    `rerun_overrides` are the overrides that run each of the best again.
     """
 
     trials: Sequence[FrozenTrial]
     endings: Counter[str]
     best: Sequence[FrozenTrial]
-    alone: Mapping[int, Sequence[str]]
+    rerun_overrides: Mapping[int, Sequence[str]]
     running: int
     total: int | None
     stopped: str = ""
@@ -56,85 +56,87 @@ def ending(trial: FrozenTrial) -> Status:
     return Status(trial.user_attrs.get("ending", by_state.get(trial.state, Status.FAILED)))
 
 
-def folder_of(plan: Plan, trial: FrozenTrial) -> Path | None:
+def folder_of(spec: SweepSpec, trial: FrozenTrial) -> Path | None:
     """Return the folder of a trial, on the machine that ran it; None if it was no sweep of ours."""
     lease = trial.user_attrs.get("lease")
     if lease is None:
         return None
-    return Path(lease.get("folder", plan.folder), trial.user_attrs.get(FOLDER, str(trial.number)))
+    return Path(lease.get("folder", spec.folder), trial.user_attrs.get(FOLDER, str(trial.number)))
 
 
-def summarize(plan: Plan, book: Book, total: int | None, stopped: str, use: float | None) -> Summary:
+def summarize(spec: SweepSpec, client: StudyClient, total: int | None, stopped: str, use: float | None) -> Summary:
     """Return what the study holds now."""
-    trials = [trial for trial in book.trials() if trial.state is not TrialState.WAITING]
+    trials = [trial for trial in client.trials() if trial.state is not TrialState.WAITING]
     counted = [trial for trial in trials if counts(trial)]
     endings = Counter(str(ending(trial)) for trial in counted if trial.state.is_finished())
     running = sum(trial.state is TrialState.RUNNING for trial in trials)
-    best = _best(plan, book)
-    alone = {
-        trial.number: plan.alone(plan.space.values(trial.params), fixed=fixed_of(book.study, trial.number, plan))
+    best = _best(spec, client)
+    rerun_overrides = {
+        trial.number: spec.rerun_overrides(
+            spec.space.values(trial.params), fixed=fixed_of(client.study, trial.number, spec)
+        )
         for trial in best
     }
-    return Summary(trials, endings, best, alone, running, total, stopped, use)
+    return Summary(trials, endings, best, rerun_overrides, running, total, stopped, use)
 
 
-def _best(plan: Plan, book: Book) -> list[FrozenTrial]:
-    done = [t for t in book.trials() if t.state is TrialState.COMPLETE and NO_VALUE not in t.user_attrs]
+def _best(spec: SweepSpec, client: StudyClient) -> list[FrozenTrial]:
+    done = [t for t in client.trials() if t.state is TrialState.COMPLETE and NO_VALUE not in t.user_attrs]
     feasible = [trial for trial in done if all(value <= 0 for value in trial.constraints.values())]
-    if len(plan.objectives) > 1:
-        front = book.study.best_trials if feasible else []
-        return sorted(front, key=lambda trial: plan.objectives[0].rank(trial.values[0]))
-    return sorted(feasible, key=lambda trial: plan.objectives[0].rank(trial.values[0]))[:1]
+    if len(spec.objectives) > 1:
+        front = client.study.best_trials if feasible else []
+        return sorted(front, key=lambda trial: spec.objectives[0].rank(trial.values[0]))
+    return sorted(feasible, key=lambda trial: spec.objectives[0].rank(trial.values[0]))[:1]
 
 
-def write_results(plan: Plan, summary: Summary) -> None:
+def write_results(spec: SweepSpec, summary: Summary) -> None:
     """Write the files; each is whole or not there."""
-    write_text(plan.folder / TRIALS, _table(plan, summary.trials))
+    write_text(spec.folder / TRIALS, _table(spec, summary.trials))
     if not summary.best:
         return
-    write_text(plan.folder / RESULTS, OmegaConf.to_yaml(OmegaConf.create(masked_config(_results(plan, summary.best)))))
-    write_text(plan.folder / BEST, _experiment(plan, summary))
+    write_text(spec.folder / RESULTS, OmegaConf.to_yaml(OmegaConf.create(masked_config(_results(spec, summary.best)))))
+    write_text(spec.folder / BEST, _experiment(spec, summary))
 
 
-def _results(plan: Plan, best: Sequence[FrozenTrial]) -> dict[str, Any]:
+def _results(spec: SweepSpec, best: Sequence[FrozenTrial]) -> dict[str, Any]:
     """The format of hydra-optuna-sweeper."""
-    if len(plan.objectives) == 1:
-        return {"name": "optuna", "best_params": plan.space.values(best[0].params), "best_value": best[0].value}
-    solutions = [{"params": plan.space.values(trial.params), "values": list(trial.values)} for trial in best]
+    if len(spec.objectives) == 1:
+        return {"name": "optuna", "best_params": spec.space.values(best[0].params), "best_value": best[0].value}
+    solutions = [{"params": spec.space.values(trial.params), "values": list(trial.values)} for trial in best]
     return {"name": "optuna", "solutions": solutions}
 
 
-def _experiment(plan: Plan, summary: Summary) -> str:
+def _experiment(spec: SweepSpec, summary: Summary) -> str:
     """The winning configuration as a file that `experiment=` loads: its choices, and its values."""
     trial = summary.best[0]
-    parsed = OverridesParser.create().parse_overrides(list(summary.alone[trial.number]))
-    choices = [o for o in parsed if plan.frozen.is_group(o.key_or_group) and isinstance(o.value(), str | list)]
+    parsed = OverridesParser.create().parse_overrides(list(summary.rerun_overrides[trial.number]))
+    choices = [o for o in parsed if spec.config_snapshot.is_group(o.key_or_group) and isinstance(o.value(), str | list)]
     values = OmegaConf.create()
     for override in parsed:
         if override not in choices and not override.is_delete():
             OmegaConf.update(values, override.key_or_group, override.value(), force_add=True)
     defaults = [{f"override /{choice.key_or_group}": choice.value()} for choice in choices]
-    head = f"# @package _global_\n# Trial {trial.number} of {plan.name}: {_said(plan, trial)}\n"
+    head = f"# @package _global_\n# Trial {trial.number} of {spec.name}: {_said(spec, trial)}\n"
     text = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults})) if defaults else ""
     plain = masked_config(OmegaConf.to_container(values, resolve=False))
     return head + text + (OmegaConf.to_yaml(OmegaConf.create(plain)) if plain else "")
 
 
-def _said(plan: Plan, trial: FrozenTrial) -> str:
-    return ", ".join(f"{o.metric} {value:.6g}" for o, value in zip(plan.objectives, trial.values, strict=True))
+def _said(spec: SweepSpec, trial: FrozenTrial) -> str:
+    return ", ".join(f"{o.metric} {value:.6g}" for o, value in zip(spec.objectives, trial.values, strict=True))
 
 
-def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
-    keys = plan.space.keys
-    extra = list(dict.fromkeys(k for t in trials for k in plan.space.values(t.params) if k not in keys))
-    names = [objective.metric for objective in plan.objectives]
+def _table(spec: SweepSpec, trials: Sequence[FrozenTrial]) -> str:
+    keys = spec.space.keys
+    extra = list(dict.fromkeys(k for t in trials for k in spec.space.values(t.params) if k not in keys))
+    names = [objective.metric for objective in spec.objectives]
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(
         cells(["number", "status", "counts", *names, *keys, *extra, "steps", "seconds", "started", "folder", "reason"])
     )
     for trial in trials:
-        values = plan.space.values(trial.params)
+        values = spec.space.values(trial.params)
         given = came_to(trial) or [None] * len(names)
         began = beginning(trial)
         row = [
@@ -146,7 +148,7 @@ def _table(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
             trial.last_step,
             took(trial),
             began and began.isoformat(timespec="seconds"),
-            str(folder_of(plan, trial) or ""),
+            str(folder_of(spec, trial) or ""),
             trial.user_attrs.get("reason"),
         ]
         rows.writerow(cells(row))

@@ -27,7 +27,7 @@ from sweeplab.secrets import masked_config, masked_words
 from sweeplab.sweep.config.hydra_job import current, hydra_context
 from sweeplab.sweep.config.objectives import objectives
 from sweeplab.sweep.config.settings import Settings
-from sweeplab.sweep.config.snapshot import Frozen
+from sweeplab.sweep.config.snapshot import ConfigSnapshot
 from sweeplab.sweep.job import Job, Task
 from sweeplab.sweep.program import find
 from sweeplab.sweep.space.one_at_a_time import around_base, variants
@@ -40,18 +40,18 @@ WHERE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepSpec:
     """A sweep: its settings, its space, the configuration that its trials share, and where it writes.
 
     `id` tells its study apart from every other, also from one of the same name; it has none before the study is open.
-    `judged` says whether an objective was asked for. `names` are those of the trials' folders, by number, where
+    `has_objective` says whether an objective was asked for. `names` are those of the trials' folders, by number, where
     `hydra.sweep.subdir` is not the number.
     """
 
     settings: Settings
     space: Space
-    fixed: tuple[str, ...]
-    frozen: Frozen
+    fixed_overrides: tuple[str, ...]
+    config_snapshot: ConfigSnapshot
     base: DictConfig
     objectives: tuple[Objective, ...]
     name: str
@@ -61,10 +61,10 @@ class Plan:
     program: str
     context: Mapping[str, Any]
     id: str = ""
-    judged: bool = True
+    has_objective: bool = True
     names: dict[int, str] = field(default_factory=dict)
 
-    def known(self, key: str) -> Any:
+    def default_of(self, key: str) -> Any:
         """Return what the configuration has for a key, or chose for a group; None if it has neither."""
         choices = self.base.hydra.runtime.choices
         return choices[key] if key in choices else select(self.base, key)
@@ -76,13 +76,13 @@ class Plan:
             UserError: it does not compose.
         """
         try:
-            return self.frozen.config(self.space.overrides(point))
+            return self.config_snapshot.config(self.space.overrides(point))
         except (HydraException, OmegaConfBaseException) as error:
             raise self.mistake(point, error) from error
 
     def mistake(self, point: Mapping[str, Value], error: Exception) -> UserError:
         """Return what to tell the user where the configuration of a point cannot be."""
-        said = sentence(error, self.frozen.conf) or " ".join(str(error).split())
+        said = sentence(error, self.config_snapshot.conf) or " ".join(str(error).split())
         return UserError(f"{said} [in the search space, with {' '.join(self.space.overrides(point))}]")
 
     def points(self) -> Iterator[dict[str, Value]]:
@@ -92,14 +92,14 @@ class Plan:
             Endless: there are infinitely many.
         """
         if self.settings.one_at_a_time:
-            return variants(self.space, self.known, self.settings.repeat_key)
-        return self.space.grid(self.known)
+            return variants(self.space, self.default_of, self.settings.repeat_key)
+        return self.space.grid(self.default_of)
 
     def size(self) -> int | None:
         """Return the number of points of that walk, None if there is no end to them."""
         if self.settings.one_at_a_time:
             return sum(1 for _ in self.points())
-        return self.space.size(self.known)
+        return self.space.size(self.default_of)
 
     def overrides(self, values: Mapping[str, Any], repeat: int = 0) -> list[str]:
         """Return the overrides that make one run of a point."""
@@ -121,7 +121,7 @@ class Plan:
         """
         if not self.names_folders:
             return None
-        with current(self.frozen.config(self.overrides(values), number)) as config:
+        with current(self.config_snapshot.config(self.overrides(values), number)) as config:
             name = str(masked_config(str(config.hydra.sweep.subdir or number), "hydra.sweep.subdir"))
         if not Path(name).parts or max(len(os.fsencode(part)) for part in Path(name).parts) > LONGEST:
             name = str(number)
@@ -139,23 +139,26 @@ class Plan:
 
     def job(self, number: int, values: Mapping[str, Any], repeat: int, prunes: bool) -> Job:
         """Return one run of a trial as a process needs it."""
-        recipe, folder = self.frozen.recipe(self.overrides(values, repeat)), self.folder_of(number, repeat)
-        conf = ["--config-path", str(self.frozen.conf)] if self.frozen.conf else []
+        trial_config, folder = (
+            self.config_snapshot.trial_config(self.overrides(values, repeat)),
+            self.folder_of(number, repeat),
+        )
+        conf = ["--config-path", str(self.config_snapshot.conf)] if self.config_snapshot.conf else []
         name = ["--config-name", str(self.base.hydra.job.config_name)] if conf else []
         return Job(
             study=self.name,
             number=number,
             params=values,
             folder=folder,
-            recipe=recipe,
+            trial_config=trial_config,
             task=self.task,
-            arguments=(*conf, *name, *recipe.lines),
-            alone=single_run(self.alone(values, repeat)),
+            arguments=(*conf, *name, *trial_config.lines),
+            rerun_command=single_run(self.rerun_overrides(values, repeat)),
             name=self.program,
             context=self.context,
             objectives=len(self.objectives),
             prunes=prunes,
-            judged=self.judged,
+            has_objective=self.has_objective,
             repeat=repeat,
             repeats=self.settings.repeats,
             id=f"{self.id}-{number:04d}" + (f"-{repeat}" if self.settings.repeats > 1 else ""),
@@ -165,9 +168,11 @@ class Plan:
             searched=self.space.keys,
         )
 
-    def alone(self, values: Mapping[str, Any], repeat: int = 0, fixed: Sequence[str] | None = None) -> list[str]:
+    def rerun_overrides(
+        self, values: Mapping[str, Any], repeat: int = 0, fixed: Sequence[str] | None = None
+    ) -> list[str]:
         """Return the overrides of the single run that does what a trial did; `fixed` are what all shared then."""
-        parsed = _parsed(tuple(self.fixed if fixed is None else fixed))
+        parsed = _parsed(tuple(self.fixed_overrides if fixed is None else fixed))
         own = self.settings.sweep_keys
         shared = [o.input_line for o in parsed if o.key_or_group not in own and o.input_line is not None]
         return self.space.in_order([*shared, *self.overrides(values, repeat)])
@@ -178,7 +183,7 @@ class Plan:
         return "another study=" if "study" in self.base else "another hydra.sweep.dir="
 
     @property
-    def again(self) -> str:
+    def resume_command(self) -> str:
         """The command that resumes this sweep, also if it was named by the clock; a secret in it is `***`."""
         named = any(self.name in word for word in sys.argv)
         name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
@@ -197,9 +202,9 @@ def single_run(overrides: Sequence[str]) -> str:
     return shlex.join([*provenance.words(), *flags, *overrides])
 
 
-def make_plan(
+def make_spec(
     config: DictConfig, context: HydraContext, function: TaskFunction, arguments: list[str], snapshot: Path
-) -> Plan:
+) -> SweepSpec:
     """Work out what the sweep is; `snapshot` is a folder for a copy of the configuration's files.
 
     Raises:
@@ -215,13 +220,13 @@ def make_plan(
     folder = Path(str(config.hydra.sweep.dir)).absolute()
     loader = context.config_loader
     space, fixed = Space.parse(settings.params, arguments, loader.get_group_options)
-    frozen = Frozen(config, loader, fixed, snapshot, space.order)
-    base = _base(frozen, space)
-    plan = Plan(
+    config_snapshot = ConfigSnapshot(config, loader, fixed, snapshot, space.order)
+    base = _base(config_snapshot, space)
+    spec = SweepSpec(
         settings=settings,
         space=space,
-        fixed=tuple(fixed),
-        frozen=frozen,
+        fixed_overrides=tuple(fixed),
+        config_snapshot=config_snapshot,
         base=base,
         objectives=(),
         name=settings.study_name or folder.name,
@@ -230,26 +235,26 @@ def make_plan(
         task=find(function),
         program=JobRuntime.instance().get("name"),
         context=hydra_context(context),
-        judged=bool(settings.direction) or "objective" in base,
+        has_objective=bool(settings.direction) or "objective" in base,
     )
     if settings.one_at_a_time:
-        plan, first = replace(plan, space=around_base(space, plan.known, settings.repeat_key)), base
+        spec, first = replace(spec, space=around_base(space, spec.default_of, settings.repeat_key)), base
     else:
-        first = plan.config(_first_choices(frozen, space))
-    return replace(plan, objectives=objectives(first, settings.direction))
+        first = spec.config(_first_choices(config_snapshot, space))
+    return replace(spec, objectives=objectives(first, settings.direction))
 
 
-def _base(frozen: Frozen, space: Space) -> DictConfig:
+def _base(config_snapshot: ConfigSnapshot, space: Space) -> DictConfig:
     """Compose what all trials share; where that needs a choice that is searched, with the first of each."""
     try:
-        return frozen.config([])
+        return config_snapshot.config([])
     except (HydraException, OmegaConfBaseException):
-        if not (first := _first_choices(frozen, space)):
+        if not (first := _first_choices(config_snapshot, space)):
             raise
-        return frozen.config(space.overrides(first))
+        return config_snapshot.config(space.overrides(first))
 
 
-def _first_choices(frozen: Frozen, space: Space) -> dict[str, Value]:
+def _first_choices(config_snapshot: ConfigSnapshot, space: Space) -> dict[str, Value]:
     """Return the first choice of each group that is searched everywhere."""
-    groups = [parameter for parameter in space.parameters if frozen.is_group(parameter.key)]
+    groups = [parameter for parameter in space.parameters if config_snapshot.is_group(parameter.key)]
     return {group.key: group.points[0] for group in groups if group.points and not group.conditions}

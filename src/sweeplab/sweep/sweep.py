@@ -18,13 +18,13 @@ from sweeplab.records.files import write_text
 from sweeplab.records.trust import check_files, is_given
 from sweeplab.secrets import masked_config
 from sweeplab.streams import open_closed_streams
-from sweeplab.sweep.check import check_plan
+from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
-from sweeplab.sweep.console import Board, closing, short
+from sweeplab.sweep.console import ProgressTable, closing, short
 from sweeplab.sweep.execute.executor import Executor
 from sweeplab.sweep.execute.inline import Inline
 from sweeplab.sweep.execute.local import Local
-from sweeplab.sweep.execute.recovery import Lost
+from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.slots import Slot, slots
 from sweeplab.sweep.execute.temporary import own_folder
 from sweeplab.sweep.job import Job, Outcome
@@ -33,8 +33,8 @@ from sweeplab.sweep.listener import Listeners
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import FOLDER, Summary, summarize, write_results
-from sweeplab.sweep.spec import Plan, make_plan
-from sweeplab.sweep.study.client import Book
+from sweeplab.sweep.spec import SweepSpec, make_spec
+from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.compatibility import hold
 from sweeplab.sweep.study.description import describe
 from sweeplab.sweep.study.search import Search
@@ -51,77 +51,79 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
     """
     open_closed_streams()
     with tempfile.TemporaryDirectory(prefix="sweep-", dir=own_folder()) as snapshot:
-        plan = make_plan(config, context, task, arguments, Path(snapshot))
-        check_plan(plan)
-        search = Search(plan)
-        if plan.settings.preview is not False:
-            sys.stdout.write(_preview(plan, search) + "\n")
+        spec = make_spec(config, context, task, arguments, Path(snapshot))
+        check_spec(spec)
+        search = Search(spec)
+        if spec.settings.preview is not False:
+            sys.stdout.write(_preview(spec, search) + "\n")
             return
-        code = _run(plan, search, config)
+        code = _run(spec, search, config)
     if code:
         sys.exit(code)
 
 
-def _run(plan: Plan, search: Search, config: DictConfig) -> int:
+def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     """Run the sweep; return the exit code."""
     start = time.monotonic()
-    listeners = Listeners.configured(plan.settings.listeners)
-    places = slots(plan.settings.n_jobs, plan.settings.jobs_per_gpu, plan.settings.gpus_per_job, search.total)
-    _check_folder(plan)
-    storage, lock = open_storage(plan.settings.storage, plan.folder)
-    study = open_study(storage, plan.name, directions(plan.objectives))
+    listeners = Listeners.configured(spec.settings.listeners)
+    places = slots(spec.settings.n_jobs, spec.settings.jobs_per_gpu, spec.settings.gpus_per_job, search.total)
+    _check_folder(spec)
+    storage, lock = open_storage(spec.settings.storage, spec.folder)
+    study = open_study(storage, spec.name, directions(spec.objectives))
     known = {name for trial in study.get_trials(deepcopy=False) for name in trial.distributions}
-    if (space := plan.space.named_as(known)) != plan.space:
-        plan = replace(plan, space=space)
-        search = Search(plan)
-    extended = hold(study, plan)
-    _leave_config(plan, config)
-    book = Book(study, lock, plan.settings.retries, plan.folder)
-    plan = replace(plan, id=f"{plan.name}-{book.identity()}", judged=plan.judged or not search.walks)
-    plan.names.update({t.number: t.user_attrs[FOLDER] for t in book.trials() if FOLDER in t.user_attrs})
+    if (space := spec.space.named_as(known)) != spec.space:
+        spec = replace(spec, space=space)
+        search = Search(spec)
+    extended = hold(study, spec)
+    _leave_config(spec, config)
+    client = StudyClient(study, lock, spec.settings.retries, spec.folder)
+    spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
+    spec.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
-        book.drop_given_back()
-    alone = book.sign_in()
-    search.equip(study, "" if alone else book.controller)
+        client.drop_requeued()
+    is_only_controller = client.register()
+    search.equip(study, "" if is_only_controller else client.controller)
     lost: list[tuple[Job, Outcome]] = []
-    found = book.recover(Lost(plan, lambda *run: lost.append(run)).settle)
-    _check_numbers(plan, book)
-    book.enqueue(search.first)
-    total = search.total_in(book.trials())
-    describe(plan, total).write(plan.folder)
-    before = summarize(plan, book, total, "", None)
-    listeners.sweep_started(plan, before, alone)
+    found = client.recover(Recovery(spec, lambda *run: lost.append(run)).settle)
+    _check_numbers(spec, client)
+    client.enqueue(search.first)
+    total = search.total_in(client.trials())
+    describe(spec, total).write(spec.folder)
+    before = summarize(spec, client, total, "", None)
+    listeners.sweep_started(spec, before, is_only_controller)
     for job, outcome in lost:
         listeners.trial_lost(job, outcome)
-    executor = _executor(plan, places, listeners.preload(plan))
+    executor = _executor(spec, places, listeners.preload(spec))
     search.can_be_shared &= executor.imports_program
-    limits = Limits(plan.settings, total)
-    with Board(plan, executor.slots, before) as board:
-        board.say(_greeting(plan, before, executor.slots, found, extended))
-        loop = Loop(plan, search, book, executor, limits, listeners, board)
+    limits = Limits(spec.settings, total)
+    with ProgressTable(spec, executor.slots, before) as progress:
+        progress.print(_greeting(spec, before, executor.slots, found, extended))
+        loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
         try:
             stopped = loop.run()
         finally:
             executor.close()
             over = limits.over if not stopped else ""
-            summary = summarize(plan, book, total, stopped or over, loop.use)
-            write_results(plan, summary)
-            listeners.sweep_ended(plan, summary)
+            summary = summarize(spec, client, total, stopped or over, loop.use)
+            write_results(spec, summary)
+            listeners.sweep_ended(spec, summary)
         if limits.first:
-            board.say(limits.first)
-        board.say(closing(plan, summary, time.monotonic() - start))
+            progress.print(limits.first)
+        progress.print(closing(spec, summary, time.monotonic() - start))
     return loop.exit_code or (0 if summary.met or (over and summary.best) else 1)
 
 
-def _executor(plan: Plan, places: Sequence[Slot], preload: Sequence[str]) -> Executor:
-    settings = plan.settings
+def _executor(spec: SweepSpec, places: Sequence[Slot], preload: Sequence[str]) -> Executor:
+    settings = spec.settings
     if settings.executor == "inline":
         return Inline()
-    modules = [*settings.preload, *sorted(set(_targets(plan.base))), *preload]
-    rehearsal = plan.snapshot / "rehearsal.pickle"
-    rehearsal.write_bytes(pickle.dumps((plan.frozen.recipes(), plan.program, plan.context, plan.task.script)))
-    return Local(places, plan.task, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
+    modules = [*settings.preload, *sorted(set(_targets(spec.base))), *preload]
+    rehearsal = spec.snapshot / "rehearsal.pickle"
+    rehearsal.write_bytes(
+        pickle.dumps((spec.config_snapshot.trial_configs(), spec.program, spec.context, spec.task.script))
+    )
+    return Local(places, spec.task, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
 
 
 def _targets(config: Any) -> Iterator[str]:
@@ -140,47 +142,47 @@ def _targets(config: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def _check_folder(plan: Plan) -> None:
+def _check_folder(spec: SweepSpec) -> None:
     """Refuse a folder with runs that no study accounts for, before anything is written there."""
     # No trial that is there already is written to.
-    trusted = plan.base.get("trust") is True and is_given(sys.argv[1:])  # another app may mean something else by it
-    check_files(plan.folder.glob("[!0-9]*"), plan.folder, trusted)
-    taken = sorted(plan.folder.glob("[0-9]*"))
-    if taken and plan.settings.storage is None and not (plan.folder / JOURNAL).exists():
-        raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose {plan.another}.")
+    trusted = spec.base.get("trust") is True and is_given(sys.argv[1:])  # another app may mean something else by it
+    check_files(spec.folder.glob("[!0-9]*"), spec.folder, trusted)
+    taken = sorted(spec.folder.glob("[0-9]*"))
+    if taken and spec.settings.storage is None and not (spec.folder / JOURNAL).exists():
+        raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose {spec.another}.")
 
 
-def _check_numbers(plan: Plan, book: Book) -> None:
+def _check_numbers(spec: SweepSpec, client: StudyClient) -> None:
     """Refuse a folder with numbers that the study has not given out."""
-    given = float("inf") if plan.names_folders else len(book.trials())
-    for folder in plan.folder.glob("[0-9]*"):
+    given = float("inf") if spec.names_folders else len(client.trials())
+    for folder in spec.folder.glob("[0-9]*"):
         if folder.name.isdigit() and int(folder.name) >= given:
-            raise UserError(f"{folder} exists, but not in the study {plan.name}; choose {plan.another}.")
+            raise UserError(f"{folder} exists, but not in the study {spec.name}; choose {spec.another}.")
 
 
-def _leave_config(plan: Plan, config: DictConfig) -> None:
-    path = plan.folder / "multirun.yaml"
+def _leave_config(spec: SweepSpec, config: DictConfig) -> None:
+    path = spec.folder / "multirun.yaml"
     if not path.exists():
         plain = masked_config(OmegaConf.to_container(config, resolve=False))
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
 
-def _greeting(plan: Plan, before: Summary, slots: int, found: int, extended: list[str]) -> str:
+def _greeting(spec: SweepSpec, before: Summary, slots: int, found: int, extended: list[str]) -> str:
     total = "" if before.total is None else f" of {before.total}"
-    words = f"{plan.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {short(plan.folder)}"
+    words = f"{spec.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {short(spec.folder)}"
     if found:
         words += f"; {found} that a dead controller left behind were settled"
     return words + (f"; extended: {'; '.join(extended)}" if extended else "")
 
 
-def _preview(plan: Plan, search: Search) -> str:
-    if plan.settings.preview is not True:
-        return Listeners.configured(plan.settings.listeners).named(str(plan.settings.preview)).preview(plan)
-    study = Study(plan.name, _memory(plan))
+def _preview(spec: SweepSpec, search: Search) -> str:
+    if spec.settings.preview is not True:
+        return Listeners.configured(spec.settings.listeners).named(str(spec.settings.preview)).preview(spec)
+    study = Study(spec.name, _memory(spec))
     search.equip(study)
     for point in search.first:
         study.enqueue_trial(point)
-    settings = plan.settings
+    settings = spec.settings
     facts = {
         "n_trials": search.total or "no limit",
         "timeout": settings.timeout or "no limit",
@@ -188,7 +190,7 @@ def _preview(plan: Plan, search: Search) -> str:
         "sampler": _way(search, settings.one_at_a_time) or type(study.sampler).__name__,
         "pruner": type(study.pruner).__name__,
     } | ({"repeats": f"{settings.repeats} runs a trial"} if settings.repeats > 1 else {})
-    return preview(plan, study, search.suggest, search.points, facts)
+    return preview(spec, study, search.suggest, search.points, facts)
 
 
 def _way(search: Search, one_at_a_time: bool) -> str:
@@ -198,7 +200,7 @@ def _way(search: Search, one_at_a_time: bool) -> str:
     return "the grid in order" if search.walks else ""
 
 
-def _memory(plan: Plan) -> optuna.storages.BaseStorage:
+def _memory(spec: SweepSpec) -> optuna.storages.BaseStorage:
     storage = optuna.storages.InMemoryStorage()
-    storage.create_new_study(directions(plan.objectives), plan.name)
+    storage.create_new_study(directions(spec.objectives), spec.name)
     return storage

@@ -9,7 +9,7 @@ import psutil
 from sweeplab.sweep.job import Job
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.spec import SweepSpec
 
 # W&B imports them while a run starts, which takes longer than everything else that it does then.
 LATE = ("wandb.sdk.launch.inputs.internal", "requests")
@@ -19,11 +19,11 @@ SERVICE = "WANDB_SERVICE"
 class SharedService(Listener):
     """Lends one service to the trials of any Hydra app, however these log to W&B; what they log is their own affair."""
 
-    def preload(self, plan: Plan) -> Sequence[str]:
+    def preload(self, spec: SweepSpec) -> Sequence[str]:
         """Spare each trial what W&B imports late."""
         return ("wandb", *LATE)
 
-    def sweep_started(self, plan: Plan, before: Summary, alone: bool) -> None:
+    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
         """Start the service."""
         start_service()
 
@@ -33,7 +33,7 @@ class SharedService(Listener):
             start_service()
         return {SERVICE: os.environ[SERVICE]}
 
-    def sweep_ended(self, plan: Plan, summary: Summary) -> None:
+    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
         """End the service; a run that is still open ends as failed."""
         import wandb
 
@@ -47,7 +47,7 @@ def start_service() -> None:
     from sweeplab.tracking.settings import ensure_home
 
     if SERVICE in os.environ:
-        from sweeplab.tracking.lifeline import forget_service
+        from sweeplab.tracking.failover import forget_service
 
         forget_service()
     ensure_home()

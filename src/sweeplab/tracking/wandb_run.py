@@ -21,7 +21,7 @@ from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.record import Status
 from sweeplab.secrets import masked_arguments, masked_command
 from sweeplab.sweep.trial import Trial, current
-from sweeplab.tracking.lifeline import GONE, SILENT, Lifeline, first_line, forget_service, leave_service
+from sweeplab.tracking.failover import GONE, SILENT, Failover, first_line, forget_service, leave_service
 from sweeplab.tracking.mode import Mode, find_key, pick_mode, why_not
 from sweeplab.tracking.names import columns, run_id, run_name
 from sweeplab.tracking.offline_run import read
@@ -109,7 +109,7 @@ class WandbRun(WandbLogger):
         # Lightning still passes it; W&B answers with a warning.
         del self._wandb_init["anonymous"]
         self._watch = watch
-        self._lifeline: Lifeline | None = None
+        self._lifeline: Failover | None = None
         self._stages = self._has_left_out = False
         self._config: dict[str, Any] = {}
 
@@ -159,19 +159,19 @@ class WandbRun(WandbLogger):
             return {}
         if status is Status.KILLED and self._trial is not None and "WANDB_SERVICE" in os.environ:
             return {}  # whoever killed the trial knows why, and ends its run with that
-        run, lifeline = self._experiment, self._lifeline
+        run, failover = self._experiment, self._lifeline
         self._experiment = None
         if self._stages:
             os.environ.pop(DATA_DIR, None)
-        if lifeline is None:
+        if failover is None:
             run.finish()
             return {"wandb": {"mode": self._mode, "kept": "nowhere"}}
         try:
             conclude(run, status, reason, in_study=self._trial is not None)
-            lifeline.finish(exit_code_of(status))
-            kept = "partly" if self._has_left_out else self._kept(run, lifeline)
+            failover.finish(exit_code_of(status))
+            kept = "partly" if self._has_left_out else self._kept(run, failover)
         except OSError as error:  # of its folder, which somebody took away
-            log.warning("W&B: what became of the record in %s is unknown: %s", lifeline.directory, first_line(error))
+            log.warning("W&B: what became of the record in %s is unknown: %s", failover.directory, first_line(error))
             kept = "partly"
         return {"wandb": {"mode": self._mode, "kept": kept}}
 
@@ -197,7 +197,7 @@ class WandbRun(WandbLogger):
                 continue
             self._mode = mode
             if mode != "disabled":
-                self._lifeline = Lifeline(run, lambda: self._init("offline", reinit="create_new", resume="allow"))
+                self._lifeline = Failover(run, lambda: self._init("offline", reinit="create_new", resume="allow"))
             return run
         log.warning("W&B cannot record this run; training goes on without it.")
         self._mode = "disabled"
@@ -234,23 +234,23 @@ class WandbRun(WandbLogger):
             run.config.update(_beside_an_agents_choice(self._config, run), allow_val_change=True)
         return run
 
-    def _kept(self, run: Any, lifeline: Lifeline) -> str:
+    def _kept(self, run: Any, failover: Failover) -> str:
         """Say where the run's record is, and warn where it is not whole or not there."""
-        directory = Path(lifeline.directory)
+        directory = Path(failover.directory)
         if shutil.disk_usage(directory).free < FULL and not _is_whole(directory):
             log.warning("W&B: the disk is full, so the end of the record in %s is missing.", directory)
             return "partly"
         online = self._mode == "online"
         trouble = "" if not online else "it takes too long" if run._finish_timed_out else self._trouble(run)
-        if online and (trouble or lifeline.broken):
-            note_unsent(Path(lifeline.first_directory))
+        if online and (trouble or failover.broken):
+            note_unsent(Path(failover.first_directory))
         if trouble:
             log.warning("W&B: not all was taken (%s); later: python -m sweeplab.tracking.sync %s", trouble, directory)
-        if lifeline.silent or lifeline.left_out:
+        if failover.silent or failover.left_out:
             return "partly"
         if trouble or not online:
             return "disk"
-        return "both" if lifeline.broken else "server"
+        return "both" if failover.broken else "server"
 
     def _trouble(self, run: Any) -> str:
         """Say why the server cannot have all: W&B ends a run in silence if its key is no longer good."""

@@ -115,7 +115,10 @@ def choice(conf: Path, name: str, text: str) -> None:
     [
         ("objective: {metric: loss, mode: min}", "judged by loss (min), and others by acc (max)"),
         ("objective: {metric: acc, mode: min}", "judged by acc (min), and others by acc (max)"),
-        ("objective: {also: [{metric: size, mode: min}]}", "judged by acc (max) and size (min), and others by acc"),
+        (
+            "objective: {also: [{metric: size, mode: min}]}",
+            "judged by acc (max) and size (min), and others by acc",
+        ),
         ("hydra: {sweeper: {params: {y: 'choice(1,2)'}}}", "sets hydra.sweeper.params.y, which belongs to the sweep"),
         ("hydra: {sweeper: {n_trials: 3}}", "sets hydra.sweeper.n_trials"),
         ("defaults: [{override /hydra/sweeper/sampler: tpe}]", "sets hydra.sweeper.sampler._target_"),

@@ -280,7 +280,7 @@ def test_no_other_process_draws_for_what_only_a_fork_of_the_program_has(folder: 
             assert ONE
             return config.x + config.y
         if __name__ == "__main__":
-            ONE, draws.Drawer = 1, None
+            ONE, draws.SamplerProcess = 1, None
             app()
         """,
     )
@@ -288,7 +288,7 @@ def test_no_other_process_draws_for_what_only_a_fork_of_the_program_has(folder: 
     assert "8 complete" in run("app.py", *SWEEP[:-2], "x=interval(0,1)", *sampler)
 
 
-@pytest.mark.parametrize("name", ["importer", "drawer", "trial-3"])
+@pytest.mark.parametrize("name", ["importer", "sampler_process", "trial-3"])
 def test_a_program_without_a_guard_sweeps_in_no_process_that_imports_it(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -7,7 +7,7 @@ from optuna.samplers import RandomSampler
 
 
 class Slow(RandomSampler):
-    """Draws at random, and waits."""
+    """Suggestions at random, and waits."""
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
         """Draw a value."""

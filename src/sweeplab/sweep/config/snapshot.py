@@ -26,7 +26,7 @@ except ImportError:  # since Hydra 1.4, hydra.job.override_dirname is an interpo
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrialConfig:
     """What a process needs to make one trial's configuration: milliseconds, and no file.
 
     `base` is a pickled configuration in which all groups are chosen; `overrides` are all overrides of the task, and
@@ -39,8 +39,8 @@ class Recipe:
 
     def config(self, number: int) -> DictConfig:
         """Return what Hydra composes for these overrides, as the job `number` of a launcher."""
-        spare = _spares.get(self.base)
-        config: DictConfig = spare.pop() if spare else pickled.loads(self.base)
+        prefetched = _prefetched.get(self.base)
+        config: DictConfig = prefetched.pop() if prefetched else pickled.loads(self.base)
         ConfigLoaderImpl._apply_overrides_to_config(list(self.values), config)
         job = config.hydra.job
         config.hydra.overrides.task = list(self.lines)
@@ -57,16 +57,16 @@ class Recipe:
         """All overrides of the task, as they are recorded."""
         return _lines(self.overrides)
 
-    def lay_in(self, count: int) -> None:
+    def prefetch(self, count: int) -> None:
         """Unpickle the base so often in advance, in the process that trials are forked from."""
-        _spares[self.base] = [pickled.loads(self.base) for _ in range(count)]
+        _prefetched[self.base] = [pickled.loads(self.base) for _ in range(count)]
 
 
 # Bases that were unpickled before this process was forked.
-_spares: dict[bytes, list[DictConfig]] = {}
+_prefetched: dict[bytes, list[DictConfig]] = {}
 
 
-class Frozen:
+class ConfigSnapshot:
     """A sweep's configuration files, copied to `folder`, and what Hydra composes from them.
 
     `master` and `loader` are what Hydra hands to a sweeper; `fixed` are the overrides of the task that all trials
@@ -82,7 +82,7 @@ class Frozen:
         self._fixed = tuple(_parsed(fixed))
         pickled.inside.clear()
         self._bases: dict[tuple[str, ...], bytes] = {}
-        self._recipes: dict[bytes, Recipe] = {}
+        self._trial_configs: dict[bytes, TrialConfig] = {}
         # What Hydra read for the master, hydra.searchpath included.
         sources = dict(enumerate(master.hydra.runtime.config_sources))
         folders = {number: Path(source.path).resolve() for number, source in sources.items() if source.schema == "file"}
@@ -96,7 +96,7 @@ class Frozen:
         ]
         self._loader = _Loader(path)
 
-    def recipe(self, overrides: Sequence[str]) -> Recipe:
+    def trial_config(self, overrides: Sequence[str]) -> TrialConfig:
         """Return how to make the configuration of a trial from its own overrides.
 
         Raises:
@@ -113,17 +113,17 @@ class Frozen:
         composed = _lines(others)
         if composed not in self._bases:
             self._bases[composed] = pickled.dumps(self._compose(composed))
-        recipe = Recipe(self._bases[composed], tuple(task), tuple(values))
-        self._recipes[recipe.base] = recipe
-        return recipe
+        trial_config = TrialConfig(self._bases[composed], tuple(task), tuple(values))
+        self._trial_configs[trial_config.base] = trial_config
+        return trial_config
 
     def config(self, overrides: Sequence[str], number: int = 0) -> DictConfig:
         """Return the configuration of a trial from its own overrides."""
-        return self.recipe(overrides).config(number)
+        return self.trial_config(overrides).config(number)
 
-    def recipes(self) -> list[Recipe]:
-        """Return one recipe for each combination of group choices so far."""
-        return list(self._recipes.values())
+    def trial_configs(self) -> list[TrialConfig]:
+        """Return one for each combination of group choices so far."""
+        return list(self._trial_configs.values())
 
     def options(self, group: str) -> list[str]:
         """Return the choices of a group, sorted."""

@@ -16,7 +16,7 @@ from sweeplab.records.process import is_alive
 from sweeplab.records.record import Status
 from sweeplab.sweep.execute.worker import OUTCOME
 from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.spec import SweepSpec
 
 log = logging.getLogger(__name__)
 
@@ -24,23 +24,23 @@ PATIENCE = 5.0  # seconds for an orphan to notice that its controller is gone
 
 
 @dataclass(frozen=True)
-class Lost:
+class Recovery:
     """Settles lost trials, and says so: `tell` is given each run and its ending."""
 
-    plan: Plan
+    spec: SweepSpec
     tell: Callable[[Job, Outcome], None]
 
     def settle(self, trial: FrozenTrial, loss: Outcome) -> Outcome:
         """Return what a trial had come to when its controller died, else its loss; its run's record says the same."""
-        values = self.plan.space.values(trial.params)
+        values = self.spec.space.values(trial.params)
         jobs = [
-            self.plan.job(trial.number, values, repeat, prunes=False) for repeat in range(self.plan.settings.repeats)
+            self.spec.job(trial.number, values, repeat, prunes=False) for repeat in range(self.spec.settings.repeats)
         ]
         runs = [self._settle_run(job, loss) for job in jobs]
         return runs[0] if len(runs) == 1 else loss
 
     def _settle_run(self, job: Job, loss: Outcome) -> Outcome:
-        if not job.folder.is_dir() or not job.folder.resolve().is_relative_to(self.plan.folder.resolve()):
+        if not job.folder.is_dir() or not job.folder.resolve().is_relative_to(self.spec.folder.resolve()):
             return loss  # nothing is written where a link leads out of the sweep
         _wait_for_its_end(job.folder)
         outcome = recorded(job) or loss
@@ -56,18 +56,18 @@ def recorded(job: Job) -> Outcome | None:
     if not path.is_file():
         return None
     try:
-        return _outcome(json.loads(path.read_text(encoding="utf-8")), job.objectives, job.judged)
+        return _outcome(json.loads(path.read_text(encoding="utf-8")), job.objectives, job.has_objective)
     except (ValueError, TypeError, KeyError, AttributeError):
         log.warning("%s is damaged: its trial counts as lost, and is run again.", path)
         return None
 
 
-def _outcome(facts: Mapping[str, Any], objectives: int, judged: bool) -> Outcome:
+def _outcome(facts: Mapping[str, Any], objectives: int, has_objective: bool) -> Outcome:
     """Return an outcome as it was written, or raise."""
     status, values = Status(facts["status"]), facts["values"]
     numbers = None if values is None else tuple(map(float, values))
     constraints = {str(name): float(value) for name, value in (facts.get("constraints") or {}).items()}
-    is_whole = not judged if numbers is None else len(numbers) == objectives and all(map(math.isfinite, numbers))
+    is_whole = not has_objective if numbers is None else len(numbers) == objectives and all(map(math.isfinite, numbers))
     if status is Status.RUNNING or (status is Status.COMPLETE and not is_whole):
         raise ValueError
     return Outcome(

@@ -21,14 +21,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeplab.records import provenance
 from sweeplab.sweep.config.hydra_job import make_hydra_job
-from sweeplab.sweep.config.snapshot import Recipe
+from sweeplab.sweep.config.snapshot import TrialConfig
 from sweeplab.sweep.execute.fork_server import MAIN, MODULES, REHEARSAL
 from sweeplab.sweep.program import import_main
 
 
-def rehearse(recipe: Recipe, name: str, context: Mapping[str, Any], folder: str) -> None:
+def rehearse(trial_config: TrialConfig, name: str, context: Mapping[str, Any], folder: str) -> None:
     """Launch a job that does nothing but look at its configuration."""
-    config, for_task = recipe.config(0), recipe.config(0)
+    config, for_task = trial_config.config(0), trial_config.config(0)
     with open_dict(config):
         config.hydra.callbacks = {}
         config.hydra.sweep.dir = folder
@@ -44,12 +44,12 @@ for _name in os.environ.get(MODULES, "").split():
     with contextlib.suppress(Exception):
         pkgutil.resolve_name(_name)
 if _path := os.environ.get(REHEARSAL):
-    _recipes, _program, _context, _script = pickle.loads(Path(_path).read_bytes())
+    _trial_configs, _program, _context, _script = pickle.loads(Path(_path).read_bytes())
     provenance.versions()
     provenance.code(Path(_script).parent)  # what is imported here is what the trials run
-    for _recipe in _recipes:
+    for _recipe in _trial_configs:
         with contextlib.suppress(Exception), tempfile.TemporaryDirectory(dir=Path(_path).parent) as _folder:
             rehearse(_recipe, _program, _context, _folder)
-            _recipe.lay_in(2)  # a job needs two
+            _recipe.prefetch(2)  # a job needs two
 gc.collect()
 gc.freeze()  # the pages of these objects stay shared with the trials

@@ -73,7 +73,7 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
 
 def compose(job: Job) -> HydraJob:
     """Make this process ready for a job."""
-    config, for_task = job.recipe.config(job.number), job.recipe.config(job.number)
+    config, for_task = job.trial_config.config(job.number), job.trial_config.config(job.number)
     if job.subdir:
         with open_dict(config):
             config.hydra.sweep.subdir = job.subdir
@@ -87,7 +87,7 @@ def perform(job: Job, report: Report, ready: HydraJob | None = None) -> Outcome:
         study=job.study,
         number=job.number,
         params=job.params,
-        command=job.alone,
+        command=job.rerun_command,
         repeat=job.repeat,
         prunes=job.prunes,
         id=job.id,
@@ -98,7 +98,7 @@ def perform(job: Job, report: Report, ready: HydraJob | None = None) -> Outcome:
     )
     current_trial.enter(trial)
     try:
-        outcome = Outcome(Status.COMPLETE, values=_values(_run(job, ready), job.objectives, job.judged))
+        outcome = Outcome(Status.COMPLETE, values=_values(_run(job, ready), job.objectives, job.has_objective))
     except KeyboardInterrupt:
         if job.interactive:
             raise
@@ -128,12 +128,12 @@ def _run(job: Job, ready: HydraJob | None) -> Any:
     return (ready or compose(job)).run(job.task.function())
 
 
-def _values(returned: Any, objectives: int, judged: bool) -> tuple[float, ...] | None:
+def _values(returned: Any, objectives: int, has_objective: bool) -> tuple[float, ...] | None:
     """Return the objectives that a task returned; None where nobody asked for one, and it returned something else."""
     try:
         values = _numbers(returned, objectives)
     except (TypeError, ValueError):
-        if judged:
+        if has_objective:
             raise
         return None
     for value in values:

@@ -1,4 +1,4 @@
-"""The book of a sweep: the one place that writes trials to Optuna's storage."""
+"""What a controller asks of a study and tells it: the one place that writes trials to Optuna's storage."""
 
 import contextlib
 import json
@@ -28,8 +28,8 @@ BEGAN = "began"
 SECONDS, BEST = "seconds", "best"
 
 
-class Book:
-    """Keeps the book of a sweep: which trials there are, which count, and who runs them.
+class StudyClient:
+    """Asks a study for trials and tells it what came of them: which there are, which count, and who runs them.
 
     `lease` is what its trials say of their controller; a process that draws for one has that of the controller.
     """
@@ -43,11 +43,11 @@ class Book:
         self.controller: str = self.lease["controller"]
         self._beaten = -math.inf
 
-    def sign_in(self) -> bool:
+    def register(self) -> bool:
         """Make this controller known; say whether it is the only one at work."""
         with self._lock:
             others = [facts for key, facts in self.study.user_attrs.items() if key.startswith("controller ")]
-            self.beat()
+            self.heartbeat()
             return not any(self._lives(facts) for facts in others)
 
     def identity(self) -> str:
@@ -102,20 +102,20 @@ class Book:
             if not self.study._storage.get_trial(trial._trial_id).state.is_finished():
                 write_reports(self.study._storage, trial._trial_id, values)
 
-    def give_back(self, trial_id: int) -> None:
+    def requeue(self, trial_id: int) -> None:
         """Let a trial that was asked for and never began wait with its parameters; whoever asks next takes it."""
         with contextlib.suppress(UpdateFinishedTrialError):  # somebody took it for lost meanwhile
             self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
-    def give_back_unbegun(self, has_begun: Callable[[int], bool]) -> None:
+    def requeue_unbegun(self, has_begun: Callable[[int], bool]) -> None:
         """Give back the trials that were asked for in the name of this controller and, by their number, never began."""
         with self._lock:
             for trial in self.trials():
                 own = trial.user_attrs.get("lease", {}).get("controller") == self.controller
                 if own and trial.state is TrialState.RUNNING and not has_begun(trial.number):
-                    self.give_back(trial._trial_id)
+                    self.requeue(trial._trial_id)
 
-    def drop_given_back(self) -> None:
+    def drop_requeued(self) -> None:
         """End the trials that were given back: their points are those of another space or configuration."""
         with self._lock:
             for trial in self.trials():
@@ -170,7 +170,7 @@ class Book:
                     found += 1
         return found
 
-    def beat(self) -> bool:
+    def heartbeat(self) -> bool:
         """Give a sign of life if it is time; say whether it was."""
         if time.monotonic() - self._beaten < BEAT:
             return False

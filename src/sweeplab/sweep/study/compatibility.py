@@ -11,78 +11,82 @@ from sweeplab.errors import UserError
 from sweeplab.records.earlier import upgraded_settings
 from sweeplab.secrets import masked_config, masked_words
 from sweeplab.sweep.space.space import differences
-from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.study import Study
 
-ERAS = "fixed overrides"
+REVISIONS = "fixed overrides"
 
 
-def hold(study: Study, plan: Plan) -> list[str]:
+def hold(study: Study, spec: SweepSpec) -> list[str]:
     """Sign the contract of a new study, or compare with that of an old one; return what was extended.
 
     Raises:
         UserError: something changed that may not, or that the user did not agree to.
     """
-    now = contract(plan)
+    now = contract(spec)
     before = {part: study.user_attrs[part] for part in now if part in study.user_attrs}
     if "configuration" in before:
         before["configuration"] = upgraded_settings(before["configuration"], now["configuration"])
     changes = [line for part in before for line in differences(before[part], now[part])]
     if changes:
-        _refuse(plan, before, now, changes)
+        _refuse(spec, before, now, changes)
     if changes or not before:  # a study that is not ours may have trials, too
-        _check_kinds(study, plan)
+        _check_kinds(study, spec)
     if not before or changes:
         for part, entries in now.items():
             study.set_user_attr(part, entries)
         trials = study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
-        era = {"from": len(trials), "waiting": waiting, "overrides": masked_words(plan.fixed)}
-        study.set_user_attr(ERAS, [*study.user_attrs.get(ERAS, ()), era])
+        revision = {"from": len(trials), "waiting": waiting, "overrides": masked_words(spec.fixed_overrides)}
+        study.set_user_attr(REVISIONS, [*study.user_attrs.get(REVISIONS, ()), revision])
     return changes
 
 
-def fixed_of(study: Study, number: int, plan: Plan) -> list[str]:
+def fixed_of(study: Study, number: int, spec: SweepSpec) -> list[str]:
     """Return the overrides that a trial shared with all others of its time: an extended study has had several."""
-    eras = study.user_attrs.get(ERAS, ())
-    known = [era["overrides"] for era in eras if era["from"] <= number or number in era.get("waiting", ())]
-    return known[-1] if known else list(plan.fixed)
+    revisions = study.user_attrs.get(REVISIONS, ())
+    known = [
+        revision["overrides"]
+        for revision in revisions
+        if revision["from"] <= number or number in revision.get("waiting", ())
+    ]
+    return known[-1] if known else list(spec.fixed_overrides)
 
 
-def contract(plan: Plan) -> dict[str, dict[str, str]]:
+def contract(spec: SweepSpec) -> dict[str, dict[str, str]]:
     """Return what the trials of a study have in common, as flat words."""
-    task = OmegaConf.to_container(plan.base, resolve=False)
+    task = OmegaConf.to_container(spec.base, resolve=False)
     assert isinstance(task, dict)
-    left_out = {"hydra", *plan.settings.sweep_keys}
+    left_out = {"hydra", *spec.settings.sweep_keys}
     shared = masked_config({str(key): value for key, value in task.items() if key not in left_out})
     return {
-        "objective": {objective.metric: objective.direction for objective in plan.objectives},
-        "space": plan.space.describe() | ({"one_at_a_time": "true"} if plan.settings.one_at_a_time else {}),
+        "objective": {objective.metric: objective.direction for objective in spec.objectives},
+        "space": spec.space.describe() | ({"one_at_a_time": "true"} if spec.settings.one_at_a_time else {}),
         "configuration": dict(flat(shared)),
     }
 
 
-def _refuse(plan: Plan, before: Mapping[str, Any], now: Mapping[str, Any], changes: list[str]) -> None:
+def _refuse(spec: SweepSpec, before: Mapping[str, Any], now: Mapping[str, Any], changes: list[str]) -> None:
     said = "; ".join(changes[:8]) + (f"; and {len(changes) - 8} more" if len(changes) > 8 else "")
     if before.get("objective") != now["objective"]:
-        raise UserError(f"the study {plan.name} has another objective: {said}; choose {plan.another}.")
-    for parameter in plan.space.parameters:
+        raise UserError(f"the study {spec.name} has another objective: {said}; choose {spec.another}.")
+    for parameter in spec.space.parameters:
         was = before["space"].get(parameter.name)
         if isinstance(parameter.distribution, CategoricalDistribution) and was not in (
             None,
             now["space"][parameter.name],
         ):
-            raise UserError(f"Optuna cannot change the choices within a study ({said}); choose {plan.another}.")
-    if plan.settings.on_change != "extend":
+            raise UserError(f"Optuna cannot change the choices within a study ({said}); choose {spec.another}.")
+    if spec.settings.on_change != "extend":
         raise UserError(
-            f"the study {plan.name} was begun with other settings: {said}; "
-            f"choose {plan.another}, or go on all the same with hydra.sweeper.on_change=extend."
+            f"the study {spec.name} was begun with other settings: {said}; "
+            f"choose {spec.another}, or go on all the same with hydra.sweeper.on_change=extend."
         )
 
 
-def _check_kinds(study: Study, plan: Plan) -> None:
+def _check_kinds(study: Study, spec: SweepSpec) -> None:
     """Make sure that Optuna takes the new space beside the old trials."""
-    now = {parameter.name: parameter for parameter in plan.space.parameters}
+    now = {parameter.name: parameter for parameter in spec.space.parameters}
     for trial in study.get_trials(deepcopy=False):
         for name, old in trial.distributions.items():
             if name not in now:
@@ -92,7 +96,7 @@ def _check_kinds(study: Study, plan: Plan) -> None:
             except ValueError:
                 raise UserError(
                     f"{name} was {old}, and Optuna cannot make {now[name].text} of it within a study; "
-                    f"choose {plan.another}."
+                    f"choose {spec.another}."
                 ) from None
 
 

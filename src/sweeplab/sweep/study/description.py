@@ -1,4 +1,4 @@
-"""What a plan is, in the words of the study's `sweep.json`."""
+"""What a sweep is, in the words of the study's `sweep.json`."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from sweeplab.secrets import masked, masked_command
 from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.space.space import Space
 from sweeplab.sweep.space.values import Value, same_type
-from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.spec import SweepSpec
 
 
-def describe(plan: Plan, total: int | None) -> Study:
+def describe(spec: SweepSpec, total: int | None) -> Study:
     """Return what the folder of a sweep tells of it; `total` is the number of trials that make it complete."""
-    settings = plan.settings
+    settings = spec.settings
     return Study(
-        name=plan.name,
-        command=masked_command(plan.again),
-        objectives=[{"metric": objective.metric, "mode": objective.mode} for objective in plan.objectives],
-        axes=axes(plan.space),
+        name=spec.name,
+        command=masked_command(spec.resume_command),
+        objectives=[{"metric": objective.metric, "mode": objective.mode} for objective in spec.objectives],
+        axes=axes(spec.space),
         seed_key=settings.repeat_key,
         n_trials=total,
         one_at_a_time=settings.one_at_a_time,

@@ -14,9 +14,9 @@ from hydra.core.utils import setup_globals
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.config.objectives import directions
-from sweeplab.sweep.program import DRAWER
-from sweeplab.sweep.spec import Plan
-from sweeplab.sweep.study.client import Book
+from sweeplab.sweep.program import SAMPLER_PROCESS
+from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.search import Search
 from sweeplab.sweep.study.storage import open_storage
 from sweeplab.sweep.study.study import open_study
@@ -34,19 +34,19 @@ class Answer:
     error: Exception | None = None
 
 
-class Drawer:
-    """Draws one trial at a time when asked, under the name of our controller.
+class SamplerProcess:
+    """Suggestions one trial at a time when asked, under the name of our controller.
 
     `ready` says whether it has opened the study yet, `busy` whether it was asked and has not answered, `gone` whether
     its process has died.
     """
 
-    def __init__(self, plan: Plan, lease: Mapping[str, Any]) -> None:
+    def __init__(self, spec: SweepSpec, lease: Mapping[str, Any]) -> None:
         self.ready = self.busy = self.gone = False
-        self._brief: tuple[Plan, Mapping[str, Any]] | None = (plan, lease)
+        self._brief: tuple[SweepSpec, Mapping[str, Any]] | None = (spec, lease)
         context = multiprocessing.get_context("spawn")
         self.channel, far = context.Pipe()
-        self._process = context.Process(target=_draw, args=(far,), name=DRAWER, daemon=True)
+        self._process = context.Process(target=_draw, args=(far,), name=SAMPLER_PROCESS, daemon=True)
         # Ctrl-C is for the controller, and must not meet a process that is still importing.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -97,32 +97,32 @@ class Drawer:
 def _draw(channel: Connection) -> None:
     try:
         channel.send("imported")
-        plan, lease = channel.recv()
-        storage, lock = open_storage(plan.settings.storage, plan.folder)
-        study = open_study(storage, plan.name, directions(plan.objectives))
-        search, book = Search(plan), Book(study, lock, plan.settings.retries, plan.folder, lease)
-        search.equip(study, f"drawer of {book.controller}")
+        spec, lease = channel.recv()
+        storage, lock = open_storage(spec.settings.storage, spec.folder)
+        study = open_study(storage, spec.name, directions(spec.objectives))
+        search, client = Search(spec), StudyClient(study, lock, spec.settings.retries, spec.folder, lease)
+        search.equip(study, f"sampler_process of {client.controller}")
         setup_globals()
-        HydraConfig.instance().cfg = plan.base
+        HydraConfig.instance().cfg = spec.base
         channel.send("ready")
         while True:
-            channel.send(_one(book, search, channel.recv()))
+            channel.send(_one(client, search, channel.recv()))
     except (EOFError, OSError):  # the controller has closed, or is gone
         return
 
 
-def _one(book: Book, search: Search, total: int | None) -> Answer:
+def _one(client: StudyClient, search: Search, total: int | None) -> Answer:
     values: dict[str, Any] = {}
 
     def suggest(trial: optuna.Trial) -> None:
         values.update(search.suggest(trial))
 
     try:
-        trial = book.ask(total, suggest, search.points)
+        trial = client.ask(total, suggest, search.points)
     except UserError as error:
         return Answer(error=error)
     except Exception as error:  # noqa: BLE001 - whatever the sampler raises, the controller ends with it
         told = RuntimeError(f"{type(error).__name__}: {error}")
         told.add_note(traceback.format_exc())
         return Answer(error=told)
-    return Answer(None if trial is None else trial._trial_id, values, book.study.exhausted)
+    return Answer(None if trial is None else trial._trial_id, values, client.study.exhausted)

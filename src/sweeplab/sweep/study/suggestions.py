@@ -10,9 +10,9 @@ from typing import Any
 
 import optuna
 
-from sweeplab.sweep.spec import Plan
-from sweeplab.sweep.study.client import Book
-from sweeplab.sweep.study.sampler_process import Answer, Drawer
+from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.study.client import StudyClient
+from sweeplab.sweep.study.sampler_process import Answer, SamplerProcess
 from sweeplab.sweep.study.search import Search
 
 # The share of the controller's time that drawing may take. Beyond it trials would wait for their turn to be told.
@@ -30,37 +30,37 @@ class Draw:
     ahead: bool = False
 
 
-class Draws:
+class Suggestions:
     """Takes trials from a study of `total` trials, None without an end.
 
     The process apart keeps as many in stock as there are slots: it is for studies of so many trials that the results
     of the last few tell their sampler nothing, and slots become free in bursts.
     """
 
-    def __init__(self, plan: Plan, search: Search, book: Book, total: int | None, slots: int) -> None:
-        self._plan, self._search, self._book, self._total, self._slots = plan, search, book, total, slots
+    def __init__(self, spec: SweepSpec, search: Search, client: StudyClient, total: int | None, slots: int) -> None:
+        self._spec, self._search, self._client, self._total, self._slots = spec, search, client, total, slots
         self._stock: deque[Answer] = deque()
         self._seconds: deque[float] = deque(maxlen=RECENT)
-        self._drawer: Drawer | None = None
+        self._sampler_process: SamplerProcess | None = None
         self._lives = LIVES
         # What the process apart has said of the study since anything in it changed: that there is no trial.
         self._none_left = self._asked_since = False
 
     def next(self) -> Draw | None:
         """Return the next trial; None if there is none, or none yet."""
-        if self._drawer is not None and self._drawer.ready:
-            return self._drawn(self._drawer)
+        if self._sampler_process is not None and self._sampler_process.ready:
+            return self._drawn(self._sampler_process)
         start, chosen = time.monotonic(), dict[str, Any]()
-        trial = self._book.ask(self._total, lambda t: chosen.update(self._search.suggest(t)), self._search.points)
+        trial = self._client.ask(self._total, lambda t: chosen.update(self._search.suggest(t)), self._search.points)
         self._seconds.append(time.monotonic() - start)
         return None if trial is None else Draw(trial, chosen)
 
     def keep_pace(self, rate: float) -> None:
         """Have trials drawn elsewhere from now on, if so many a second take too much of this process's time."""
         heavy = bool(self._seconds) and statistics.median(self._seconds) * rate > HEAVY
-        if heavy and self._drawer is None and self._lives and self._search.can_be_shared:
+        if heavy and self._sampler_process is None and self._lives and self._search.can_be_shared:
             self._lives -= 1
-            self._drawer = Drawer(self._plan, self._book.lease)
+            self._sampler_process = SamplerProcess(self._spec, self._client.lease)
 
     def told(self) -> None:
         """Note that a trial has ended: there may be one to draw where there was none."""
@@ -68,16 +68,16 @@ class Draws:
 
     def look(self) -> bool:
         """Take in what the other process has said, if there is one; False if it has died."""
-        if self._drawer is None:
+        if self._sampler_process is None:
             return True
-        answer = self._drawer.look()
+        answer = self._sampler_process.look()
         if answer is not None and (answer.trial is not None or answer.error is not None):
             self._stock.append(answer)
             if len(self._stock) < self._slots:
-                self._ask(self._drawer)
+                self._ask(self._sampler_process)
         elif answer is not None:
             self._none_left = self._asked_since
-        if not self._drawer.gone:
+        if not self._sampler_process.gone:
             return True
         self.close()
         return False
@@ -85,35 +85,35 @@ class Draws:
     def close(self) -> None:
         """End the other process, if there is one; what it has drawn stays begun for the study."""
         self._stock.clear()
-        if self._drawer is not None:
-            self._drawer.close()
-            self._drawer = None
+        if self._sampler_process is not None:
+            self._sampler_process.close()
+            self._sampler_process = None
 
     @property
     def channels(self) -> list[Connection]:
         """What can be read when the other process has said something."""
-        return [self._drawer.channel] if self._drawer is not None else []
+        return [self._sampler_process.channel] if self._sampler_process is not None else []
 
     @property
     def under_way(self) -> bool:
         """Whether the other process is drawing."""
-        return self._drawer is not None and self._drawer.busy
+        return self._sampler_process is not None and self._sampler_process.busy
 
-    def _ask(self, drawer: Drawer) -> None:
-        drawer.ask(self._total)
+    def _ask(self, sampler_process: SamplerProcess) -> None:
+        sampler_process.ask(self._total)
         self._asked_since = True
 
-    def _drawn(self, drawer: Drawer) -> Draw | None:
+    def _drawn(self, sampler_process: SamplerProcess) -> Draw | None:
         answer = self._stock.popleft() if self._stock else None
         if answer is None and self._none_left:
             self._none_left = False  # told once; asked again at the next turn
             return None
-        if not drawer.busy:
-            self._ask(drawer)
+        if not sampler_process.busy:
+            self._ask(sampler_process)
         if answer is None:
             return None
         if answer.error is not None:
             raise answer.error
         assert answer.trial is not None
-        self._book.study.exhausted = self._book.study.exhausted or answer.exhausted
-        return Draw(optuna.Trial(self._book.study, answer.trial), answer.values, ahead=True)
+        self._client.study.exhausted = self._client.study.exhausted or answer.exhausted
+        return Draw(optuna.Trial(self._client.study, answer.trial), answer.values, ahead=True)

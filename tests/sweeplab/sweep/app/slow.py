@@ -12,7 +12,7 @@ ENOUGH = 5
 
 
 class Slow(RandomSampler):
-    """Draws at random; the study is exhausted when a process apart has drawn enough, unless it `goes on`."""
+    """Suggestions at random; the study is exhausted when a process apart has drawn enough, unless it `goes on`."""
 
     def __init__(self, controller: int, mode: str = "draws", seed: int | None = None) -> None:
         super().__init__(seed)

@@ -18,7 +18,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.sweep.config.hydra_job import hydra_context, make_hydra_job
-from sweeplab.sweep.config.snapshot import Frozen
+from sweeplab.sweep.config.snapshot import ConfigSnapshot
 from tests.sweeplab.sweep.conftest import APP
 
 told: list[str] = []
@@ -89,7 +89,7 @@ def test_a_job_leaves_and_sees_what_it_would_in_hydra(overrides: list[str], fold
     hydra = Hydra.create_main_hydra2("app", create_config_search_path(str(APP / "conf")))
     own = [override for override in overrides if "hydra." in override or "hydra/" in override]
     master = hydra.compose_config("config", own, RunMode.MULTIRUN)
-    recipe = Frozen(master, hydra.config_loader, [], folder / "snapshot").recipe(
+    trial_config = ConfigSnapshot(master, hydra.config_loader, [], folder / "snapshot").trial_config(
         [override for override in overrides if override not in own]
     )
     seen: list[Any] = []
@@ -97,13 +97,15 @@ def test_a_job_leaves_and_sees_what_it_would_in_hydra(overrides: list[str], fold
         told.clear()
         (folder / kind).mkdir()
         os.chdir(folder / kind)
-        HydraConfig.instance().set_config(recipe.config(3))
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(recipe.config(3)))
+        HydraConfig.instance().set_config(trial_config.config(3))
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(trial_config.config(3)))
         if kind == "hydra":
-            done = run_job(tell, recipe.config(3), "hydra.sweep.dir", "hydra.sweep.subdir", context)
+            done = run_job(tell, trial_config.config(3), "hydra.sweep.dir", "hydra.sweep.subdir", context)
             value: dict[str, Any] = done.return_value
         else:
-            value = make_hydra_job(recipe.config(3), recipe.config(3), "app", hydra_context(context)).run(tell)
+            value = make_hydra_job(trial_config.config(3), trial_config.config(3), "app", hydra_context(context)).run(
+                tell
+            )
         assert str(Path.cwd()) == str(folder / kind)
         seen.append((str(value).replace(str(folder / kind), "FOLDER"), files(folder / kind), list(told)))
         os.chdir(folder)
@@ -114,7 +116,7 @@ def test_a_job_leaves_and_sees_what_it_would_in_hydra(overrides: list[str], fold
 def test_the_error_of_a_task_comes_through_and_callbacks_hear_of_it(folder: Path) -> None:
     hydra = Hydra.create_main_hydra2("app", create_config_search_path(str(APP / "conf")))
     master = hydra.compose_config("config", OVERRIDES["callback"], RunMode.MULTIRUN)
-    recipe = Frozen(master, hydra.config_loader, [], folder / "snapshot").recipe([])
+    trial_config = ConfigSnapshot(master, hydra.config_loader, [], folder / "snapshot").trial_config([])
 
     def fails(config: DictConfig) -> None:
         raise KeyError("lost")
@@ -122,5 +124,5 @@ def test_the_error_of_a_task_comes_through_and_callbacks_hear_of_it(folder: Path
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     told.clear()
     with pytest.raises(KeyError, match="lost"):
-        make_hydra_job(recipe.config(0), recipe.config(0), "app", hydra_context(context)).run(fails)
+        make_hydra_job(trial_config.config(0), trial_config.config(0), "app", hydra_context(context)).run(fails)
     assert [line.split()[:3] for line in told] == [["start", "1.0"], ["end", "1.0", "FAILED"]]

@@ -24,7 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from sweeplab.records import links
-from sweeplab.sweep.config.snapshot import Frozen, Recipe
+from sweeplab.sweep.config.snapshot import ConfigSnapshot, TrialConfig
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ FILES = {
     """,
     "experiment/logged.yaml": """
         # @package _global_
-        hydra: {verbose: [frozen]}
+        hydra: {verbose: [config_snapshot]}
     """,
 }
 CONF = ROOT / "conf"
@@ -104,7 +104,7 @@ class Sweep:
     master: DictConfig
     loader: ConfigLoader
     fixed: tuple[str, ...]
-    frozen: Frozen
+    config_snapshot: ConfigSnapshot
 
     def oracle(self, *overrides: str) -> DictConfig:
         config = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
@@ -114,8 +114,8 @@ class Sweep:
         return config
 
     def trial(self, *overrides: str) -> DictConfig:
-        recipe: Recipe = pickle.loads(pickle.dumps(self.frozen.recipe(overrides)))
-        return recipe.config(7)
+        trial_config: TrialConfig = pickle.loads(pickle.dumps(self.config_snapshot.trial_config(overrides)))
+        return trial_config.config(7)
 
     def check(self, *overrides: str) -> DictConfig:
         """Make sure that a trial gets what Hydra gives it, and return that."""
@@ -133,7 +133,7 @@ def begin(conf: Path | str, folder: Path, *fixed: str, name: str = "config", hyd
     GlobalHydra.instance().clear()
     master = main.compose_config(name, ["hydra.mode=MULTIRUN", *hydra, *fixed], RunMode.MULTIRUN)
     assert master.hydra.sweep.dir  # which settles the time in it
-    return Sweep(master, main.config_loader, fixed, Frozen(master, main.config_loader, fixed, folder))
+    return Sweep(master, main.config_loader, fixed, ConfigSnapshot(master, main.config_loader, fixed, folder))
 
 
 def plain(config: DictConfig) -> Any:
@@ -206,7 +206,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 )
 def test_values_give_what_hydra_gives(small: Sweep, overrides: str) -> None:
     lines = split(overrides)
-    assert tuple(override.input_line for override in small.frozen.recipe(lines).values) == lines
+    assert tuple(override.input_line for override in small.config_snapshot.trial_config(lines).values) == lines
     small.check(*lines)
 
 
@@ -265,7 +265,7 @@ def test_what_hydra_refuses_is_refused_in_its_words(small: Sweep, key: str) -> N
         small.oracle(key)
     with pytest.raises(type(expected.value)) as found:
         small.trial(key)
-    copied, original = small.frozen.conf, small.master.hydra.runtime.config_sources[1].path
+    copied, original = small.config_snapshot.conf, small.master.hydra.runtime.config_sources[1].path
     assert str(found.value).replace(str(copied), original) == str(expected.value)
 
 
@@ -335,11 +335,11 @@ def test_folders_of_the_search_path_are_frozen_too(tmp_path: Path, where: str) -
     trials = [["model=rnn", "model.cells=4"], ["model=cnn"], ["lr=2"]]
     expected = [plain(sweep.check(*own)) for own in trials]
     shutil.rmtree(extra)
-    again = Frozen(sweep.master, sweep.loader, (), tmp_path / "sweep")
-    assert sweep.frozen.options("model") == ["cnn", "mlp", "rnn", "wide"]
+    again = ConfigSnapshot(sweep.master, sweep.loader, (), tmp_path / "sweep")
+    assert sweep.config_snapshot.options("model") == ["cnn", "mlp", "rnn", "wide"]
     assert [plain(sweep.trial(*own)) for own in trials] == expected
     with pytest.raises(HydraException):
-        again.recipe(["model=rnn"])
+        again.trial_config(["model=rnn"])
 
 
 @pytest.mark.parametrize("edit", ["changed", "removed"])
@@ -355,20 +355,20 @@ def test_an_edit_on_disk_does_not_leak_in(tmp_path: Path, edit: str) -> None:
             path.write_text("edited: true")
         write(conf, {"model/late.yaml": "kind: late", "lr/one.yaml": "a: 1"})
     assert [plain(sweep.trial(*own)) for own in trials] == expected
-    assert sweep.frozen.options("model") == ["cnn", "mlp", "wide"]
-    assert not sweep.frozen.is_group("lr")
+    assert sweep.config_snapshot.options("model") == ["cnn", "mlp", "wide"]
+    assert not sweep.config_snapshot.is_group("lr")
 
 
 def test_groups_and_their_choices_are_known(small: Sweep) -> None:
-    assert small.frozen.options("experiment") == ["big", "logged"]
-    assert small.frozen.options("optimizer@inner.optimizer") == ["adam", "sgd"]
-    assert small.frozen.is_group("optimizer@inner.optimizer")
-    assert small.frozen.is_group("hydra/launcher")
-    assert not small.frozen.is_group("lr")
+    assert small.config_snapshot.options("experiment") == ["big", "logged"]
+    assert small.config_snapshot.options("optimizer@inner.optimizer") == ["adam", "sgd"]
+    assert small.config_snapshot.is_group("optimizer@inner.optimizer")
+    assert small.config_snapshot.is_group("hydra/launcher")
+    assert not small.config_snapshot.is_group("lr")
 
 
 def test_trials_of_the_same_choices_share_one_base(small: Sweep) -> None:
-    bases = [small.frozen.recipe(["model=cnn", f"lr={lr}"]).base for lr in (1, 2)]
+    bases = [small.config_snapshot.trial_config(["model=cnn", f"lr={lr}"]).base for lr in (1, 2)]
     assert bases[0] is bases[1]
 
 
@@ -385,7 +385,7 @@ def test_a_fresh_process_needs_no_file_and_no_plugin(small: Sweep, tmp_path: Pat
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        input=pickle.dumps(small.frozen.recipe(own)),
+        input=pickle.dumps(small.config_snapshot.trial_config(own)),
         capture_output=True,
         check=True,
     )
@@ -394,16 +394,16 @@ def test_a_fresh_process_needs_no_file_and_no_plugin(small: Sweep, tmp_path: Pat
 
 def test_a_second_controller_finds_the_same_copy(tmp_path: Path) -> None:
     conf = write(tmp_path / "conf", FILES)
-    first, second = (begin(conf, tmp_path / "sweep").frozen for _ in range(2))
+    first, second = (begin(conf, tmp_path / "sweep").config_snapshot for _ in range(2))
     assert first.conf == second.conf
     assert len(list((tmp_path / "sweep").iterdir())) == 1
     (conf / "config.yaml").write_text("{defaults: [_self_], lr: 5}")
-    assert begin(conf, tmp_path / "sweep").frozen.conf != first.conf
+    assert begin(conf, tmp_path / "sweep").config_snapshot.conf != first.conf
 
 
 def test_a_single_run_can_start_from_the_copy(tmp_path: Path) -> None:
     conf = write(tmp_path / "conf", FILES)
-    copied = begin(conf, tmp_path / "sweep").frozen.conf
+    copied = begin(conf, tmp_path / "sweep").config_snapshot.conf
     assert copied
     shutil.rmtree(conf)
     assert begin(copied, tmp_path / "again").check("model=cnn").model.depth == 3
@@ -411,7 +411,7 @@ def test_a_single_run_can_start_from_the_copy(tmp_path: Path) -> None:
 
 def test_a_folder_of_everything_is_copied_without_the_sweeps_in_it(tmp_path: Path) -> None:
     write(tmp_path, {**FILES, ".git/config.yaml": "a: 1", "multirun/other/best.yaml": "a: 1"})
-    first, second = (begin(tmp_path, tmp_path / "multirun" / name).frozen.conf for name in ("one", "two"))
+    first, second = (begin(tmp_path, tmp_path / "multirun" / name).config_snapshot.conf for name in ("one", "two"))
     assert first
     assert second
     assert {path.relative_to(first).as_posix() for path in first.rglob("*.yaml")} == set(FILES)
@@ -423,14 +423,16 @@ def test_a_folder_without_a_file_is_copied_too(tmp_path: Path) -> None:
     sweep = begin(tmp_path / "conf", tmp_path / "sweep", name="schema_of_frozen")
     assert sweep.check("lr=2").lr == 2
     write(tmp_path / "conf", {"model/cnn.yaml": "{kind: cnn}"})
-    assert "cnn" in begin(tmp_path / "conf", tmp_path / "sweep", name="schema_of_frozen").frozen.options("model")
+    assert "cnn" in begin(tmp_path / "conf", tmp_path / "sweep", name="schema_of_frozen").config_snapshot.options(
+        "model"
+    )
 
 
 def test_a_link_that_leads_back_is_not_followed(tmp_path: Path) -> None:
     conf = write(tmp_path / "conf", FILES)
     (conf / "again").symlink_to(conf)
     (conf / "network").symlink_to(conf / "model")
-    copied = begin(conf, tmp_path / "sweep").frozen.conf
+    copied = begin(conf, tmp_path / "sweep").config_snapshot.conf
     assert copied
     assert not (copied / "again").exists()
     assert (copied / "network" / "cnn.yaml").exists()
@@ -440,7 +442,7 @@ def test_a_configuration_in_a_package_needs_no_copy(tmp_path: Path, monkeypatch:
     write(tmp_path / "app_of_frozen", {**FILES, "__init__.py": "#"})
     monkeypatch.syspath_prepend(tmp_path)
     sweep = begin("pkg://app_of_frozen", tmp_path / "sweep")
-    assert sweep.frozen.conf is None
+    assert sweep.config_snapshot.conf is None
     sweep.check("model=cnn", "lr=2")
 
 

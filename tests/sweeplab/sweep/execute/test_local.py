@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sweeplab.records.record import Status
-from sweeplab.sweep.config.snapshot import Recipe
+from sweeplab.sweep.config.snapshot import TrialConfig
 from sweeplab.sweep.execute.local import AT_ONCE, Local
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.execute.worker import OUTCOME
@@ -17,7 +17,7 @@ def job(number: int, folder: Path, made: bool = False) -> Job:
     """A job whose configuration cannot be read: it fails in its own process, which takes a moment."""
     task = Task(str(folder / "app.py"), "tests.sweeplab.sweep.app.app", "app")
     (folder / str(number)).mkdir(exist_ok=made)
-    return Job("study", number, {}, folder / str(number), Recipe(b"", (), ()), task, (), "", "app", {})
+    return Job("study", number, {}, folder / str(number), TrialConfig(b"", (), ()), task, (), "", "app", {})
 
 
 def nothing(value: float, step: int) -> bool:

@@ -20,7 +20,7 @@ def test_a_runs_record_says_how_its_constraints_were_kept(tmp_path: Path, monkey
 
     monkeypatch.setattr(worker, "_run", task)
     folder = tmp_path / "3"
-    job = Job("made", 3, {}, folder, None, Task("", "", ""), (), "", "", {})  # type: ignore[arg-type]  # no recipe
+    job = Job("made", 3, {}, folder, None, Task("", "", ""), (), "", "", {})  # type: ignore[arg-type]  # no trial_config
     outcome = worker.perform(job, lambda value, step: False)
     assert outcome.values == (0.5,)
     facts = record.read(folder)

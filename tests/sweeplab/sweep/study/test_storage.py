@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 
 from sweeplab.errors import UserError
 from sweeplab.records.study import Study
-from sweeplab.sweep.study.client import Book, Points
+from sweeplab.sweep.study.client import Points, StudyClient
 from sweeplab.sweep.study.storage import is_shared, open_storage
 from sweeplab.sweep.study.study import open_study
 from tests.sweeplab.sweep.conftest import Start, Sweep, output, trials
@@ -98,10 +98,10 @@ def test_a_folder_is_what_the_innermost_mount_is(
 def take_all(folder: Path) -> None:
     """Take trials until there is none left, as one controller of several."""
     storage, lock = open_storage(None, folder)
-    book = Book(open_study(storage, "study", [StudyDirection.MINIMIZE]), lock, 0, folder)
+    client = StudyClient(open_study(storage, "study", [StudyDirection.MINIMIZE]), lock, 0, folder)
     points = Points({"x": x} for x in range(30))
-    while (trial := book.ask(None, lambda trial: trial.suggest_int("x", 0, 29), points)) is not None:
-        book.study.tell(trial, 0.0)
+    while (trial := client.ask(None, lambda trial: trial.suggest_int("x", 0, 29), points)) is not None:
+        client.study.tell(trial, 0.0)
 
 
 @pytest.mark.slow

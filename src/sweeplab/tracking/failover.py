@@ -25,7 +25,7 @@ GONE = (ConnectionError, AlreadyJoinedError, MailboxClosedError, HandleAbandoned
 SILENT = (wandb.errors.CommError, WandbApiFailedError)
 
 
-class Lifeline:
+class Failover:
     """Sends what a run records to a second run if the service of the first dies, and nowhere if that dies as well.
 
     Calls on the run never raise for it, whoever makes them: a logger, a callback, a hook in the backward pass. All of

@@ -1,4 +1,4 @@
-"""The plan of a sweep of the tests' app, as a listener gets it."""
+"""The spec of a sweep of the tests' app, as a listener gets it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from optuna import Trial
 
 from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.spec import Plan
+from sweeplab.sweep.spec import SweepSpec
 from tests.sweeplab.sweep.app import app
 
 LISTENER = "hydra.sweeper.listeners.keeps"
@@ -19,17 +19,17 @@ ACCURACY = ("+objective.metric=val/acc", "+objective.mode=max")
 
 
 class Keeps(Listener):
-    """Keeps the plan that it is shown."""
+    """Keeps the spec that it is shown."""
 
-    last: Plan
+    last: SweepSpec
 
-    def preview(self, plan: Plan) -> str:
-        Keeps.last = plan
+    def preview(self, spec: SweepSpec) -> str:
+        Keeps.last = spec
         return ""
 
 
-def plan_of(*overrides: str, study: str = "study", conf: Path = Path(app.__file__).parent / "conf") -> Plan:
-    """Return the plan that is checked, but not run; its study has an id, as if it were open."""
+def spec_of(*overrides: str, study: str = "study", conf: Path = Path(app.__file__).parent / "conf") -> SweepSpec:
+    """Return the spec that is checked, but not run; its study has an id, as if it were open."""
     GlobalHydra.instance().clear()
     engine = Hydra.create_main_hydra2("app", create_config_search_path(str(conf)))
     listener = (f"+{LISTENER}._target_={__name__}.Keeps", "hydra.sweeper.preview=keeps")
