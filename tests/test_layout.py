@@ -174,3 +174,9 @@ def test_no_room_is_a_junk_room() -> None:
 def test_each_source_room_with_code_has_tests() -> None:
     rooms = {path.parent.relative_to(SRC) for path in MODULES}
     assert not [str(room) for room in rooms if not list((ROOT / "tests" / room).glob("test_*.py"))]
+
+
+def test_the_drawing_of_the_rooms_is_that_of_the_code() -> None:
+    from tests.rooms import drawing  # which imports this module
+
+    assert f"```mermaid\n{drawing()}\n```" in (ROOT / "docs" / "architecture.md").read_text()
