@@ -19,7 +19,7 @@ STOP = "+callbacks.stop={_target_: tests.sweeplab.training.test_exact_resume.Ctr
 
 
 class Diverging(TableRegression):
-    """Its validation is no number."""
+    """Its validation is not a number."""
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.log("val_rmse", math.nan)

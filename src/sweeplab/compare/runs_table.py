@@ -30,7 +30,7 @@ def _remarks(comparison: Comparison) -> list[str]:
     metric, others = comparison.judge.metric, comparison.by_others
     notes = [f"{plural(count, 'run')} had {other} as objective." for other, count in others.items()]
     if any(metric in run.tests for run in comparison.runs):
-        notes = [f"These are in the order of {metric}: a test that chooses is no test any more."]
+        notes = [f"These are in the order of {metric}: a test that chooses is no longer a test."]
     if broken := sum(not run.keeps_constraints for run in comparison.runs):
         notes.append(f"{plural(broken, 'run')} broke a constraint, and cannot be the best.")
     if front := comparison.front():

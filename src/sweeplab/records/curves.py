@@ -26,7 +26,7 @@ def columns(folder: Path) -> dict[str, Column]:
     A last row that is being written now, or was cut, is left out.
 
     Raises:
-        UserError: there is no such file, or something in it is no number.
+        UserError: there is no such file, or something in it is not a number.
     """
     path = folder / FILE
     try:
@@ -47,7 +47,7 @@ def columns(folder: Path) -> dict[str, Column]:
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is broken: {error}.") from error
     if not (np.abs(table[:, header.index(STEP)]) < LAST_STEP).all():
-        raise UserError(f"{path} is broken: a {STEP} is no whole number.")
+        raise UserError(f"{path} is broken: a {STEP} is not a whole number.")
     return {name: table[:, number] for number, name in enumerate(header)}
 
 

@@ -33,7 +33,7 @@ def flat(folder: Path) -> dict[str, Any]:
     Lists are values. Paths in the folder read `${folder}/...`.
 
     Raises:
-        UserError: the file is no configuration.
+        UserError: the file is not a configuration.
     """
     path = folder / FILE
     text = _text(path)
@@ -66,7 +66,7 @@ def _keys(text: str, path: Path) -> dict[str, Any]:
     try:
         return {key: value for piece in _PIECE.split(text) for key, value in _parsed(piece)}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no configuration: {' '.join(str(error).split())}.") from error
+        raise UserError(f"{path} is not a configuration: {' '.join(str(error).split())}.") from error
 
 
 @functools.lru_cache(maxsize=20_000)

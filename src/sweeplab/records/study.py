@@ -73,11 +73,11 @@ class Study:
         numbers = [bound for axis in self.axes.values() for bound in (axis.low, axis.high)]
         texts = [self.name, self.command, self.seed_key, *(one[key] for one in self.objectives for key in _OBJECTIVE)]
         if not all(isinstance(number, int | float | None) for number in numbers):
-            raise ValueError("the end of an axis is no number")
+            raise ValueError("the end of an axis is not a number")
         if not all(isinstance(axis.choices, list | None) for axis in self.axes.values()):
             raise ValueError("choices of an axis are no list")
         if not all(isinstance(text, str) for text in texts):
-            raise ValueError("a name is no text")
+            raise ValueError("a name is not a text")
 
 
 def is_study(folder: Path) -> bool:

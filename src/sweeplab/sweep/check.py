@@ -113,7 +113,7 @@ def _check_repeats(spec: SweepSpec) -> None:
     value = OmegaConf.select(spec.base, key, default="")
     if value is not None and not isinstance(value, int):
         raise UserError(
-            f"hydra.sweeper.repeat_key={key} is no whole number in the configuration; name the key of the seed."
+            f"hydra.sweeper.repeat_key={key} is not a whole number in the configuration; name the key of the seed."
         )
 
 

@@ -81,7 +81,7 @@ def check_kinds(config: Any, overrides: Sequence[str], name: str) -> None:
             kind = "true or false" if isinstance(there, bool) else "a number"
             raise UserError(
                 f"{line} is not {kind}, as the configuration has there ({str(there).lower()}); "
-                f"++{line} sets it all the same."
+                f"++{line} sets it anyway."
             )
 
 

@@ -66,7 +66,7 @@ def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
     except Exception as error:
         raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), Mapping):
-        raise UserError(f"{path} is no checkpoint of Lightning's: it has no state_dict.")
+        raise UserError(f"{path} is not a checkpoint of Lightning's: it has no state_dict.")
     return content
 
 

@@ -78,7 +78,7 @@ class BestObjective(Checkpoint):
         """Return the best value, and behind it those of the further objectives.
 
         Raises:
-            UserError: one of them is no finite number.
+            UserError: one of them is not a finite number.
         """
         if not math.isfinite(self.value):
             raise UserError(

@@ -137,7 +137,7 @@ def test_a_study_of_other_types_is_broken(tmp_path: Path, facts: dict[str, objec
 @pytest.mark.parametrize("step", ["nan", "inf", "1e300"])
 def test_a_step_that_is_none_is_told(tmp_path: Path, step: str) -> None:
     (tmp_path / "metrics.csv").write_text(f"step,loss\n{step},1\n")
-    with pytest.raises(UserError, match="a step is no whole number"):
+    with pytest.raises(UserError, match="a step is not a whole number"):
         columns(tmp_path)
 
 

@@ -50,7 +50,7 @@ MISTAKES = {
     "x=1,2 hydra.sweeper.sampler.n_startup_trials=3": "sampler.n_startup_trials needs a sampler; choose one",
     "x=1,2 hydra.sweeper.storage=sqlite:////no/such/folder/q.db": "there is no folder /no/such/folder",
     "x=1,2 hydra.sweeper.repeats=3 seed=1,2": "seed is searched, and hydra.sweeper.repeats=3 sets it",
-    "x=1,2 hydra.sweeper.repeats=3 hydra.sweeper.repeat_key=name": "repeat_key=name is no whole number",
+    "x=1,2 hydra.sweeper.repeats=3 hydra.sweeper.repeat_key=name": "repeat_key=name is not a whole number",
     "x=1,2 hydra.sweeper.enqueue=[{x:3}]": "x=3 is not in 1,2",
     "x=1,2 hydra.sweeper.enqueue=[{xx:1}]": "xx is not searched",
     "hydra.sweeper.enqueue_defaults=true x=7,8": "x=1.0 is not in 7,8",

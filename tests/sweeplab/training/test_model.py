@@ -81,7 +81,7 @@ def test_another_description_takes_the_place_of_the_checkpoints_own(tmp_path: Pa
         ({"model_config": {"_target_": f"{HERE}.Bent"}}, r"are not those of .*\.Bent: the file has no bend"),
         ({"state_dict": {**WEIGHTS, "more": torch.ones(1)}}, r"those of .*\.Line: the file has a more"),
         ({"model_config": {"_target_": f"{HERE}.Line", "width": 4}}, r"has another shape of layer\.weight"),
-        ({"state_dict": None}, "is no checkpoint of Lightning's: it has no state_dict"),
+        ({"state_dict": None}, "is not a checkpoint of Lightning's: it has no state_dict"),
         ({"own": Path("a")}, r"holds an object and not plain data alone \(.*PosixPath.*\); keep objects out"),
     ],
 )

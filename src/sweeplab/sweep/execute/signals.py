@@ -1,4 +1,4 @@
-"""The signals by which people and machines end programs, ignored and taken up again."""
+"""The signals by which people and machines end programs, ignored and restored."""
 
 import signal
 

@@ -160,7 +160,7 @@ def _number(value: Any) -> float:
             return float(value)
     except (TypeError, ValueError):
         pass
-    raise TypeError(f"the task returned {value!r}, which is no number")
+    raise TypeError(f"the task returned {value!r}, which is not a number")
 
 
 def _size(array: Any) -> int:

@@ -89,7 +89,7 @@ def _bare(value: Any) -> str:
     if isinstance(value, int):
         return int.__repr__(value)
     if isinstance(value, float):
-        return float.__repr__(value)  # numpy's own repr is no number
+        return float.__repr__(value)  # numpy's own repr is not a number
     raise UserError(
         f"{value!r} cannot be written as an override; use numbers, strings, booleans, null, lists or dicts."
     )

@@ -38,7 +38,7 @@ def build_sampler(config: Mapping[str, Any] | None, space: Space, salt: str = ""
         del plain["seed"]
     sampler = build(plain, SAMPLER)
     if not isinstance(sampler, BaseSampler):
-        raise UserError(f"{SAMPLER}._target_={plain['_target_']} is no Optuna sampler.")
+        raise UserError(f"{SAMPLER}._target_={plain['_target_']} is not an Optuna sampler.")
     return sampler
 
 
@@ -50,7 +50,7 @@ def build_pruner(config: Mapping[str, Any] | None, objectives: int) -> BasePrune
     """
     pruner = build(dict(config), PRUNER) if config and config.get("_target_") else NopPruner()
     if not isinstance(pruner, BasePruner):
-        raise UserError(f"{PRUNER}._target_={(config or {})['_target_']} is no Optuna pruner.")
+        raise UserError(f"{PRUNER}._target_={(config or {})['_target_']} is not an Optuna pruner.")
     if objectives > 1 and not isinstance(pruner, NopPruner):
         raise UserError("Optuna prunes by one objective only; choose hydra/sweeper/pruner=none, or a single objective.")
     return pruner

@@ -80,7 +80,7 @@ def _refuse(spec: SweepSpec, before: Mapping[str, Any], now: Mapping[str, Any], 
     if spec.settings.on_change != "extend":
         raise UserError(
             f"the study {spec.name} was begun with other settings: {said}; "
-            f"choose {spec.another}, or go on all the same with hydra.sweeper.on_change=extend."
+            f"choose {spec.another}, or continue anyway with hydra.sweeper.on_change=extend."
         )
 
 

@@ -128,7 +128,7 @@ def nothing(config: DictConfig) -> None:
 
 
 def words(config: DictConfig) -> str:
-    """Return what is no number."""
+    """Return what is not a number."""
     return "done"
 
 
