@@ -80,8 +80,7 @@ def check_kinds(config: Any, overrides: Sequence[str], name: str) -> None:
         if isinstance(there, bool | int | float):
             kind = "true or false" if isinstance(there, bool) else "a number"
             raise UserError(
-                f"{line} is not {kind}, as the configuration has there ({str(there).lower()}); "
-                f"++{line} sets it anyway."
+                f"{line} is not {kind}, as the configuration has there ({str(there).lower()}); ++{line} sets it anyway."
             )
 
 

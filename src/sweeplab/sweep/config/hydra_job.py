@@ -134,12 +134,13 @@ def _whitelisted(context: Mapping[str, Any]) -> AbstractContextManager[Any]:
 
 def _files(config: DictConfig, for_task: DictConfig) -> Iterator[tuple[str, str]]:
     """Return the name in the job's folder and the content of each file that describes its configuration."""
-    if config.hydra.output_subdir is None:
-        return
-    alone = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
     task = OmegaConf.to_container(for_task, resolve=False, enum_to_str=True)
+    if config.hydra.output_subdir is None:
+        masked_config(task)  # from now on its secrets are taken out of errors
+        return
+    hydra = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    parts = (("config", "", task), ("hydra", "hydra", alone), ("overrides", "hydra.overrides", overrides))
+    parts = (("config", "", task), ("hydra", "hydra", hydra), ("overrides", "hydra.overrides", overrides))
     for name, key, content in parts:
         masked = masked_config(content, key)
         yield f"{config.hydra.output_subdir}/{name}.yaml", _yaml({"hydra": masked} if key == "hydra" else masked)

@@ -17,6 +17,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from sweeplab.secrets import without_secrets
 from sweeplab.sweep.config.hydra_job import hydra_context, make_hydra_job
 from sweeplab.sweep.config.snapshot import ConfigSnapshot
 from tests.sweeplab.sweep.conftest import APP
@@ -126,3 +127,13 @@ def test_the_error_of_a_task_comes_through_and_callbacks_hear_of_it(folder: Path
     with pytest.raises(KeyError, match="lost"):
         make_hydra_job(trial_config.config(0), trial_config.config(0), "app", hydra_context(context)).run(fails)
     assert [line.split()[:3] for line in told] == [["start", "1.0"], ["end", "1.0", "FAILED"]]
+
+
+def test_secrets_are_taken_out_of_errors_also_where_no_files_are_written(folder: Path) -> None:
+    hydra = Hydra.create_main_hydra2("app", create_config_search_path(str(APP / "conf")))
+    words = ["hydra.output_subdir=null", "+token=only-known-here"]
+    master = hydra.compose_config("config", words, RunMode.MULTIRUN)
+    trial_config = ConfigSnapshot(master, hydra.config_loader, words, folder / "snapshot").trial_config([])
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
+    make_hydra_job(trial_config.config(0), trial_config.config(0), "app", hydra_context(context))
+    assert without_secrets("401 for only-known-here") == "401 for ***"
