@@ -269,7 +269,7 @@ def test_no_other_process_draws_for_what_only_a_fork_of_the_program_has(folder: 
         """
         import time
         from optuna.samplers import RandomSampler
-        from sweeplab.sweep.study.study import suggestions as draws
+        from sweeplab.sweep.study import suggestions
         ONE = 0
         class Slow(RandomSampler):
             def infer_relative_search_space(self, study, trial):
@@ -280,7 +280,7 @@ def test_no_other_process_draws_for_what_only_a_fork_of_the_program_has(folder: 
             assert ONE
             return config.x + config.y
         if __name__ == "__main__":
-            ONE, draws.SamplerProcess = 1, None
+            ONE, suggestions.SamplerProcess = 1, None
             app()
         """,
     )
