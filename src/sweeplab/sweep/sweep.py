@@ -1,13 +1,10 @@
 """A sweep from its configuration to its last message."""
 
-import pickle
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 from hydra.types import HydraContext, TaskFunction
@@ -21,11 +18,9 @@ from sweeplab.streams import open_closed_streams
 from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
 from sweeplab.sweep.console import ProgressTable, closing, short
-from sweeplab.sweep.execute.executor import Executor
-from sweeplab.sweep.execute.inline import Inline
-from sweeplab.sweep.execute.local import Local
+from sweeplab.sweep.execute.executor import make_executor
 from sweeplab.sweep.execute.recovery import Recovery
-from sweeplab.sweep.execute.slots import Slot, slots
+from sweeplab.sweep.execute.slots import slots
 from sweeplab.sweep.execute.temporary import own_folder
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
@@ -93,7 +88,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     listeners.sweep_started(spec, before, is_only_controller)
     for job, outcome in lost:
         listeners.trial_lost(job, outcome)
-    executor = _executor(spec, places, listeners.preload(spec))
+    executor = make_executor(spec, places, listeners.preload(spec))
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
     with ProgressTable(spec, executor.slots, before) as progress:
@@ -112,34 +107,6 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
             progress.print(limits.first)
         progress.print(closing(spec, summary, time.monotonic() - start))
     return loop.exit_code or (0 if summary.met or (over and summary.best) else 1)
-
-
-def _executor(spec: SweepSpec, places: Sequence[Slot], preload: Sequence[str]) -> Executor:
-    settings = spec.settings
-    if settings.executor == "inline":
-        return Inline()
-    modules = [*settings.preload, *sorted(set(_targets(spec.base))), *preload]
-    rehearsal = spec.snapshot / "rehearsal.pickle"
-    rehearsal.write_bytes(
-        pickle.dumps((spec.config_snapshot.trial_configs(), spec.program, spec.context, spec.task.script))
-    )
-    return Local(places, spec.task, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
-
-
-def _targets(config: Any) -> Iterator[str]:
-    """Find all that a configuration can build."""
-    if isinstance(config, DictConfig):
-        config = OmegaConf.to_container(config, resolve=False)
-    if isinstance(config, dict):
-        target = config.get("_target_")
-        if isinstance(target, str) and "." in target and "${" not in target:
-            yield target
-        for key, value in config.items():
-            if key != "hydra":
-                yield from _targets(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _targets(value)
 
 
 def _check_folder(spec: SweepSpec) -> None:

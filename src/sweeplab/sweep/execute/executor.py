@@ -1,12 +1,19 @@
-"""The face of what runs jobs: submit one and get a future, as in `concurrent.futures`."""
+"""The face of what runs jobs: submit one and get a future, as in `concurrent.futures`; and which there is."""
 
-from collections.abc import Sequence
+import pickle
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Any, Protocol
+
+from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.records.record import Status
+from sweeplab.sweep.execute.inline import Inline
+from sweeplab.sweep.execute.local import Local
+from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.trial import Report
 
 
@@ -36,3 +43,32 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Leave nothing behind; jobs that still run are killed."""
+
+
+def make_executor(spec: SweepSpec, slots: Sequence[Slot], preload: Sequence[str]) -> Executor:
+    """Return the executor that the settings choose; `preload` are modules that listeners make trials import."""
+    settings = spec.settings
+    if settings.executor == "inline":
+        return Inline()
+    modules = [*settings.preload, *sorted(set(_targets(spec.base))), *preload]
+    rehearsal = spec.snapshot / "rehearsal.pickle"
+    rehearsal.write_bytes(
+        pickle.dumps((spec.config_snapshot.trial_configs(), spec.program, spec.context, spec.task.script))
+    )
+    return Local(slots, spec.task, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
+
+
+def _targets(config: Any) -> Iterator[str]:
+    """Find all that a configuration can build."""
+    if isinstance(config, DictConfig):
+        config = OmegaConf.to_container(config, resolve=False)
+    if isinstance(config, dict):
+        target = config.get("_target_")
+        if isinstance(target, str) and "." in target and "${" not in target:
+            yield target
+        for key, value in config.items():
+            if key != "hydra":
+                yield from _targets(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _targets(value)

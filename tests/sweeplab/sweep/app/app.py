@@ -196,6 +196,14 @@ def tells(config: DictConfig) -> float:
     return 0.0
 
 
+def greets(config: DictConfig) -> float:
+    """Write down what the environment of a trial says."""
+    from hydra.core.hydra_config import HydraConfig
+
+    Path(HydraConfig.get().runtime.output_dir, "greeting.txt").write_text(str(config.greeting))
+    return 0.0
+
+
 def suggests(config: DictConfig, trial: optuna.Trial) -> None:
     """Keep the learning rate below x."""
     trial.suggest_float("opt.lr", 0.0, config.x)
