@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import IntEnum
 from types import FrameType
 from typing import Protocol
 
@@ -36,6 +37,15 @@ OFTEN = 1.0  # seconds between two writes of a trial's reports, where no pruner 
 # one whose slot they get; longer ones lose nothing by waiting for it.
 SHORT = 10.0
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
+
+
+class Course(IntEnum):
+    """What the user wants of a sweep; each Ctrl-C asks for the next."""
+
+    RUN = 0
+    DRAIN = 1  # start no more trials, let those that run end
+    STOP = 2  # end them, gently
+    KILL = 3
 
 
 class Progress(Protocol):
@@ -78,7 +88,7 @@ class Loop:
         self._since: float | None = None
         self._futures: dict[Future[Outcome], tuple[Active, Job]] = {}
         self._queue: deque[tuple[Active, int]] = deque()
-        self._signals = self._signal = 0
+        self._course, self._signal = Course.RUN, 0
 
     def run(self) -> str:
         """Run to the end; return why it stopped early, or nothing."""
@@ -110,7 +120,7 @@ class Loop:
         if self._suggestions.look():
             return
         self._close_suggestions()
-        if not self._signals:  # which may have reached that process too
+        if self._course is Course.RUN:  # else a signal may have reached that process too
             self.progress.print("The process that drew trials is gone; the sweep draws them itself again.")
 
     def _close_suggestions(self) -> None:
@@ -121,7 +131,7 @@ class Loop:
 
     def _break_off(self) -> None:
         """End all trials, so that none stays running in the study."""
-        self._signals = 2
+        self._course = Course.STOP
         self.executor.stop(Status.INTERRUPTED, "the sweep broke off")
         self.executor.close()
         self._drop_queue()
@@ -208,7 +218,7 @@ class Loop:
         try:
             future = self.executor.submit(job, report)
         except KeyboardInterrupt:  # inline, where Ctrl-C is the debugger's and the task's
-            self._signals, self._signal = 2, signal.SIGINT
+            self._course, self._signal = Course.STOP, signal.SIGINT
             future = Future()
             future.set_result(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
         self._futures[future] = (active, job)
@@ -249,7 +259,7 @@ class Loop:
             self._ended(active, job, future.result())
 
     def _ended(self, active: Active, job: Job, outcome: Outcome) -> None:
-        if self._signals > 1 and outcome.status is Status.KILLED:  # by what ended the sweep
+        if self._course >= Course.STOP and outcome.status is Status.KILLED:  # by what ended the sweep
             outcome.status, outcome.reason = Status.INTERRUPTED, "the sweep was interrupted"
         self._busy += outcome.seconds
         self._runs += 1
@@ -259,7 +269,7 @@ class Loop:
         active.running -= 1
         active.outcomes.append(outcome)
         good = all(one.status is Status.COMPLETE for one in active.outcomes)
-        if not good or self._signals:
+        if not good or self._course is not Course.RUN:
             self._queue = deque(entry for entry in self._queue if entry[0] is not active)
             if good and active.waiting:
                 active.outcomes.append(Outcome(Status.INTERRUPTED, "the sweep was interrupted"))
@@ -288,16 +298,16 @@ class Loop:
 
     def _obey(self) -> None:
         """Do what signals have asked for since the last time."""
-        if self._signals and not self.limits.stopped:
+        if self._course is not Course.RUN and not self.limits.stopped:
             self.limits.stopped = "interrupted"
             self._drop_queue()
-            if self._futures and self._signals == 1:
+            if self._futures and self._course is Course.DRAIN:
                 self.progress.print(
                     f"Ctrl-C: waiting for {len(self._futures)} running trials; press again to stop them."
                 )
-        if self._signals > 1:
+        if self._course >= Course.STOP:
             self.executor.stop(Status.INTERRUPTED, "the sweep was interrupted")
-        if self._signals > 3:
+        if self._course is Course.KILL:
             self.executor.close()
 
     def _drop_queue(self) -> None:
@@ -326,20 +336,21 @@ class Loop:
 
     @contextmanager
     def _handled_signals(self) -> Iterator[None]:
-        """Count Ctrl-C; SIGTERM and a closed terminal count as two."""
+        """Follow Ctrl-C; SIGTERM and a closed terminal are two of them."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def count(number: int, frame: FrameType | None) -> None:
+        def follow(number: int, frame: FrameType | None) -> None:
             self._signal = number
-            self._signals += 1 if number == signal.SIGINT else 2
+            following = Course(min(self._course + 1, Course.KILL))
+            self._course = following if number == signal.SIGINT else max(following, Course.STOP)
 
         inline = isinstance(self.executor, Inline)  # there Ctrl-C is the debugger's
         numbers = [number for number in signals.ENDING if not (inline and number == signal.SIGINT)]
         # What the program was told to ignore, as nohup does, stays ignored.
         numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, count) for number in numbers}
+        before = {number: signal.signal(number, follow) for number in numbers}
         try:
             yield
         finally:
