@@ -104,7 +104,8 @@ def no_early_exit(what: str) -> Iterator[None]:
         yield
     except SystemExit as error:
         if error.code is None or (isinstance(error.code, int) and error.code % 256 == 0):
-            raise UserError(f"{what} left by sys.exit({error.code}) before its end, so it counts as failed.") from error
+            said = f"{what} called sys.exit({error.code}) before it finished, so it counts as failed."
+            raise UserError(said) from error
         raise
 
 

@@ -52,8 +52,8 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         return _unknown_key(cause)
     if found := re.match(r"Error resolving interpolation '\$\{([\w/]+)\}', possible", str(error)):
         return (
-            f"a choice follows that of {found[1]}, which has none; write {found[1]}=<a choice>, or, where a sweep "
-            f"searches {found[1]}, say what follows it as well, as in space=mlp."
+            f"a default depends on the choice of {found[1]}, and none is made; write {found[1]}=<a choice> or, where a "
+            f"sweep searches {found[1]}, choose the group that depends on it too, as in space=mlp."
         )
     if "Config group override must be" in str(error):
         return "a group takes the name of a choice, not null or a number; logger=none and callbacks=none are empty."
@@ -63,7 +63,7 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
     if isinstance(error, OverrideParseException):
         return f"'{error.override}' cannot be read: write key=value, and quote values with spaces or commas."
     if isinstance(cause, ValidationError):
-        return f"{str(error).rpartition(' ')[2]} cannot be: {_first_line(cause)}"
+        return f"{str(error).rpartition(' ')[2]} is not valid: {_first_line(cause)}"
     if isinstance(error, HydraException) and not isinstance(error, InstantiationException):
         return " ".join(str(error).split())
     return None

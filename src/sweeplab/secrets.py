@@ -30,8 +30,9 @@ _HARMLESS = re.compile(
 _NOTHING = re.compile(r"|null|none|true|false", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"<.*>|\[.*\]")
 _NUMBER = re.compile(r"[-+.\de]*")
-# What holds nothing but secrets, whatever their names there; and what may be a number.
+# What holds secrets under whatever names, but for these; and what may be a number.
 _STORE = re.compile(r"secrets|credentials|passwords|api_?keys", re.IGNORECASE)
+_PLAIN = re.compile(r"path|file|dir|timeout|region|host|port|url|type|name|scopes?", re.IGNORECASE)
 _PASSWORD = re.compile(r"passw|passphrase|^pwd$|secret$|api_?key$", re.IGNORECASE)
 # `name=value` and `name: value` inside a text, where the value is no interpolation.
 _PAIR = re.compile(r"([\w.-]+)(\s*[=:]\s*)(?!\$\{)('[^']*'|\"[^\"]*\"|\{[^{}]*\}|\[[^\[\]]*\]|[^\s,'\"{}\[\]()]+)")
@@ -54,10 +55,12 @@ def is_secret(key: str, value: Any) -> bool:
     text = "" if isinstance(value, bool) or not isinstance(value, str | int | float) else str(value)
     if not names or "${" in text or _NOTHING.fullmatch(text):
         return False
-    if any(_STORE.fullmatch(name) for name in names):
-        return True
     name = names[-1]
-    if _NAME.search(name) is None or _HARMLESS.search(name) is not None:
+    if any(_STORE.fullmatch(each) for each in names):
+        return _STORE.fullmatch(name) is not None or not (_PLAIN.fullmatch(name) or _HARMLESS.search(name))
+    if _HARMLESS.search(name) is not None:
+        return False
+    if _NAME.search(name) is None:
         return False
     if _NUMBER.fullmatch(text):
         return len(text) >= _FEWEST_DIGITS and _PASSWORD.search(name) is not None
@@ -90,7 +93,7 @@ def masked_config(value: Any, key: str = "") -> Any:
 def masked_word(word: str) -> str:
     """Return a word of a command line in which each secret is `***`."""
     key, equals, value = word.partition("=")
-    if equals and is_secret(key.lstrip("+~"), value):
+    if equals and _is_secret_word(key.lstrip("+~"), value):
         return f"{key}={HIDDEN}"
     return masked(_PAIR.sub(_hide_value, word))
 
@@ -168,12 +171,17 @@ def mask(config: "DictConfig | ListConfig") -> None:
             node._set_value(masked(text))
 
 
+def _is_secret_word(key: str, value: str) -> bool:
+    """Say whether the value of an override, or an item of it where it is a list, is a secret."""
+    items = value[1:-1].split(",") if value.startswith("[") and value.endswith("]") else ()
+    return any(is_secret(key, each) for each in (value, *(item.strip(" '\"") for item in items)))
+
+
 def _hide_value(found: re.Match[str]) -> str:
-    value = found[3].strip("'\"")
-    if is_secret(found[1], value):
+    if _is_secret_word(found[1], found[3].strip("'\"")):
         return f"{found[1]}{found[2]}{HIDDEN}"
-    if value[0] in "{[":
-        return f"{found[1]}{found[2]}{value[0]}{_PAIR.sub(_hide_value, value[1:])}"
+    if found[3][0] in "{[":
+        return f"{found[1]}{found[2]}{found[3][0]}{_PAIR.sub(_hide_value, found[3][1:])}"
     return found[0]
 
 

@@ -105,7 +105,7 @@ def test_a_trial_of_stages_counts_its_steps_on_and_is_pruned(foreign: Compose, r
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("two_trainers", r"run\.stage\('head'\)"), ("no_trainer", "fitted no trainer")]
+    ("name", "words"), [("two_trainers", r"run\.stage\('head'\)"), ("no_trainer", "must either fit the trainer")]
 )
 def test_a_training_that_cannot_be_is_told_what_to_write(foreign: Compose, name: str, words: str) -> None:
     with pytest.raises(UserError, match=words):

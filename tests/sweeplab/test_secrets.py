@@ -72,15 +72,44 @@ def test_what_stands_under_the_name_of_a_secret_is_masked(name: str) -> None:
 
 def test_what_holds_secrets_hides_all_that_it_holds() -> None:
     given = {"credentials": ["geheim", {"user": "me", "port": 8080}], "password": ["geheim"], "pwd": 123456}
-    hidden = {"credentials": ["***", {"user": "***", "port": "***"}], "password": ["***"], "pwd": "***"}
+    hidden = {"credentials": ["***", {"user": "***", "port": 8080}], "password": ["***"], "pwd": "***"}
     assert masked_config({"a": given}) == {"a": hidden}
-    for word in ("secrets.mail=me", "+secrets={mail: me}", "credentials=[a,b]", "a.password=123456", "password=[a]"):
+    for word in (
+        "secrets.mail=me",
+        "+secrets={mail: me}",
+        "credentials=[a,b]",
+        "a.password=123456",
+        "password=[a]",
+        "hf_token=[hf-1]",
+    ):
         assert masked_word(word) == word.partition("=")[0] + "=***"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "name=''",
+        'name=""',
+        "x={a: ''}",
+        "x='[1,2]'",
+        "x='{a: b}'",
+        "x=[1,2]",
+        "x={a: [b, c]}",
+        "text_key=[a]",
+        "=",
+        "a",
+    ],
+)
+def test_a_word_without_a_secret_stays_as_it_was_typed(word: str) -> None:
+    assert masked_word(word) == word
+    assert masked_config([word], "hydra.overrides.task") == [word]
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("credentials.timeout", 30),
+        ("secrets.path", "/run/secrets"),
         ("secrets", None),
         ("use_password", True),
         ("repeat_key", "seed"),

@@ -81,22 +81,24 @@ def kept(config: DictConfig) -> dict[str, Any]:
         texts = _but_for_links(config)
     finally:
         register_resolver("oc.env", oc.env)
-    return _with_values(texts, full)  # type: ignore[no-any-return]  # a dict in, a dict out
+    return _with_values(texts, full, config)  # type: ignore[no-any-return]  # a dict in, a dict out
 
 
-def _with_values(texts: Any, full: Any, key: str = "") -> Any:
+def _with_values(texts: Any, full: Any, config: DictConfig, key: str = "") -> Any:
     """Return the texts with those values in their place that hold elsewhere too."""
     if isinstance(texts, dict):
-        return {name: _with_values(text, full[name], f"{key}.{name}") for name, text in texts.items()}
+        return {name: _with_values(text, full[name], config, f"{key}.{name}") for name, text in texts.items()}
     if isinstance(texts, list) and isinstance(full, list):
-        return [_with_values(text, value, key) for text, value in zip(texts, full, strict=True)]
+        return [_with_values(text, value, config, key) for text, value in zip(texts, full, strict=True)]
     if isinstance(full, int | float) and not is_secret(key, "x"):
         return full
-    return _OF_THIS_JOB.sub(_of_this_job, texts) if isinstance(texts, str) else texts
+    return _OF_THIS_JOB.sub(lambda found: _of_this_job(found[0], config), texts) if isinstance(texts, str) else texts
 
 
-def _of_this_job(found: re.Match[str]) -> str:
-    return str(OmegaConf.create({"value": found[0]}).value)
+def _of_this_job(text: str, config: DictConfig) -> str:
+    asked = OmegaConf.create({"value": text})
+    OmegaConf.copy_cache(config, asked)  # the time is what it was when it was asked for first
+    return str(asked.value)
 
 
 def select(config: DictConfig, key: str) -> Any:

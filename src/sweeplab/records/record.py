@@ -145,7 +145,7 @@ def _parsed(path: Path, is_whole: bool = True) -> dict[str, Any]:
         raise UserError(f"{path} is not the record of a run.")
     name = misfit(facts, is_whole) or ("status" if facts.get("status", Status.RUNNING) not in set(Status) else None)
     if name is not None:
-        raise UserError(f"{path} is not the record of a run: its {name} is not what it should be.")
+        raise UserError(f"{path} is not the record of a run: its {name} is malformed.")
     return facts
 
 

@@ -58,7 +58,13 @@ def check_resumable(
         longer = 2 * loaded.trainer.max_epochs if loaded.trainer.max_epochs else "..."
         raise UserError(f"{folder} is complete; to train longer, add trainer.max_epochs={longer}.")
     if facts["status"] == Status.RUNNING and _lives(folder, facts["process"]):
-        raise UserError(f"{folder} is still running on {facts['process']['host']}; stop it there first.")
+        host = facts["process"]["host"]
+        if is_alive(facts["process"]):
+            raise UserError(f"{folder} is still running on {host}; stop it there first.")
+        raise UserError(
+            f"{folder} may still be running on {host} or in another container; stop it there, or resume it "
+            f"{QUIET_FOR // 60} minutes after its last write."
+        )
     if not last_checkpoint(folder):
         raise UserError(f"{folder} has no {LAST}, so there is nothing to go on from; start it anew.")
     return loaded

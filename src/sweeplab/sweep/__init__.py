@@ -5,5 +5,5 @@
 them lies what they hand each other: `trial`, `job`, `program`, `spec`.
 
 Public: `sweep.trial` (also `sweeplab.current`), `sweep.job.Job` and `Outcome`, `sweep.listener.Listener`. Imports
-records, compare and report.
+records and report.
 """

@@ -128,7 +128,7 @@ def _check_walk(spec: SweepSpec) -> None:
     }
     for key, chosen in other.items():
         if chosen:
-            raise UserError(f"hydra.sweeper.one_at_a_time knows which trials there are; remove {key}.")
+            raise UserError(f"hydra.sweeper.one_at_a_time already determines the trials; remove {key}.")
 
 
 def _points(spec: SweepSpec) -> Iterator[dict[str, Any]]:

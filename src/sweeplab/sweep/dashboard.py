@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
     folder, port, url = _read(arguments)
     study = Study.read(folder)
     if url is None and study.storage is not None and "***" in study.storage:
-        raise UserError(f"{folder} is stored in {study.storage}, whose password nobody wrote down; add storage=<URL>.")
+        raise UserError(f"{folder} is stored in {study.storage}, whose password is not saved; add storage=<URL>.")
     try:
         from optuna_dashboard import run_server
     except ImportError:

@@ -25,10 +25,9 @@ from sweeplab.sweep.job import Task
 log = logging.getLogger(__name__)
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
-IMPORTER, SAMPLER_PROCESS = (
-    "importer",
-    "sampler_process",
-)  # names of processes that import the program and are no trials
+# The names of processes that import the program and are no trials.
+IMPORTER, SAMPLER_PROCESS = "importer", "sampler process"
+PATIENCE = 300.0  # seconds that an import of the program may take
 OTHERS = ("sweeplab", "hydra_plugins", "__main__", "__mp_main__")  # not the program's modules, or known by that name
 MOST, LONGEST = 100, 1000  # items of a container, and characters of a value, that are looked at
 
@@ -90,6 +89,8 @@ def beyond_import(context: Any) -> list[str]:
     process.start()
     far.close()
     try:
+        if not near.poll(PATIENCE):
+            raise EOFError
         there: dict[str, str] = near.recv()
     except EOFError:  # it could not import the program
         return ["__main__"]
@@ -104,7 +105,7 @@ def warn_of_missing(names: Sequence[str], why: str) -> None:
     """Say that trials do not have what the program has set, if that is so."""
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        log.warning("trials import the program anew, without %s%s as set there: %s", names[0], more, why)
+        log.warning("trials import the program anew, and lack what was set at run time, %s%s: %s", names[0], more, why)
 
 
 def _tell(channel: Connection, modules: Sequence[str]) -> None:

@@ -34,8 +34,8 @@ from sweeplab.sweep.space.one_at_a_time import around_base, variants
 from sweeplab.sweep.space.space import Space
 from sweeplab.sweep.space.values import Value, override
 
-# Hydra's flags that say which configuration is meant.
 LONGEST = 200  # bytes of a folder's name; a file's may have 255, and temporary ones add to it
+# Hydra's flags that say which configuration is meant.
 WHERE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
 
 
@@ -139,10 +139,8 @@ class SweepSpec:
 
     def job(self, number: int, values: Mapping[str, Any], repeat: int, prunes: bool) -> Job:
         """Return one run of a trial as a process needs it."""
-        trial_config, folder = (
-            self.config_snapshot.trial_config(self.overrides(values, repeat)),
-            self.folder_of(number, repeat),
-        )
+        trial_config = self.config_snapshot.trial_config(self.overrides(values, repeat))
+        folder = self.folder_of(number, repeat)
         conf = ["--config-path", str(self.config_snapshot.conf)] if self.config_snapshot.conf else []
         name = ["--config-name", str(self.base.hydra.job.config_name)] if conf else []
         return Job(

@@ -30,7 +30,7 @@ from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import FOLDER, Summary, summarize, write_results
 from sweeplab.sweep.spec import SweepSpec, make_spec
 from sweeplab.sweep.study.client import StudyClient
-from sweeplab.sweep.study.compatibility import hold
+from sweeplab.sweep.study.compatibility import check_compatible
 from sweeplab.sweep.study.description import describe
 from sweeplab.sweep.study.search import Search
 from sweeplab.sweep.study.storage import JOURNAL, open_storage
@@ -69,7 +69,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     if (space := spec.space.named_as(known)) != spec.space:
         spec = replace(spec, space=space)
         search = Search(spec)
-    extended = hold(study, spec)
+    extended = check_compatible(study, spec)
     _leave_config(spec, config)
     client = StudyClient(study, lock, spec.settings.retries, spec.folder)
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
@@ -116,7 +116,7 @@ def _check_folder(spec: SweepSpec) -> None:
     check_files(spec.folder.glob("[!0-9]*"), spec.folder, trusted)
     taken = sorted(spec.folder.glob("[0-9]*"))
     if taken and spec.settings.storage is None and not (spec.folder / JOURNAL).exists():
-        raise UserError(f"{taken[0]} exists, but no study that it belongs to; choose {spec.another}.")
+        raise UserError(f"{taken[0]} exists but belongs to no study; choose {spec.another}.")
 
 
 def _check_numbers(spec: SweepSpec, client: StudyClient) -> None:

@@ -17,7 +17,7 @@ RIGHT, WRONG, INK = (0, 120, 60), (190, 30, 30), (40, 40, 40)
 
 
 class Samples(Callback):
-    """Suggestions the first `count` predictions of a validation, every `every_n_epochs` and at the end of training.
+    """Draws the first `count` predictions of a validation, every `every_n_epochs` and at the end of training.
 
     The picture goes to every logger that takes images, and to `folder` as a PNG file.
     """

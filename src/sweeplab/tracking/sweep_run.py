@@ -60,14 +60,14 @@ class SweepRun:
 
     def go_offline(self) -> None:
         """Go on in a second part of the run, offline; what its server has not taken of the first is on the disk."""
-        note_unsent(Path(self._lifeline.directory))
-        self._lifeline.cut()
+        note_unsent(Path(self._failover.directory))
+        self._failover.cut()
         self._arguments["mode"] = "offline"
         self._open()
 
     def _open(self) -> None:
         self._run = self._init()
-        self._lifeline = Failover(self._run, lambda: self._init(mode="offline"))
+        self._failover = Failover(self._run, lambda: self._init(mode="offline"))
 
     def touch(self) -> None:
         """Find out whether the service lives."""
@@ -96,7 +96,7 @@ class SweepRun:
         finally:
             if ours:
                 del os.environ[DATA_DIR]
-            self._lifeline.finish(exit_code_of(_status(summary)))
+            self._failover.finish(exit_code_of(_status(summary)))
 
     def _init(self, **more: Any) -> Any:
         ways = settings(files=self.checkpoint, requirements=True)

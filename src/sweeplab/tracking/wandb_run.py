@@ -109,7 +109,7 @@ class WandbRun(WandbLogger):
         # Lightning still passes it; W&B answers with a warning.
         del self._wandb_init["anonymous"]
         self._watch = watch
-        self._lifeline: Failover | None = None
+        self._failover: Failover | None = None
         self._stages = self._has_left_out = False
         self._config: dict[str, Any] = {}
 
@@ -141,7 +141,7 @@ class WandbRun(WandbLogger):
             self.watch(model, log=self._watch, log_graph=False)
         where = {"id": run.id, "project": run.project, "entity": run.entity, "mode": self._mode}
         where["url"] = run.url if self._mode == "online" else None
-        where["directory"] = self._directory(config) if self._lifeline else None
+        where["directory"] = self._directory(config) if self._failover else None
         return {"wandb": where}
 
     @rank_zero_only
@@ -159,7 +159,7 @@ class WandbRun(WandbLogger):
             return {}
         if status is Status.KILLED and self._trial is not None and "WANDB_SERVICE" in os.environ:
             return {}  # whoever killed the trial knows why, and ends its run with that
-        run, failover = self._experiment, self._lifeline
+        run, failover = self._experiment, self._failover
         self._experiment = None
         if self._stages:
             os.environ.pop(DATA_DIR, None)
@@ -197,7 +197,7 @@ class WandbRun(WandbLogger):
                 continue
             self._mode = mode
             if mode != "disabled":
-                self._lifeline = Failover(run, lambda: self._init("offline", reinit="create_new", resume="allow"))
+                self._failover = Failover(run, lambda: self._init("offline", reinit="create_new", resume="allow"))
             return run
         log.warning("W&B cannot record this run; training goes on without it.")
         self._mode = "disabled"
@@ -262,8 +262,8 @@ class WandbRun(WandbLogger):
         self._has_left_out = True
 
     def _directory(self, config: Mapping[str, Any]) -> str:
-        assert self._lifeline is not None
-        return os.path.relpath(self._lifeline.directory, str(config.get("folder", ".")))
+        assert self._failover is not None
+        return os.path.relpath(self._failover.directory, str(config.get("folder", ".")))
 
 
 def _is_whole(directory: Path) -> bool:

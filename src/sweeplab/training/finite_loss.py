@@ -69,7 +69,7 @@ class FiniteLoss(Callback):
         if trainer.strategy.reduce_boolean_decision(bool(bad), all=False):
             what = bad or "a loss of another process was not finite"
             raise UserError(
-                f"in epoch {trainer.current_epoch + 1} {what}, so nothing is learned any more; try a smaller learning "
+                f"in epoch {trainer.current_epoch + 1} {what}, so training cannot continue; try a smaller learning "
                 "rate or trainer.gradient_clip_val=1.0, see where it arises with trainer=debug, or continue anyway "
                 "with finite_loss=false."
             )

@@ -265,7 +265,8 @@ def _result(run: Run, returned: Any) -> Result:
     if not values:
         if stage is None or stage.best is None:
             raise UserError(
-                "train(run) fitted no trainer of run.build('trainer'), nor did it return the objective; do one of them."
+                "train(run) must either fit the trainer from run.build('trainer') or return the objective; "
+                "it did neither."
             )
         values = stage.best.result()
     result = Result(values[0], values[1:], test=run.tests)

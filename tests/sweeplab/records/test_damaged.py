@@ -113,7 +113,7 @@ def test_a_few_lines_that_stand_for_billions_of_values_are_named(
 def test_a_record_of_other_types_is_named(tmp_path: Path, facts: dict[str, object]) -> None:
     run = make_run(tmp_path / "0", acc=0.5)
     (run.folder / "run.json").write_text(json.dumps({**run.facts, **facts}))
-    with pytest.raises(UserError, match=f"its {next(iter(facts))} is not what it should be"):
+    with pytest.raises(UserError, match=f"its {next(iter(facts))} is malformed"):
         read(run.folder)
 
 

@@ -174,3 +174,11 @@ def test_what_the_job_knows_stands_inside_of_what_the_environment_is_asked(monke
         "day": f"${{oc.env:DATA,'on {datetime.now():%Y}'}}",
         "plain": "/home/me and you",
     }
+
+
+def test_the_time_inside_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ME", "me")
+    setup_globals()
+    config = OmegaConf.create({"now": "${now:%S.%f}", "mine": "${oc.env:ME}-${now:%S.%f}"})
+    found = kept(config)
+    assert found["mine"] == f"${{oc.env:ME}}-{found['now']}"

@@ -109,7 +109,7 @@ def test_nothing_else_of_a_record_reaches_the_environment(
         "MKL_NUM_THREADS": "4,2"
     }
     record.Record(origin, record.read(origin)).update(environment=["OMP_NUM_THREADS"])
-    with pytest.raises(UserError, match="its environment is not what it should be"):
+    with pytest.raises(UserError, match="its environment is malformed"):
         Rerun.of(origin, [], CONF, "train")
 
 

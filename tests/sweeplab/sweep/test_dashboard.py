@@ -24,7 +24,7 @@ from tests.sweeplab.sweep.conftest import Sweep
         (["a", "b"], "say which study"),
         (["nothing"], "nothing is not the folder of a sweep"),
         (["known"], "known has no study.journal, so there is nothing to show"),
-        (["secret"], r"stored in mysql://me:\*\*\*@host/db, whose password nobody wrote down; add storage=<URL>"),
+        (["secret"], r"stored in mysql://me:\*\*\*@host/db, whose password is not saved; add storage=<URL>"),
         (["known", "prot=1"], "prot= is not known; did you mean 'port'"),
         (["known", "port=x"], "port=x must be a whole number"),
     ],

@@ -74,7 +74,7 @@ def test_a_trial_without_a_finite_objective_fails(sweep: Sweep, task: object) ->
     assert sweep("x=1", "hydra.sweeper.direction=minimize", task=task) == 1
     (trial,) = trials()
     assert trial.state.name == "FAIL"
-    assert "objective" in trial.user_attrs["reason"] or "no number" in trial.user_attrs["reason"]
+    assert "objective" in trial.user_attrs["reason"] or "not a number" in trial.user_attrs["reason"]
 
 
 @pytest.mark.slow

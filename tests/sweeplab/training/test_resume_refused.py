@@ -180,7 +180,7 @@ def test_an_evaluation_that_leaves_before_its_end_has_failed(complete: Path, mon
     from lab.models.linear import Linear
 
     monkeypatch.setattr(Linear, "forward", lambda self, x: sys.exit(0))
-    with pytest.raises(UserError, match=r"the evaluation left by sys\.exit\(0\) before its end"):
+    with pytest.raises(UserError, match=r"the evaluation called sys\.exit\(0\) before it finished"):
         evaluate(complete, "validate")
 
 

@@ -101,7 +101,7 @@ def test_an_exit_is_never_a_success(configured: Compose, code: Any, said: Any) -
     with pytest.raises((UserError, SystemExit)) as left:
         start(leave, config)
     if said == 1:  # as every mistake
-        assert "the training left by sys.exit(" in str(left.value)
+        assert "the training called sys.exit(" in str(left.value)
     else:
         assert isinstance(left.value, SystemExit)
         assert left.value.code == said

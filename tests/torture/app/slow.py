@@ -7,7 +7,7 @@ from optuna.samplers import RandomSampler
 
 
 class Slow(RandomSampler):
-    """Suggestions at random, and waits."""
+    """Suggests at random, and waits."""
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
         """Draw a value."""

@@ -20,7 +20,7 @@ from sweeplab.sweep.execute.temporary import remove_left_behind
 from sweeplab.sweep.job import Task
 from sweeplab.sweep.program import beyond_import, importable_main, warn_of_missing
 
-# Where the server finds what to import, and what to rehearse (see `warm`).
+# Where the server finds what to import, and what to rehearse (see `warm_up`).
 MAIN, MODULES, REHEARSAL = "SWEEPLAB_MAIN", "SWEEPLAB_MODULES", "SWEEPLAB_REHEARSAL"
 CUDA = "libcuda.so"
 
@@ -39,7 +39,9 @@ class ForkServer:
         if not self.is_fork and (names := beyond_import(context)):
             self.is_fork = not _uses_gpu()
             if not self.is_fork:
-                warn_of_missing(names, "it has used a GPU, and no fork of it can; use the GPU in the task alone.")
+                warn_of_missing(
+                    names, "the program has already used a GPU and cannot be forked; use the GPU only inside the task."
+                )
         if self.is_fork:
             _start_as_fork()
         self._pid = _server_pid()

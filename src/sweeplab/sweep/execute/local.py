@@ -80,8 +80,8 @@ class Local:
         self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
         self._server = ForkServer(self._context, task, modules, rehearsal) if warm else None
         self.imports_program = self._server is None or not self._server.is_fork
-        if not warm:
-            warn_of_missing(beyond_import(self._context), "executor=local forks them from it.")
+        if cold:
+            warn_of_missing(beyond_import(self._context), "executor=local would keep them.")
 
     def free(self) -> int:
         """Return how many slots are free."""

@@ -16,6 +16,7 @@ PREFIX, OWNER = "sweeplab-", "owner.json"
 LONGEST = 52  # bytes: sockets lie three levels below, in paths of at most 103 bytes on some systems
 SHORT = "/tmp"  # as in Python 3.14, where the paths of sockets would be too long
 PATIENCE = 2.0  # seconds that a controller may take to end, which has let go of its pipes
+OLD = 3600.0  # seconds after which a folder without an owner's name is not about to get one
 FOLDER = "SWEEPLAB_TEMPORARY"  # where a fork server finds the folder of its controller
 
 
@@ -67,6 +68,8 @@ def _is_left_behind(folder: Path) -> bool:
     try:
         if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
             return False
+        if not (folder / OWNER).exists():  # new, or half removed
+            return time.time() - folder.stat().st_mtime > OLD
         return is_alive(json.loads((folder / OWNER).read_text(encoding="utf-8"))) is False
     except (OSError, ValueError, KeyError, TypeError):
         return False

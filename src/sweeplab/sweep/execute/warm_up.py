@@ -47,9 +47,9 @@ if _path := os.environ.get(REHEARSAL):
     _trial_configs, _program, _context, _script = pickle.loads(Path(_path).read_bytes())
     provenance.versions()
     provenance.code(Path(_script).parent)  # what is imported here is what the trials run
-    for _recipe in _trial_configs:
+    for _trial_config in _trial_configs:
         with contextlib.suppress(Exception), tempfile.TemporaryDirectory(dir=Path(_path).parent) as _folder:
-            rehearse(_recipe, _program, _context, _folder)
-            _recipe.prefetch(2)  # a job needs two
+            rehearse(_trial_config, _program, _context, _folder)
+            _trial_config.prefetch(2)  # a job needs two
 gc.collect()
 gc.freeze()  # the pages of these objects stay shared with the trials

@@ -256,7 +256,9 @@ def _ordered(parameters: list[Parameter]) -> tuple[Parameter, ...]:
         missing = {parameter.key for parameter in waiting}
         free = next((p for p in waiting if not any(key in missing for key, _ in p.conditions)), None)
         if free is None:
-            raise UserError(f"the conditions of {' and '.join(sorted(missing))} go in a circle; take one of them away.")
+            raise UserError(
+                f"the conditions of {' and '.join(sorted(missing))} depend on each other; remove one of them."
+            )
         waiting.remove(free)
         result.append(free)
     return tuple(result)

@@ -108,7 +108,7 @@ class StudyClient:
             self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def requeue_unbegun(self, has_begun: Callable[[int], bool]) -> None:
-        """Give back the trials that were asked for in the name of this controller and, by their number, never began."""
+        """Requeue the trials that were asked for in the name of this controller and, by their number, never began."""
         with self._lock:
             for trial in self.trials():
                 own = trial.user_attrs.get("lease", {}).get("controller") == self.controller
@@ -116,7 +116,7 @@ class StudyClient:
                     self.requeue(trial._trial_id)
 
     def drop_requeued(self) -> None:
-        """End the trials that were given back: their points are those of another space or configuration."""
+        """End the trials that were requeued: their points are those of another space or configuration."""
         with self._lock:
             for trial in self.trials():
                 if trial.state is TrialState.WAITING and trial.params:

@@ -17,16 +17,17 @@ from sweeplab.sweep.study.study import Study
 REVISIONS = "fixed overrides"
 
 
-def hold(study: Study, spec: SweepSpec) -> list[str]:
-    """Sign the contract of a new study, or compare with that of an old one; return what was extended.
+def check_compatible(study: Study, spec: SweepSpec) -> list[str]:
+    """Note in a new study what its trials share, or compare with what an old one has; return what was extended.
 
     Raises:
         UserError: something changed that may not, or that the user did not agree to.
     """
-    now = contract(spec)
+    now = shared(spec)
     before = {part: study.user_attrs[part] for part in now if part in study.user_attrs}
     if "configuration" in before:
-        before["configuration"] = upgraded_settings(before["configuration"], now["configuration"])
+        masked = masked_config(before["configuration"])  # a version before may have masked less
+        before["configuration"] = upgraded_settings(masked, now["configuration"])
     changes = [line for part in before for line in differences(before[part], now[part])]
     if changes:
         _refuse(spec, before, now, changes)
@@ -53,16 +54,16 @@ def fixed_of(study: Study, number: int, spec: SweepSpec) -> list[str]:
     return known[-1] if known else list(spec.fixed_overrides)
 
 
-def contract(spec: SweepSpec) -> dict[str, dict[str, str]]:
+def shared(spec: SweepSpec) -> dict[str, dict[str, str]]:
     """Return what the trials of a study have in common, as flat words."""
     task = OmegaConf.to_container(spec.base, resolve=False)
     assert isinstance(task, dict)
     left_out = {"hydra", *spec.settings.sweep_keys}
-    shared = masked_config({str(key): value for key, value in task.items() if key not in left_out})
+    settings = masked_config({str(key): value for key, value in task.items() if key not in left_out})
     return {
         "objective": {objective.metric: objective.direction for objective in spec.objectives},
         "space": spec.space.describe() | ({"one_at_a_time": "true"} if spec.settings.one_at_a_time else {}),
-        "configuration": dict(flat(shared)),
+        "configuration": dict(flat(settings)),
     }
 
 

@@ -35,7 +35,7 @@ class Answer:
 
 
 class SamplerProcess:
-    """Suggestions one trial at a time when asked, under the name of our controller.
+    """Suggests one trial at a time when asked, under the name of our controller.
 
     `ready` says whether it has opened the study yet, `busy` whether it was asked and has not answered, `gone` whether
     its process has died.
@@ -101,7 +101,7 @@ def _draw(channel: Connection) -> None:
         storage, lock = open_storage(spec.settings.storage, spec.folder)
         study = open_study(storage, spec.name, directions(spec.objectives))
         search, client = Search(spec), StudyClient(study, lock, spec.settings.retries, spec.folder, lease)
-        search.equip(study, f"sampler_process of {client.controller}")
+        search.equip(study, f"sampler process of {client.controller}")
         setup_globals()
         HydraConfig.instance().cfg = spec.base
         channel.send("ready")

@@ -12,7 +12,7 @@ ENOUGH = 5
 
 
 class Slow(RandomSampler):
-    """Suggestions at random; the study is exhausted when a process apart has drawn enough, unless it `goes on`."""
+    """Suggests at random; the study is exhausted when a process apart has drawn enough, unless it `goes on`."""
 
     def __init__(self, controller: int, mode: str = "draws", seed: int | None = None) -> None:
         super().__init__(seed)

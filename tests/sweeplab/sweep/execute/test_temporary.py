@@ -88,6 +88,8 @@ def test_only_folders_of_dead_processes_of_this_machine_are_removed(
         (place / f"sweeplab-{name}").mkdir()
         (place / f"sweeplab-{name}" / temporary.OWNER).write_text(owner)
     (place / "sweeplab-new").mkdir()
+    (place / "sweeplab-old").mkdir()
+    os.utime(place / "sweeplab-old", (0, 0))
     (place / "other-dead").mkdir()
     (place / "sweeplab-link").symlink_to(place / "sweeplab-alive")
     temporary._clear()

@@ -371,7 +371,7 @@ def test_a_condition_may_stand_before_what_it_names() -> None:
 @pytest.mark.parametrize(
     ("when", "said"),
     [
-        ({"b=1": {"c": "1,2"}, "c=1": {"b": "1,2"}}, "the conditions of b and c go in a circle"),
+        ({"b=1": {"c": "1,2"}, "c=1": {"b": "1,2"}}, "the conditions of b and c depend on each other"),
         ({"a=1": {"a": "1,2"}}, "a is searched twice, everywhere and a=1"),
         ({"a=1": {"x": "1,2"}, "d=1": {"x": "3,4"}}, "x is searched twice, a=1 and d=1"),
         ({"a": {"x": "1,2"}}, "when: a is not a condition"),

@@ -58,7 +58,7 @@ def test_a_folder_with_trials_of_another_study_is_never_written_to(sweep: Sweep)
     assert sweep("x=1,2") == 0
     Path("multirun/study/study.journal").unlink()
     before = Path("multirun/study/0/output.log").read_text()
-    with pytest.raises(SystemExit, match="exists, but no study that it belongs to"):
+    with pytest.raises(SystemExit, match="exists but belongs to no study"):
         sweep("x=5,6")
     assert Path("multirun/study/0/output.log").read_text() == before
 
@@ -131,3 +131,14 @@ def test_a_trial_that_waited_runs_with_what_its_study_was_extended_to(sweep: Swe
     study.enqueue_trial({"x": -1.0})
     assert sweep("x=interval(-1,1)", "y=7", "hydra.sweeper.n_trials=2", "hydra.sweeper.on_change=extend") == 0
     assert "y: 7" in Path("multirun/study/best.yaml").read_text().replace("'", "")
+
+
+def test_a_study_whose_secrets_were_kept_in_plain_is_resumed(sweep: Sweep) -> None:
+    words = ("x=1,2", "+mail.password=12345678")
+    assert sweep(*words) == 0
+    storage = JournalStorage(JournalFileBackend("multirun/study/study.journal"))
+    study = optuna.load_study(study_name="study", storage=storage)
+    plain = {**study.user_attrs["configuration"], "mail.password": "12345678"}  # as it was before numbers were masked
+    assert plain != study.user_attrs["configuration"]
+    study.set_user_attr("configuration", plain)
+    assert sweep(*words) == 0
