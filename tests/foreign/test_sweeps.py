@@ -15,7 +15,7 @@ from tests.conftest import Command
 from tests.foreign.conftest import CHOICES, CONF, SMALL
 from tests.wandb_log import offline_runs, summary
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 Sweep = Callable[..., str]
 SPACES = {
     "tables": ("model.lr=tag(log,interval(1e-3,1e-1))", "model.hidden=4,8"),

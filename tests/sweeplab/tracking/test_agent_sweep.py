@@ -21,7 +21,7 @@ from tests.sweeplab.sweep.app import app
 from tests.sweeplab.tracking.specs import ACCURACY, spec_of
 from tests.wandb_server import ENTITY, WandbServer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 BUDGET = "hydra.sweeper.n_trials=5"
 # What W&B's schema of sweeps (sweeps/config/schema.json in its package `sweeps`) has for these, and nothing besides.

@@ -78,6 +78,7 @@ def is_in_second_epoch(folder: Path) -> bool:
     return (folder / "checkpoints" / "last.ckpt").exists()
 
 
+@pytest.mark.thorough
 def test_every_trial_is_one_run_that_ends_as_the_trial_did(command: Command, tmp_path: Path) -> None:
     pruner = (
         "hydra/sweeper/pruner=threshold",

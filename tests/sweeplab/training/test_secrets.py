@@ -65,7 +65,7 @@ def test_no_file_of_a_sweep_has_a_secret(command: Command, tmp_path: Path) -> No
     assert "2 of 2 trials are there" in command("train.py", "-m", *words, MY_TOKEN=ENV).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_mistake_leaves_no_secret_behind_either(command: Command, tmp_path: Path) -> None:
     done = command("train.py", *small(*SECRETS, "objective.metric=val/ac"), check=False, MY_TOKEN=ENV)
     assert done.returncode == 1

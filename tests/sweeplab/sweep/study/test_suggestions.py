@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from tests.sweeplab.sweep.app import app, slow
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 # Trials of a tenth of a second, and draws of two.
 SEARCH = ("x=interval(0,1)", "steps=1", "sleep=0.1", "hydra.sweeper.n_trials=300", "hydra.sweeper.seed=0")
 
