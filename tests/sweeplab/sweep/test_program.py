@@ -252,7 +252,7 @@ STATE = """
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("executor", "why"),
-    [("spawn", "executor=local would keep them."), ("local", "it has used a GPU")],
+    [("spawn", "executor=local would keep them."), ("local", "the program has already used a GPU")],
 )
 def test_what_trials_lack_is_told_where_they_cannot_be_forks_of_the_program(
     folder: Path, executor: str, why: str

@@ -63,7 +63,7 @@ def shared(spec: SweepSpec) -> dict[str, dict[str, str]]:
     return {
         "objective": {objective.metric: objective.direction for objective in spec.objectives},
         "space": spec.space.describe() | ({"one_at_a_time": "true"} if spec.settings.one_at_a_time else {}),
-        "configuration": dict(flat(settings)),
+        "configuration": masked_config(dict(flat(settings))),
     }
 
 

@@ -134,7 +134,7 @@ def test_a_trial_that_waited_runs_with_what_its_study_was_extended_to(sweep: Swe
 
 
 def test_a_study_whose_secrets_were_kept_in_plain_is_resumed(sweep: Sweep) -> None:
-    words = ("x=1,2", "+mail.password=12345678")
+    words = ("x=1,2", "+mail.password=12345678", "+secrets={mail: [one, two]}")
     assert sweep(*words) == 0
     storage = JournalStorage(JournalFileBackend("multirun/study/study.journal"))
     study = optuna.load_study(study_name="study", storage=storage)
