@@ -26,7 +26,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbSer
 
 
 def start(**init: object) -> wandb.Run:
-    return wandb.init(project="p", settings={"silent": True}, **init)  # type: ignore[arg-type]
+    return wandb.init(project="p", settings={"silent": True}, **init)  # type: ignore[arg-type]  # of many types
 
 
 def test_a_run_is_kept_as_it_was_logged(server: WandbServer) -> None:

@@ -237,12 +237,12 @@ def conclude(folder: Path, status: Status, reason: str, seconds: float | None = 
 def as_left(folder: Path) -> dict[str, Any] | None:
     """Return the facts of a run as its process left them; None where there is no run, or a damaged record.
 
-    A power failure may have damaged it; a warning names the file, and the sweep that it belongs to goes on without it.
+    A power failure may have damaged it; a warning names the file, and its sweep continues without it.
     """
     try:
         return _parsed(folder / FILE) if is_run(folder) else None
     except UserError as error:
-        _warn(f"{error} The sweep goes on without it.")
+        _warn(f"{error} The sweep continues without it.")
         return None
 
 

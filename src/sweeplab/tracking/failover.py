@@ -126,7 +126,7 @@ class Failover:
         except GONE:
             _forget_service_of(self._spare)
             self._spare = None
-            log.warning("W&B: its service died again; the run goes on without it.")
+            log.warning("W&B: its service died again; the run continues without it.")
             return _Nothing()
 
     def _lose(self) -> None:

@@ -18,6 +18,6 @@ def conclude(run: Any, status: Status, reason: str = "", *, in_study: bool) -> N
     if in_study:
         ending["optuna/state"] = STATES.get(status, "FAIL")
     run.summary.update(ending)
-    # A single run may be taken up again, and tags can't be taken back.
+    # A single run may be resumed, and tags cannot be removed then.
     if in_study and status in (Status.PRUNED, Status.INTERRUPTED):
         run.tags = (*(run.tags or ()), str(status))

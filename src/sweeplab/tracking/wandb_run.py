@@ -199,7 +199,7 @@ class WandbRun(WandbLogger):
             if mode != "disabled":
                 self._failover = Failover(run, lambda: self._init("offline", reinit="create_new", resume="allow"))
             return run
-        log.warning("W&B cannot record this run; training goes on without it.")
+        log.warning("W&B cannot record this run; training continues without it.")
         self._mode = "disabled"
         return wandb.init(mode="disabled", settings=wandb.Settings(silent=True))
 

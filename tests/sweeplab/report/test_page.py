@@ -53,7 +53,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
     opened: list[Page] = []
 
     def run(path: Path, width: int = 1440, theme: str = "light", state: str = "") -> Page:
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]  # a str
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
@@ -182,7 +182,7 @@ def test_the_filter_reaches_the_table_and_the_plots(open_page: Open, study: Path
 def test_a_mistake_in_the_filter_is_told(open_page: Open, study: Path, text: str, sentence: str) -> None:
     page = open_page(study)
     page.get_by_label("Filter").fill(f"{text} status=complete")
-    assert page.get_by_role("alert").text_content().startswith(sentence)  # type: ignore[union-attr]
+    assert page.get_by_role("alert").text_content().startswith(sentence)  # type: ignore[union-attr]  # an alert has text
     assert set(rows(page, "status")) == {"complete"}
 
 
@@ -278,6 +278,7 @@ def test_smoothing_draws_the_curve_over_the_raw_one(open_page: Open, study: Path
     before = look_at(page, "curves")
     page.get_by_label("Smoothing").fill("0.6")
     page.wait_for_function(f"document.querySelectorAll('#curves path.js-line').length === {2 * before}")
+    assert page.locator("#curves path.js-line").count() == 2 * before
 
 
 @pytest.mark.parametrize("width", [390, 1440])

@@ -65,7 +65,7 @@ def test_a_service_that_dies_again_ends_no_training_either(
     again = "+callbacks.again={_target_: tests.sweeplab.tracking.mishaps.At, step: 50}"
     config = configured(*TINY, AT_STEP, again)
     assert isinstance(run(config), float)
-    assert caplog.text.count("the run goes on without it") == 1
+    assert caplog.text.count("the run continues without it") == 1
     assert read(Path(config.folder))["wandb"]["kept"] == "partly"
 
 

@@ -437,7 +437,7 @@ def test_a_killed_run_that_was_resumed_arrives_as_one(make: Make, study: Path, w
     study.mkdir(parents=True)
     command = [sys.executable, "-c", KILLED, str(study)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, start_new_session=True, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:  # type: ignore[call-overload]  # pipes
         assert process.stdout.readline() == b"logged\n"
         (log,) = study.rglob("offline-*/*.wandb")
         while log.read_bytes().count(b"row") < 10:

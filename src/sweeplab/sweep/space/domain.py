@@ -45,7 +45,7 @@ def domain(parsed: Override, options: Options) -> Domain:
             return _choice([plain(value)])
     if not sweep.shuffle or found.points is None:
         return found
-    # Shuffled the same way each time, so that a sweep that is resumed goes on with its own order.
+    # Shuffled the same way each time, so that a resumed sweep keeps its order.
     return found._replace(points=random.Random(parsed.input_line).sample(found.points, len(found.points)))
 
 

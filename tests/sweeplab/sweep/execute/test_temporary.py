@@ -46,6 +46,7 @@ def test_what_a_killed_controller_leaves_its_fork_server_removes(
     process.kill()
     process.wait()
     wait_until(lambda: not list(place.iterdir()))
+    assert folders() == 2
 
 
 @pytest.mark.slow

@@ -241,7 +241,7 @@ def test_fixed_overrides_of_params_come_first_and_keep_their_words() -> None:
 
 def test_a_fixed_shuffle_is_the_same_in_each_trial() -> None:
     _, (line,) = Space.parse({}, ["x=shuffle([1,2,3,4])"], options)
-    assert sorted(OverridesParser.create().parse_override(line).value()) == [1, 2, 3, 4]  # type: ignore[arg-type]
+    assert sorted(OverridesParser.create().parse_override(line).value()) == [1, 2, 3, 4]  # type: ignore[arg-type]  # a list
     assert "shuffle" not in line
 
 
@@ -431,7 +431,7 @@ def test_overrides_are_read_by_hydra_as_the_values_were() -> None:
     for point in space.grid(nothing):
         parsed = OverridesParser.create().parse_overrides(space.overrides(point))
         assert [p.get_key_element() for p in parsed] == ["+a", "++b"]
-        assert all(same(p.value(), v) for p, v in zip(parsed, point.values(), strict=True))  # type: ignore[arg-type]
+        assert all(same(p.value(), v) for p, v in zip(parsed, point.values(), strict=True))  # type: ignore[arg-type]  # plain
 
 
 def test_a_space_is_described_the_same_however_it_was_written() -> None:
