@@ -132,7 +132,9 @@ def _own_modules() -> Iterator[str]:
 def _state(modules: Sequence[str]) -> dict[str, str]:
     """Return which resolvers there are, and what the modules hold, in words that two processes can compare."""
     own = {"__main__", "__mp_main__", *modules}
-    resolvers = {f"resolver {name}": "" for name in BaseContainer._resolvers if name != "data"}  # our plugin's
+    # Hydra registers some of its own when it first instantiates; `data` is our plugin's.
+    names = [name for name in BaseContainer._resolvers if name != "data" and not name.startswith("hydra.")]
+    resolvers = {f"resolver {name}": "" for name in names}
     return resolvers | {
         f"{name}.{key}": _words(value, own)
         for name in modules
