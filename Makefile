@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast test-thorough test-hydra14 torture sweep dashboard check format bench bench-quick bench-peers clean
+.PHONY: help setup train test test-all test-hydra14 torture sweep dashboard check format bench bench-quick bench-peers clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -20,14 +20,11 @@ setup: .venv/ready  ## make .venv and install everything at the versions of cons
 train: setup  ## train the default model: a few seconds, no account, no network
 	$(BIN)/python train.py
 
-test: setup  ## run the tests, all but the thorough ones
-	$(BIN)/pytest -n 2 -m "not thorough"
+test: setup  ## run the tests that take little time: some minutes
+	$(BIN)/pytest -n 2 -m "not slow"
 
-test-fast: setup  ## run the tests that take little time
-	$(BIN)/pytest -n 2 -m "not slow and not thorough"
-
-test-thorough: setup  ## run the tests that take minutes: many kills, launchers, every choice
-	$(BIN)/pytest -n 2 -m thorough
+test-all: setup  ## run all tests: kills, launchers, every choice of conf/; an hour on two cores
+	$(BIN)/pytest -n 2
 
 torture: setup  ## kill sweeps at random and look at what they come to: make torture [MINUTES=10] [SEED=0]
 	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)

@@ -123,7 +123,7 @@ def test_commands_for_training_compose(
     assert done.returncode == 0 or done.stderr.strip() in (ROOT / page).read_text()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "line"), SWEEPS, ids=[f"{page}: {line}" for page, line in SWEEPS])
 def test_commands_for_sweeps_make_trials(
     monkeypatch: pytest.MonkeyPatch,
@@ -171,7 +171,7 @@ def test_commands_for_comparing_show_a_table(
             Path(path).unlink()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES_THAT_ADD)
 def test_what_a_page_tells_to_add_works(tmp_path: Path, page: str) -> None:
     """Follow the page in a copy of the project: write its files, run its command."""
@@ -200,7 +200,7 @@ def test_what_a_page_tells_to_add_works(tmp_path: Path, page: str) -> None:
         assert re.search("Everything is in|All trials: ", done.stdout + done.stderr)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_readmes_path_from_training_to_predictions(command: Command, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(80, 8, 8)), np.arange(80) % 3

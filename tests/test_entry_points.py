@@ -41,7 +41,7 @@ def test_questions_are_answered_without_heavy_imports(command: Command, argument
     assert done.stdout
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -153,7 +153,7 @@ def test_eval_answers_without_torch(command: Command, tmp_path: Path, arguments:
     assert not imported(done) & set(HEAVY)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_mistake_that_only_the_task_can_see_is_one_sentence_too(command: Command) -> None:
     done = command("train.py", "+trainer.max_epoch=2", check=False)
     assert done.returncode == 1
@@ -162,7 +162,7 @@ def test_a_mistake_that_only_the_task_can_see_is_one_sentence_too(command: Comma
     )
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_bug_shows_the_traceback_of_the_task(command: Command, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("class Net:\n    def __init__(self, **_): self.oops\n")
     done = command("train.py", "model._target_=broken.Net", "~model.width", "~model.depth", "~model.dropout",

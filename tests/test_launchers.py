@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from tests.conftest import Command, small
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_plain_hydra_sweeps_with_other_launchers(command: Command, tmp_path: Path, launcher: str) -> None:
     choices = ("hydra/sweeper=basic", f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep")

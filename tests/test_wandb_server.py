@@ -83,7 +83,7 @@ def test_it_goes_and_comes_back_with_what_it_had(server: WandbServer) -> None:
     assert [row["row"] for row in server.run("a").history] == [0, 1]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_an_agent_runs_the_points_it_is_given(server: WandbServer, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(
         "import sys, wandb\n"

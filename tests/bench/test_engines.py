@@ -27,7 +27,7 @@ def test_a_trial_that_was_cut_does_not_count() -> None:
     assert found((1, 1.0), (2, 2.0), (1, 3.0), (2, None)).each(2) == 1000
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_search_that_takes_too_long_is_cut_and_leaves_nothing_behind() -> None:
     searched = ENGINES["optuna loop"].run(Search("sleep", 2, mean=3600.0), seconds=3.0)
     assert searched.error == ""

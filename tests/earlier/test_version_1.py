@@ -41,7 +41,7 @@ def test_a_model_says_what_it_said_then(folder: Path) -> None:
     assert model.is_scaled
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_run_trained_again_has_the_same_numbers(folder: Path, tmp_path: Path) -> None:
     run = folder / "outputs" / "complete"
     again = Rerun.of(run, [f"hydra.run.dir={tmp_path / 'again'}", "task.callbacks.charts=null", *QUIET], CONF, "train")
@@ -51,7 +51,7 @@ def test_a_run_trained_again_has_the_same_numbers(folder: Path, tmp_path: Path) 
     assert new["metrics"] == pytest.approx(old["metrics"])
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_run_that_was_cut_is_resumed(folder: Path) -> None:
     run = folder / "outputs" / "cut"
     assert read(run)["status"] == Status.KILLED
@@ -70,7 +70,7 @@ def test_a_study_is_compared_and_its_best_trial_found(folder: Path, capsys: pyte
     assert best.tests == ["test/loss", "test/acc"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_study_is_resumed_by_the_same_choices(folder: Path, command: Command) -> None:
     choices = ["sweep=asha", "model=linear", "trainer=cpu", "trainer.max_epochs=4", "task.callbacks.samples=null"]
     choices += ["task.callbacks.charts=null", f"hydra.sweep.dir={folder / 'multirun' / 'old'}", "study=old"]

@@ -29,17 +29,17 @@ CHOICES = {
     ),
     "template": ("model=template", "data=blobs", "objective.metric=val/acc", "objective.mode=max"),
 }
-FEW = ("tables", "letters")  # that the quick tests take; the slow ones take all
+FEW = ("tables", "letters")  # that `make test` takes; `make test-all` takes all
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave most modules to the next slower tests: a property is one, whatever the module."""
+    """Leave most modules to the slow tests: a property is one, whatever the module."""
     for item in items:
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         others = [value for value in values if isinstance(value, str) and value in CHOICES and value not in FEW]
         if others and item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.thorough if item.get_closest_marker("slow") else pytest.mark.slow)
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

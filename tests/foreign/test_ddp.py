@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Command
 from tests.foreign.conftest import CHOICES, CONF, SMALL
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 DDP = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", *SMALL[1:])
 PATH = {"PYTHONPATH": str(CONF.parents[2])}
 

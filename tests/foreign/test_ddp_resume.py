@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Command, equal_weights
 from tests.foreign.conftest import CHOICES, CONF, SMALL
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 PATH = {"PYTHONPATH": str(CONF.parents[2])}
 DDP = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", *SMALL[1:], "callbacks.last.every_n_steps=1")
 STOP = "+callbacks.stop={_target_: tests.foreign.test_exactness.CtrlC, batch: %d}"

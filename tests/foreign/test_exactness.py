@@ -82,7 +82,7 @@ def test_a_run_cut_inside_its_second_epoch_logs_the_same_steps(foreign: Compose,
     assert_same(whole(foreign, kind, *options), cut(foreign, kind, *options, batch=INSIDE[kind]))
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CHOICES)
 def test_a_run_cut_inside_its_first_epoch_logs_the_same_steps(foreign: Compose, kind: str) -> None:
     options = (EVERY, STEPS, TWO)
@@ -127,10 +127,10 @@ ODD = {
 ODD_ENOUGH = ("many-metrics", "sampled", "two-loaders")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [3, 13], ids=["first-epoch", "second-epoch"])
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.thorough] * (name not in ODD_ENOUGH)) for name in ODD]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ODD_ENOUGH)) for name in ODD]
 )
 def test_a_run_cut_inside_an_epoch_has_every_number(foreign: Compose, name: str, batch: int) -> None:
     options = (EVERY, STEPS, TWO, *ODD[name])

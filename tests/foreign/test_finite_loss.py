@@ -147,7 +147,7 @@ def test_a_scaled_loss_may_overflow(value: float, is_bad: bool) -> None:
         look.on_save_checkpoint(Scaled(), TableRegression(), {})
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_trial_that_met_one_is_a_failure_with_a_reason(command: Command, tmp_path: Path) -> None:
     words = small("model.width=8", "optimizer=sgd", "study=s", "optimizer.lr=1e-2,1e30")
     done = command("train.py", "-m", *words, check=False)

@@ -55,7 +55,7 @@ def test_nested_predictions_that_are_the_same_stay_as_they_are() -> None:
     assert left == []
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_link_may_be_typed_and_a_linked_key_be_searched(command: Command, tmp_path: Path) -> None:
     words = ["--config-dir", str(CONF), *SMALL, *CHOICES["tables"], "trainer.max_epochs=1"]
     command("train.py", *words, "model.hidden=${data:width}", "hydra.run.dir=run", **PATH)

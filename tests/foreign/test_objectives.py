@@ -20,7 +20,7 @@ def by_epoch(folder: Path, metric: str) -> list[float]:
         return [float(row[metric]) for row in csv.DictReader(file) if row[metric]]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["both_epoch", "train_r2", "mean_of_all_steps"])
 @pytest.mark.parametrize("apart", APART)
 def test_the_checkpoint_is_of_the_epoch_at_which_a_metric_of_the_training_was_best(

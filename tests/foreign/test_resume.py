@@ -38,7 +38,7 @@ def check_that_a_cut_leaves_no_trace(foreign: Compose, name: str, cut_at: int, *
     assert sorted(map(str, logged(first))) == sorted(map(str, logged(second)))
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHOICES)
 def test_a_run_cut_in_its_second_epoch_goes_on_behind_the_first(foreign: Compose, name: str) -> None:
     check_that_a_cut_leaves_no_trace(foreign, name, STEPS[name] + 2)

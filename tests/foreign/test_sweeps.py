@@ -15,7 +15,7 @@ from tests.conftest import Command
 from tests.foreign.conftest import CHOICES, CONF, SMALL
 from tests.wandb_log import offline_runs, summary
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 Sweep = Callable[..., str]
 SPACES = {
     "tables": ("model.lr=tag(log,interval(1e-3,1e-1))", "model.hidden=4,8"),
@@ -37,7 +37,7 @@ def sweep(command: Command) -> Sweep:
     return run
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_a_sweep_prunes_resumes_and_is_compared(sweep: Sweep, command: Command, tmp_path: Path, name: str) -> None:
     choices = ("sweep=asha", *SPACES[name], "hydra.sweeper.listeners.checkpoints.keep=2")
@@ -57,7 +57,7 @@ def test_a_sweep_prunes_resumes_and_is_compared(sweep: Sweep, command: Command, 
     assert type(trials.best.model).__name__ == read(trials.best.folder)["module"].rpartition(".")[2]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_best_trials_are_evaluated_together_where_that_can_be(
     sweep: Sweep, command: Command, tmp_path: Path
 ) -> None:
@@ -74,7 +74,7 @@ def test_the_best_trials_are_evaluated_together_where_that_can_be(
     assert "TableRegression cannot be measured together: that takes a method ensemble(members)" in done.stderr
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_repeats_are_judged_by_their_mean(sweep: Sweep, tmp_path: Path) -> None:
     sweep("tables", "model.hidden=4,8", "hydra.sweeper.repeats=2")
     trials = sweeplab.load(tmp_path / "multirun" / "mine")
@@ -90,7 +90,7 @@ def test_a_mistake_of_all_trials_ends_the_sweep_with_the_first(sweep: Sweep, tmp
     assert len(list((tmp_path / "multirun" / "mine").glob("[0-9]*"))) <= 2
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_what_is_derived_from_ours_is_known_as_ours(sweep: Sweep, tmp_path: Path) -> None:
     mine = ["callbacks.pruning._target_=tests.foreign.observers.Careful", "logger=wandb"]
     mine += ["logger.wandb._target_=tests.foreign.observers.TaggedRun", "logger.wandb.offline=true"]

@@ -14,7 +14,7 @@ from tests.conftest import ROOT, Command
 from tests.foreign.conftest import CHOICES, CONF, SMALL
 from tests.foreign.test_trainings import TRAININGS
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 PATH = {"PYTHONPATH": str(ROOT)}
 PROGRAM = """
 import hydra

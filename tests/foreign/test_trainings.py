@@ -34,7 +34,7 @@ def test_each_stage_has_checkpoints_and_a_record(foreign: Compose, name: str) ->
     assert facts["objective"]["value"] == value
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
 @pytest.mark.parametrize("step", [4, 14, 22])
 def test_a_run_of_stages_that_was_cut_is_resumed(

@@ -36,7 +36,7 @@ def test_nothing_that_is_printed_gets_into_a_file(tmp_path: Path, closed: str) -
     assert (tmp_path / "file").read_text() == "kept"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("closed", "executor"), [(">&-", "local"), ("2>&-", "local"), ("<&- >&- 2>&-", "local"), (">&- 2>&-", "spawn")]
 )

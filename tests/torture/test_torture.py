@@ -16,7 +16,6 @@ from tests.torture.siege import besiege
 GRID = SCENARIOS[0]
 
 
-@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_sweep_under_attack_comes_to_the_exact_count_and_leaves_nothing_behind(

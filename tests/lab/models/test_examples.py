@@ -14,7 +14,7 @@ from tests.conftest import ROOT, Compose, equal_weights
 from tests.foreign.test_resume import logged
 from tests.training import evaluate, resume, run
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 SMALL = ("trainer=cpu", "trainer.max_epochs=2", "callbacks.progress=null", "callbacks.summary=null")
 EXAMPLES = {

@@ -14,7 +14,7 @@ from sweeplab.report import write_report
 from sweeplab.report.page import write_study_report
 from tests.sweeplab.report.folders import make_run
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 # A browser without a screen, a GPU or a word to its maker.
 ARGUMENTS = (

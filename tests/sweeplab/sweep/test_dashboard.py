@@ -37,7 +37,7 @@ def test_what_cannot_be_shown_is_told(folder: Path, arguments: list[str], said: 
         main(arguments)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", [None, "sqlite:///sweeps.db"])
 def test_the_page_of_a_study_is_served(sweep: Sweep, storage: str | None) -> None:
     pytest.importorskip("optuna_dashboard")

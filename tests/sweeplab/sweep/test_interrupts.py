@@ -69,7 +69,7 @@ def test_ctrl_c_lets_running_trials_end_and_the_same_command_goes_on(start: Star
     assert_whole(folder)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_ctrl_c_twice_kills_running_trials_and_queues_them_again(start: Start, folder: Path) -> None:
     process = start(*SEARCH, "sleep=30", "hydra.sweeper.on_change=extend")
     wait_until(lambda: folders() == 2 and len(list(Path("multirun/study").glob("*/output.log"))) == 2)
@@ -85,7 +85,7 @@ def test_ctrl_c_twice_kills_running_trials_and_queues_them_again(start: Start, f
     assert_whole(folder)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_everybody_interrupts_and_uses_up_no_retry(start: Start, folder: Path, number: int) -> None:
     """As a closing terminal, a job scheduler and a container's end send it."""
@@ -99,7 +99,7 @@ def test_a_signal_to_everybody_interrupts_and_uses_up_no_retry(start: Start, fol
     assert [trial.user_attrs["attempt"] for trial in trials()[2:]] == [0, 0]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_what_nohup_ignores_stays_ignored(start: Start, folder: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -132,7 +132,7 @@ def test_sigterm_stops_at_once(start: Start, folder: Path) -> None:
     wait_until(lambda: not processes_in(folder), 10)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_at_twenty_moments_comes_to_the_exact_count(start: Start, folder: Path) -> None:
     chance = random.Random(0)
     contents: dict[Path, str] = {}
@@ -171,7 +171,7 @@ def test_what_a_trial_had_come_to_survives_its_controller(start: Start, folder: 
     assert len(trials()) == 12
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["journal", "sqlite"])
 def test_two_controllers_share_a_study_without_duplicates_or_overshoot(
     start: Start, folder: Path, storage: str
@@ -190,7 +190,7 @@ def test_two_controllers_share_a_study_without_duplicates_or_overshoot(
     assert len({trial.user_attrs["lease"]["controller"] for trial in counted}) == 2
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_one_of_two_controllers_can_stop_without_harm_to_the_other(start: Start, folder: Path) -> None:
     search = ("x=range(10)", "name=a,b", "steps=1", "sleep=0.3")
     first, second = start(*search), start(*search)
@@ -203,7 +203,7 @@ def test_one_of_two_controllers_can_stop_without_harm_to_the_other(start: Start,
     assert states() == ["COMPLETE"] * 20
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_controllers_that_start_together_draw_other_points(start: Start, folder: Path) -> None:
     search = ("x=interval(0,1)", "hydra.sweeper.seed=1", "hydra.sweeper.n_trials=10", "steps=1", "sleep=0.2")
     first, second = start(*search), start(*search)
@@ -213,7 +213,7 @@ def test_controllers_that_start_together_draw_other_points(start: Start, folder:
     assert len({trial.params["x"] for trial in trials()}) == 10
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_joining_controller_leaves_the_living_alone(start: Start, folder: Path) -> None:
     first = start(*SEARCH, "sleep=0.3")
     wait_until(lambda: folders() >= 2)

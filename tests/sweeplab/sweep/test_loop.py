@@ -96,7 +96,7 @@ def test_a_few_failures_do_not_end_a_sweep(sweep: Sweep) -> None:
     assert states().count("COMPLETE") == 11
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", [None, "sqlite:///study.db"])
 def test_thousands_of_reports_reach_the_study_in_few_writes(
     sweep: Sweep, storage: str | None, monkeypatch: pytest.MonkeyPatch

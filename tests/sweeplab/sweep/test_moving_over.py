@@ -16,7 +16,7 @@ from optuna.distributions import FloatDistribution
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import IS_1_3, Sweep, states, trials
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 URL = "sqlite:///study.db"
 STUDY = Path("multirun/study")

@@ -180,7 +180,7 @@ FEW = ("values set before the task", "a bound method", "no guard")
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in FEW else pytest.mark.thorough) for name in PROGRAMS]
+    "name", [pytest.param(name, marks=[] if name in FEW else pytest.mark.slow) for name in PROGRAMS]
 )
 def test_a_trial_has_what_the_program_has(folder: Path, name: str) -> None:
     write(folder / "app.py", PROGRAMS[name])
@@ -201,7 +201,7 @@ def test_a_program_in_a_package_is_run_and_told_by_its_name(folder: Path, name: 
     assert f"to run it again python -m {name} " in said
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_second_sweep_of_a_process_has_what_the_program_has_by_then(folder: Path) -> None:
     write(
         folder / "app.py",
@@ -225,7 +225,7 @@ def test_a_second_sweep_of_a_process_has_what_the_program_has_by_then(folder: Pa
         Path("sweep").rename(f"was{more}")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_what_only_a_fork_can_run_is_refused_where_there_is_none(folder: Path) -> None:
     write(folder / "app.py", PROGRAMS["a bound method"])
     said = run("app.py", *SWEEP, "hydra.sweeper.executor=spawn")
@@ -249,7 +249,7 @@ STATE = """
 """
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("executor", "why"),
     [("spawn", "executor=local would keep them."), ("local", "the program has already used a GPU")],
@@ -263,7 +263,7 @@ def test_what_trials_lack_is_told_where_they_cannot_be_forks_of_the_program(
     assert values() == [4.0, 5.0]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_no_other_process_draws_for_what_only_a_fork_of_the_program_has(folder: Path) -> None:
     write(
         folder / "app.py",
@@ -314,7 +314,7 @@ def test_a_crash_in_a_fork_of_the_program_is_one_trials_own(folder: Path) -> Non
     assert "1 complete, 1 killed" in run("app.py", *SWEEP, "hydra.sweeper.retries=0")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_threads_that_computed_before_the_sweep_hold_no_trial_up(folder: Path) -> None:
     pytest.importorskip("torch")
     write(

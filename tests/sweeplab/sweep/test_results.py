@@ -56,7 +56,7 @@ def test_the_last_message_has_the_best_trial_its_folder_and_its_command(
     assert command[2:] == ["x=1", "name='two words'"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_program_that_runs_a_folder_again_is_told_which(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     rerun = ("hydra.sweeper.rerun_key=rerun", "x=2,1")
     assert sweep(*rerun, task=app.records) == 0

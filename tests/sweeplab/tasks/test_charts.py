@@ -198,7 +198,7 @@ def test_w_and_b_draws_them_by_itself(configured: Compose) -> None:
     assert content["data"] == [[row["label"], str(said), int(row[str(said)])] for row in rows for said in range(10)]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("in_trials", [False, True])
 def test_the_trials_of_a_sweep_write_numbers_alone_unless_asked(configured: Compose, in_trials: bool) -> None:
     config = configured(*TINY, "logger=wandb", f"task.callbacks.charts.in_trials={in_trials}")
@@ -234,7 +234,7 @@ def test_tensorboard_has_the_matrix_and_a_curve_a_class(configured: Compose) -> 
     assert hits == pytest.approx((hits + alarms) * precision, abs=1e-3)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_two_processes_find_together_what_one_finds_alone(command: Command, tmp_path: Path) -> None:
     devices = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
     choices = small("model=linear", "hydra.run.dir=run")

@@ -35,7 +35,7 @@ def test_a_scheduler_without_an_end_is_refused(configured: Compose) -> None:
         run(configured("scheduler=cosine", "trainer.max_epochs=-1"))
 
 
-@pytest.mark.thorough  # compiles C++
+@pytest.mark.slow  # compiles C++
 # torch 2.13's compiler imports a part of torch that torch has deprecated.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_a_compiled_network_loads_without_compiling(configured: Compose) -> None:

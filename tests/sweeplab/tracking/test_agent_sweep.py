@@ -21,7 +21,7 @@ from tests.sweeplab.sweep.app import app
 from tests.sweeplab.tracking.specs import ACCURACY, spec_of
 from tests.wandb_server import ENTITY, WandbServer
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 BUDGET = "hydra.sweeper.n_trials=5"
 # What W&B's schema of sweeps (sweeps/config/schema.json in its package `sweeps`) has for these, and nothing besides.
@@ -44,7 +44,7 @@ def sweep(*overrides: str) -> dict[str, Any]:
     return said_of(spec_of(*ACCURACY, *overrides))
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
@@ -229,7 +229,7 @@ def test_project_and_entity_are_named_where_they_are_known() -> None:
     assert (read["project"], read["entity"]) == ("proj", "team")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_train_py_under_a_real_agent(command: Command, tmp_path: Path, wandb_server: WandbServer) -> None:
     written = command(
         *("train.py", "-m", "model=linear", "logger=wandb", "hydra/sweeper/sampler=tpe", BUDGET),

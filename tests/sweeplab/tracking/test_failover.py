@@ -38,7 +38,7 @@ def rows(folder: Path, key: str) -> list[int]:
     return [int(row["trainer/global_step"]) for row in found if key in row and "trainer/global_step" in row]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["logger.wandb.watch=gradients"], [ITSELF]], ids=["logger", "hooks", "callback"])
 def test_a_service_that_dies_ends_no_training_and_the_record_goes_on(
     configured: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, more: list[str]
@@ -57,7 +57,7 @@ def test_a_service_that_dies_ends_no_training_and_the_record_goes_on(
     assert read(folder)["wandb"]["kept"] == "disk"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_service_that_dies_again_ends_no_training_either(
     configured: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -69,7 +69,7 @@ def test_a_service_that_dies_again_ends_no_training_either(
     assert read(Path(config.folder))["wandb"]["kept"] == "partly"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_run_that_is_online_is_whole_on_the_server(configured: Compose, wandb_server: WandbServer) -> None:
     config = configured(*TINY)
     objective = run(config)
@@ -83,7 +83,7 @@ def test_a_run_that_is_online_is_whole_on_the_server(configured: Compose, wandb_
     assert wandb_server.unknown == []
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_slow_server_changes_nothing(configured: Compose, wandb_server: WandbServer) -> None:
     wandb_server.latency = 0.1
     config = configured(*TINY)
@@ -93,8 +93,7 @@ def test_a_slow_server_changes_nothing(configured: Compose, wandb_server: WandbS
     assert len(wandb_server.run(facts["id"]).history) > 80
 
 
-@pytest.mark.thorough
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["gone", "failing"])
 def test_a_server_that_goes_ends_no_training_and_the_record_is_on_disk(
     configured: Compose,
@@ -117,7 +116,7 @@ def test_a_server_that_goes_ends_no_training_and_the_record_is_on_disk(
     assert caplog.text.count("not all was taken") == 1
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_server_that_takes_no_run_leaves_it_offline(
     configured: Compose,
     wandb_server: WandbServer,
@@ -179,7 +178,7 @@ NEEDED: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NEEDED)
 def test_whatever_wandb_needs_is_taken_away_the_training_goes_on(
     configured: Compose, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, name: str
@@ -213,7 +212,7 @@ def synced(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_what_a_dead_service_did_not_send_is_brought_by_sync(
     configured: Compose, wandb_server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +228,7 @@ def test_what_a_dead_service_did_not_send_is_brought_by_sync(
     assert there.history[-1]["trainer/global_step"] > 30
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_key_that_is_refused_half_way_is_told_and_sync_brings_the_rest(
     configured: Compose,
     wandb_server: WandbServer,

@@ -60,7 +60,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [row["item"] for row in records(folder, "history")]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_history_has_the_best_until_then(tmp_path: Path) -> None:
     spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(spec, n, n / 9, value) for n, value in enumerate((3.0, 4.0, 1.0, 2.0))]
@@ -73,7 +73,7 @@ def test_the_history_has_the_best_until_then(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_trial_that_is_queued_again_is_not_counted() -> None:
     spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [
@@ -86,7 +86,7 @@ def test_a_trial_that_is_queued_again_is_not_counted() -> None:
     assert (last["trials"], last["complete"], last["pruned"], last["failed"]) == (3, 1, 1, 1)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_summary_has_the_best_point_counts_and_importances() -> None:
     spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(spec, n, n / 19, (n / 19 - 0.3) ** 2) for n in range(20)]
@@ -99,7 +99,7 @@ def test_the_summary_has_the_best_point_counts_and_importances() -> None:
     assert {"plots/history", "plots/importance", "plots/parallel coordinates", "plots/slices"} < told.keys()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_several_objectives_have_a_front() -> None:
     spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=[minimize,minimize]", "objectives=2")
     trials = [trial(spec, n, n / 9, n / 9, 1 - n / 9) for n in range(10)]
@@ -109,7 +109,7 @@ def test_several_objectives_have_a_front() -> None:
     assert "plots/pareto front" in told
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_sweep_that_was_stopped_failed_and_says_why() -> None:
     spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
     told = summary(recorded(spec, [], [], stopped="interrupted"))
@@ -117,7 +117,7 @@ def test_a_sweep_that_was_stopped_failed_and_says_why() -> None:
     assert (told["summary"]["stopped"], told["summary"]["status"]) == ("interrupted", "failed")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_sweep_without_any_value_failed() -> None:
     spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
     told = summary(recorded(spec, [trial(spec, 0, 0.5, ending="failed")], []))
@@ -130,7 +130,7 @@ def test_the_table_names_the_runs_of_all_repeats() -> None:
     assert table(folder)[0]["run"] == "study-1a2b-0003-0 study-1a2b-0003-1"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_sweep_that_goes_on_is_the_same_run() -> None:
     spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(spec, n, n / 9, float(n)) for n in range(3)]
@@ -158,7 +158,7 @@ def test_a_table_tells_of_every_trial() -> None:
     assert lines[0]["run"] == "study-1a2b-0000"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_importances_of_too_few_trials_are_not_made_up() -> None:
     spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [trial(spec, 0, 0.1, 1.0), trial(spec, 1, 0.9, 2.0)]

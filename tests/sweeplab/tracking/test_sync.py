@@ -19,7 +19,7 @@ from sweeplab.tracking.offline_run import read
 from sweeplab.tracking.sync import main
 from tests.wandb_server import Json, WandbServer
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 Make = Callable[..., Path]
 

@@ -15,7 +15,7 @@ from sweeplab.tracking.names import columns
 from tests.sweeplab.tracking.specs import ACCURACY, spec_of
 from tests.wandb_server import ENTITY, WandbServer
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 LOG = "x=tag(log,interval(1e-3,1))"
 BUDGET = "hydra.sweeper.n_trials=5"

@@ -153,7 +153,7 @@ def test_further_objectives_are_numbers_of_the_summary(configured: Compose) -> N
     assert told["objective/model/parameters"] == parameters == 650
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_an_interrupted_training_is_a_failed_run_and_its_id_is_taken_up_again(configured: Compose) -> None:
     stop = "+callbacks.stop={_target_: tests.sweeplab.training.test_exact_resume.CtrlC, step: 25}"
     config = configured(*TINY, stop)

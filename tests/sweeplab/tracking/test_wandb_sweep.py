@@ -78,7 +78,7 @@ def is_in_second_epoch(folder: Path) -> bool:
     return (folder / "checkpoints" / "last.ckpt").exists()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_every_trial_is_one_run_that_ends_as_the_trial_did(command: Command, tmp_path: Path) -> None:
     pruner = (
         "hydra/sweeper/pruner=threshold",
@@ -115,7 +115,7 @@ def test_every_trial_is_one_run_that_ends_as_the_trial_did(command: Command, tmp
     assert told["objective"] == best["objective"]["value"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_an_interrupted_sweep_says_so_and_goes_on_with_new_runs(tmp_path: Path) -> None:
     study = tmp_path / "multirun" / "demo"
     overrides = (*LINEAR, *ENDS, *STUDY, f"seed={HANGS},{GOOD}", "hydra.sweeper.on_change=extend")
@@ -140,7 +140,7 @@ def test_an_interrupted_sweep_says_so_and_goes_on_with_new_runs(tmp_path: Path) 
     assert parts[1]["summary"]["trials/complete"] == 2
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_runs_of_a_controller_that_was_killed_end_when_the_sweep_goes_on(tmp_path: Path) -> None:
     study = tmp_path / "multirun" / "demo"
     overrides = (*LINEAR, *ENDS, *STUDY, f"seed={HANGS}", "hydra.sweeper.on_change=extend")
@@ -157,7 +157,7 @@ def test_runs_of_a_controller_that_was_killed_end_when_the_sweep_goes_on(tmp_pat
     assert ending["summary"]["status"] == record(study / "0")["status"] == "interrupted"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_service_that_is_killed_costs_no_trial(tmp_path: Path) -> None:
     study = tmp_path / "multirun" / "demo"
     sweep = start(tmp_path, *LINEAR, "study=demo", "seed=range(4)", "hydra.sweeper.n_jobs=1")
@@ -175,7 +175,7 @@ def test_a_service_that_is_killed_costs_no_trial(tmp_path: Path) -> None:
     assert parts[-1]["summary"]["trials/complete"] == 4
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_an_online_sweep_is_whole_on_the_server(command: Command, tmp_path: Path, wandb_server: WandbServer) -> None:
     wandb_server.latency = 0.05
     command("train.py", "-m", *small(*LINEAR, *STUDY, "seed=range(3)", "hydra.sweeper.repeats=1"))
@@ -197,7 +197,7 @@ def test_an_online_sweep_is_whole_on_the_server(command: Command, tmp_path: Path
     assert len(wandb_server.views) == 1
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_server_that_goes_half_way_costs_no_trial_and_sync_brings_the_rest(
     tmp_path: Path, wandb_server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +221,7 @@ def test_a_server_that_goes_half_way_costs_no_trial_and_sync_brings_the_rest(
         assert (there.state, there.summary["objective"]) == ("finished", facts["objective"]["value"])
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_trials_in_this_process_are_runs_of_their_own_too(command: Command, tmp_path: Path) -> None:
     inline = (*LINEAR, "study=demo", "seed=0,1", "hydra.sweeper.executor=inline")
     done = command("train.py", "-m", *small(*inline))

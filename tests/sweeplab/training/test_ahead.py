@@ -59,7 +59,7 @@ def test_trials_share_a_mistake_that_is_not_searched(
     assert type(told.value) is kind
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -37,7 +37,7 @@ def test_each_run_of_a_sweep_is_checked_before_it_begins(command: Command, tmp_p
     assert not list(tmp_path.glob("sweep/*/run.json"))
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_what_the_search_gives_is_not_told_missing(command: Command) -> None:
     preview = ("-m", "hydra.sweeper.preview=true", "data=npz")
     assert "2 points in all" in command("train.py", *preview, "data.path=a.npz,b.npz").stdout

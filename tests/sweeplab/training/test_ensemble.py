@@ -36,7 +36,7 @@ def probabilities(member: Run) -> tuple[np.ndarray, np.ndarray]:
     return member.model.probabilities(x).double().numpy(), labels.numpy()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_an_ensemble_is_judged_by_the_mean_of_its_members_probabilities(study: Path) -> None:
     trials = Trials.read(study)
     written = evaluate(study, [member.folder for member in trials.ranked])
@@ -79,7 +79,7 @@ def test_members_may_be_served_in_other_ways(configured: Compose, tmp_path: Path
     assert len(check_ensemble([tmp_path / "0", tmp_path / "1"], "test", [], None)) == 2
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_load_gives_a_run_with_the_model_that_was_best_and_what_it_logged(study: Path) -> None:
     loaded = sweeplab.load(study / "0")
     assert isinstance(loaded, Run)
@@ -101,7 +101,7 @@ def test_load_gives_a_run_with_the_model_that_was_best_and_what_it_logged(study:
     assert moved.best.model is moved.best.model  # built once
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_snippet_of_the_page_on_notebooks_works(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

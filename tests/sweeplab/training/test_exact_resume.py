@@ -67,7 +67,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_run_cut_in_two_ends_with_the_weights_of_one_in_a_piece(configured: Compose, scheduler: str) -> None:
     options = (*DROPOUT, *SCHEDULERS[scheduler])
@@ -79,7 +79,7 @@ def test_a_run_cut_in_two_ends_with_the_weights_of_one_in_a_piece(configured: Co
     assert read(first)["metrics"] == read(second)["metrics"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_run_cut_inside_an_epoch_goes_on_with_the_next_batch(configured: Compose) -> None:
     options = (*DROPOUT, "callbacks.last.every_n_steps=7")
     first = whole(configured, *options)
@@ -88,7 +88,7 @@ def test_a_run_cut_inside_an_epoch_goes_on_with_the_next_batch(configured: Compo
     assert equal_weights(first / LAST, second / LAST)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_data_loader_workers_resume_exactly_too(configured: Compose) -> None:
     options = (*DROPOUT, "data.num_workers=1")
     first = whole(configured, *options)

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tests.conftest import ROOT, Command, small
 from tests.tensorboard_log import hparams_page
 
-pytestmark = [pytest.mark.slow, pytest.mark.thorough]
+pytestmark = pytest.mark.slow
 
 GOOD, PRUNED, BROKEN = "0", "1", "2"
 ENDINGS = {GOOD: "complete", PRUNED: "pruned", BROKEN: "failed"}

@@ -105,7 +105,7 @@ def one_sentence(done: "subprocess.CompletedProcess[str]", words: str) -> None:
     assert len(done.stderr.splitlines()) <= 2
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_limit_of_file_sizes_is_one_sentence(tmp_path: Path) -> None:
     line = [sys.executable, str(ROOT / "train.py"), *small("hydra.run.dir=run")]
     done = subprocess.run(
@@ -116,7 +116,7 @@ def test_a_limit_of_file_sizes_is_one_sentence(tmp_path: Path) -> None:
     assert not list((tmp_path / "run").glob("checkpoints/.*"))
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_limit_of_open_files_is_one_sentence(command: Command) -> None:
     hog = "+callbacks.hog._target_=tests.sweeplab.tracking.mishaps.OpensTooMany"
     one_sentence(command("train.py", *small(hog, "hydra.run.dir=run"), check=False), "Too many open files")

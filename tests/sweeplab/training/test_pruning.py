@@ -190,7 +190,7 @@ except TrialPruned as pruned:
 """
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_two_processes_stop_together(command: Command, tmp_path: Path) -> None:
     (tmp_path / "trial.py").write_text(SCRIPT)
     ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=5")

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import ROOT, SMALL, Command
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_run_beside_an_idle_slurm_says_nothing_of_srun(command: Command, tmp_path: Path) -> None:
     srun = tmp_path / "bin" / "srun"
     srun.parent.mkdir()

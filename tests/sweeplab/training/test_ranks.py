@@ -64,7 +64,7 @@ def test_the_process_of_a_trial_is_the_first_of_its_training(monkeypatch: pytest
         enter(None)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment", [OF_SLURM, OF_TORCHRUN, {"JSM_NAMESPACE_RANK": "3"}], ids=["slurm", "torchrun", "jsm"]
 )
@@ -87,7 +87,7 @@ def test_a_training_alone_is_recorded_resumed_and_evaluated_whatever_its_number(
     assert "test/acc" in json.loads(evaluate(folder).read_text())
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_trials_of_a_numbered_controller_are_recorded(command: Command, tmp_path: Path) -> None:
     done = command("train.py", "-m", *small("model=linear", "study=s", "seed=0,1"), "logger=csv", **OF_SLURM)
     assert "s: 2 complete" in done.stdout + done.stderr

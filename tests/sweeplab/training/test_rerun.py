@@ -27,7 +27,7 @@ def train(folder: Path, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_trial_from_a_slot_has_the_same_numbers_again(tmp_path: Path) -> None:
     # Wide enough for torch to share a product out over threads, where it has them.
     search = small("seed=1,2", "study=demo", "model=mlp", "model.width=512", "model.dropout=0.2", "data.batch_size=256")

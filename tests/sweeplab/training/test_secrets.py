@@ -38,7 +38,7 @@ def holding(folder: Path, *texts: str) -> list[str]:
     return [str(path) for path in files if any(text.encode() in path.read_bytes() for text in texts)]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_no_file_of_a_run_has_a_secret_and_a_resumed_run_asks_again(command: Command, tmp_path: Path) -> None:
     words = small(*SECRETS, *LOGGERS, "model=linear", "trainer.max_epochs=1", "hydra.run.dir=run")
     command("train.py", *words, MY_TOKEN=ENV)
@@ -56,7 +56,7 @@ def test_no_file_of_a_run_has_a_secret_and_a_resumed_run_asks_again(command: Com
     assert holding(tmp_path, ENV, PLAIN, DIGITS) == []
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_no_file_of_a_sweep_has_a_secret(command: Command, tmp_path: Path) -> None:
     words = small(*SECRETS, *LOGGERS, "model=linear", "trainer.max_epochs=1", "study=kept", "seed=0,1")
     done = command("train.py", "-m", *words, "hydra.sweeper.n_jobs=1", MY_TOKEN=ENV)
@@ -65,7 +65,7 @@ def test_no_file_of_a_sweep_has_a_secret(command: Command, tmp_path: Path) -> No
     assert "2 of 2 trials are there" in command("train.py", "-m", *words, MY_TOKEN=ENV).stdout
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_mistake_leaves_no_secret_behind_either(command: Command, tmp_path: Path) -> None:
     done = command("train.py", *small(*SECRETS, "objective.metric=val/ac"), check=False, MY_TOKEN=ENV)
     assert done.returncode == 1

@@ -158,7 +158,7 @@ def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["best", "last", "early_stopping", "learning_rate", "samples", "charts", "pruning", "progress", "summary"]
 )
@@ -221,7 +221,7 @@ def test_overfit_sees_the_same_batches_each_epoch(configured: Compose) -> None:
     assert read(folder)["metrics"]["train/acc"] == 1.0
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_two_processes_train_test_resume_and_evaluate_one_model(tmp_path: Path, command: Command, workers: int) -> None:
     choices = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", f"data.num_workers={workers}"]

@@ -35,7 +35,7 @@ def record(folder: Path) -> dict[str, Any]:
     return facts
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_sweep_prunes_resumes_and_agrees_with_w_and_b(command: Command, tmp_path: Path) -> None:
     search = ("-m", *small("sweep=asha", "model=linear", "logger=wandb", "study=demo", "trainer.max_epochs=4"))
     command("train.py", *search, "hydra.sweeper.n_trials=4")
@@ -57,7 +57,7 @@ def test_a_sweep_prunes_resumes_and_agrees_with_w_and_b(command: Command, tmp_pa
             assert float(trial["val/acc"]) == facts["objective"]["value"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_command_of_a_trial_repeats_it(command: Command, tmp_path: Path) -> None:
     command("train.py", "-m", *small("sweep=random", "model=linear", "study=demo", "hydra.sweeper.n_trials=2"))
     trial = record(tmp_path / "multirun" / "demo" / "1")
@@ -65,7 +65,7 @@ def test_the_command_of_a_trial_repeats_it(command: Command, tmp_path: Path) -> 
     assert record(tmp_path / "again")["objective"]["value"] == trial["objective"]["value"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_trial_trains_on_several_devices_with_workers_of_its_own(command: Command, tmp_path: Path) -> None:
     devices = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.num_workers=1")
     command("train.py", "-m", *small("seed=1,2", "model=linear", "study=demo", *devices, "hydra.sweeper.n_jobs=1"))
@@ -74,7 +74,7 @@ def test_a_trial_trains_on_several_devices_with_workers_of_its_own(command: Comm
     assert sorted(path.name for path in study.iterdir() if path.is_dir()) == ["0", "1"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_several_objectives_give_a_front(command: Command, tmp_path: Path) -> None:
     command("train.py", "-m", *small("sweep=pareto", "model=mlp", "study=demo", "hydra.sweeper.n_trials=4"))
     trials = rows(tmp_path / "multirun" / "demo")
@@ -90,7 +90,7 @@ def preloaded() -> list[str]:
     return [*config.hydra.sweeper.preload, *sorted(set(re.findall(r"_target_: (.+)", rest))), *LATE]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_nothing_that_is_preloaded_touches_cuda_or_starts_threads(tmp_path: Path) -> None:
     """No GPU is at hand where the tests run: torch's doors to CUDA are replaced by an alarm."""
     program = """

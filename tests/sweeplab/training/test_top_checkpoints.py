@@ -48,7 +48,7 @@ def with_checkpoints() -> list[str]:
     return found
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_best_keep_their_checkpoints(sweep: Sweep) -> None:
     assert sweep("x=3,1,2,4", ONE_BY_ONE, KEEP % 2, task=trains) == 0
     assert with_checkpoints() == ["1", "2"]
@@ -60,7 +60,7 @@ def test_the_best_keep_their_checkpoints(sweep: Sweep) -> None:
     ]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_what_is_more_is_better_where_the_objective_says_so(sweep: Sweep) -> None:
     sweep("x=3,1,2,4", ONE_BY_ONE, "hydra.sweeper.direction=maximize", KEEP % 2, task=trains)
     assert with_checkpoints() == ["0", "3"]
@@ -71,20 +71,20 @@ def test_null_keeps_all(sweep: Sweep) -> None:
     assert with_checkpoints() == ["0", "1", "2"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_disk_never_holds_more_than_it_must(sweep: Sweep) -> None:
     sweep("x=4,3,2,1", ONE_BY_ONE, KEEP % 1, task=trains)
     seen = [json.loads((STUDY / str(number) / "run.json").read_text())["others"] for number in range(4)]
     assert seen == [[], ["0"], ["1"], ["2"]]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_of_equals_the_earlier_is_kept(sweep: Sweep) -> None:
     sweep("y=1,2,3,4", ONE_BY_ONE, KEEP % 2, task=trains)
     assert with_checkpoints() == ["0", "1"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["raises", "sigkill", "hangs"])
 def test_a_trial_that_came_to_a_bad_end_keeps_its_checkpoints(sweep: Sweep, how: str) -> None:
     limits = ("hydra.sweeper.retries=0", "hydra.sweeper.trial_timeout=3")
@@ -93,7 +93,7 @@ def test_a_trial_that_came_to_a_bad_end_keeps_its_checkpoints(sweep: Sweep, how:
     assert with_checkpoints() == ["0", "1"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_pruned_trial_loses_its_checkpoints(sweep: Sweep) -> None:
     pruner = ("hydra/sweeper/pruner=threshold", "hydra.sweeper.pruner.upper=2.5", "steps=2")
     sweep("x=1,2,3", ONE_BY_ONE, *pruner, KEEP % 2, task=trains)
@@ -101,7 +101,7 @@ def test_a_pruned_trial_loses_its_checkpoints(sweep: Sweep) -> None:
     assert with_checkpoints() == ["0", "1"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_trials_of_earlier_commands_are_judged_before_the_next_one_starts(sweep: Sweep) -> None:
     search = ("x=interval(0,1)", "hydra/sweeper/sampler=random", ONE_BY_ONE)
     sweep(*search, "hydra.sweeper.n_trials=3", task=trains)
@@ -110,20 +110,20 @@ def test_trials_of_earlier_commands_are_judged_before_the_next_one_starts(sweep:
     assert len(with_checkpoints()) == 1
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_sweep_that_is_over_removes_what_a_smaller_number_asks_for(sweep: Sweep) -> None:
     sweep("x=1,2,3", ONE_BY_ONE, task=trains)
     sweep("x=1,2,3", ONE_BY_ONE, KEEP % 2, task=trains)
     assert with_checkpoints() == ["0", "1"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_repeats_of_a_trial_count_as_one(sweep: Sweep) -> None:
     sweep("x=3,1,2", ONE_BY_ONE, "hydra.sweeper.repeats=2", KEEP % 2, task=trains)
     assert with_checkpoints() == ["1/0", "1/1", "2/0", "2/1"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(("directions", "kept"), [("minimize,minimize", ["0", "1", "2"]), ("minimize,maximize", ["0"])])
 def test_what_no_other_trial_beats_is_kept(sweep: Sweep, directions: str, kept: list[str]) -> None:
     two = ("objectives=2", f"hydra.sweeper.direction=[{directions}]")
@@ -131,13 +131,13 @@ def test_what_no_other_trial_beats_is_kept(sweep: Sweep, directions: str, kept: 
     assert with_checkpoints() == kept
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_trial_that_breaks_a_constraint_is_behind_all_others(sweep: Sweep) -> None:
     sweep("x=3,1,2", ONE_BY_ONE, "limit=2", "hydra.sweeper.direction=maximize", KEEP % 1, task=trains)
     assert with_checkpoints() == ["2"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_only_folders_of_the_sweep_itself_are_touched(sweep: Sweep, tmp_path: Path) -> None:
     sweep("x=range(6)", ONE_BY_ONE, task=trains)
     elsewhere = tmp_path / "elsewhere"
@@ -155,7 +155,7 @@ def test_only_folders_of_the_sweep_itself_are_touched(sweep: Sweep, tmp_path: Pa
     assert kept == [0, 1, 2, 4]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_run_that_somebody_went_on_with_keeps_its_checkpoints(sweep: Sweep) -> None:
     sweep("x=1,2,3", ONE_BY_ONE, task=trains)
     with record.recorded(record.begin_again(STUDY / "1", [])):
@@ -164,7 +164,7 @@ def test_a_run_that_somebody_went_on_with_keeps_its_checkpoints(sweep: Sweep) ->
     assert with_checkpoints() == ["0", "1"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_other_folders_of_a_run_stay(sweep: Sweep) -> None:
     sweep("x=1,2", ONE_BY_ONE, task=trains)
     (STUDY / "1" / "eval").mkdir()
@@ -183,7 +183,7 @@ def test_it_needs_neither_torch_nor_lightning() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_search_of_train_py_keeps_the_best_and_says_what_became_of_the_others(
     command: Command, tmp_path: Path
 ) -> None:

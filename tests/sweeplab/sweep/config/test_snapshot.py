@@ -275,7 +275,7 @@ def test_a_trial_is_as_strict_as_hydra_makes_it(small: Sweep) -> None:
             small.trial(*overrides).nope = 1
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", list(choices()))
 def test_every_choice_of_this_project_gives_what_hydra_gives(project: Sweep, tmp_path: Path, choice: str) -> None:
     group, _, name = choice.partition("=")

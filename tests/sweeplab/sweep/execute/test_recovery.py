@@ -76,7 +76,7 @@ def test_a_trial_of_a_sweep_without_an_objective_needs_no_value(sweep: Sweep) ->
     assert trials()[2].state.name == "COMPLETE"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b'{"status": "runn', b"[]", b'{"status": "running", "process": {"host": 1}}'])
 def test_a_damaged_record_keeps_no_study_from_going_on(
     sweep: Sweep, caplog: pytest.LogCaptureFixture, content: bytes

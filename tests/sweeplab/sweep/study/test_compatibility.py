@@ -100,7 +100,7 @@ def test_a_torn_last_line_of_the_journal_does_not_end_a_study(sweep: Sweep) -> N
     assert states() == ["COMPLETE", "COMPLETE"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [

@@ -15,7 +15,7 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "names"), [("sampler", SAMPLERS), ("pruner", PRUNERS)])
 def test_what_is_chosen_is_used(
     sweep: Sweep, capsys: pytest.CaptureFixture[str], group: str, names: dict[str, str | None]
@@ -32,7 +32,7 @@ def drawn(study: str) -> list[dict[str, object]]:
     return [trial.params for trial in trials(study)]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("auto", "grid", "bruteforce")])
 def test_every_sampler_searches(sweep: Sweep, sampler: str) -> None:
     if sampler == "gp":
@@ -44,7 +44,7 @@ def test_every_sampler_searches(sweep: Sweep, sampler: str) -> None:
     assert len({str(params) for params in drawn("study")}) > 1
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["auto", "grid", "bruteforce"])
 def test_every_grid_is_gone_through_once(sweep: Sweep, sampler: str) -> None:
     assert sweep("x=1,2,3", "name=a,b", f"hydra/sweeper/sampler={sampler}") == 0
@@ -52,7 +52,7 @@ def test_every_grid_is_gone_through_once(sweep: Sweep, sampler: str) -> None:
     assert sorted(points) == [(x, name) for x in (1, 2, 3) for name in ("a", "b")]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "way", ["hydra/sweeper/sampler=auto", "hydra/sweeper/sampler=grid", "hydra/sweeper/sampler=bruteforce"]
 )
@@ -70,7 +70,7 @@ def test_one_factor_is_tried_at_values_that_differ_from_the_base_in_type_alone(s
     assert lines == ["- x=1.0", "- x=1", "- x=2"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", list(PRUNERS))
 def test_every_pruner_can_be_chosen(sweep: Sweep, pruner: str) -> None:
     arguments = [f"hydra/sweeper/pruner={pruner}", *ARGUMENTS.get(pruner, [])]

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from tests.sweeplab.sweep.app import app, slow
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 # Trials of a tenth of a second, and draws of two.
 SEARCH = ("x=interval(0,1)", "steps=1", "sleep=0.1", "hydra.sweeper.n_trials=300", "hydra.sweeper.seed=0")
 
@@ -38,7 +38,7 @@ def test_a_slow_sampler_draws_in_a_process_of_its_own(sweep: Sweep) -> None:
         assert seconds[trial.number] < trial.duration.total_seconds()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_drawing_process_that_dies_costs_no_trial(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     sweep(*SEARCH, *sampler("dies"))
     assert "The process that drew trials is gone" in capsys.readouterr().out
