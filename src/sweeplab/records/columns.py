@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from sweeplab.records import flat
+from sweeplab.records.layout import RunFile
 from sweeplab.records.run import Run
 
 LAST = ("callbacks", "metrics", "objective")  # groups that hardly anybody compares by
@@ -58,7 +59,7 @@ def _suspects(runs: Sequence[Run]) -> set[str]:
 
 def _derived(keys: set[str], runs: Sequence[Run]) -> set[str]:
     """Find the keys that follow from others in all runs of which it is known."""
-    told = [run for run in runs if keys and (run.folder / flat.COMPOSED).is_file()]
+    told = [run for run in runs if keys and (run.folder / RunFile.HYDRA_TASK).is_file()]
     known = [(run, flat.interpolations(run.folder)) for run in told]
     return {key for key in keys if known and all(key in derived for run, derived in known if key in run.settings)}
 

@@ -17,7 +17,8 @@ from sweeplab.errors import UserError
 from sweeplab.records import record, trust
 from sweeplab.records.earlier import upgraded, upgraded_override
 from sweeplab.records.files import read_text, write_text
-from sweeplab.records.flat import FILE, interpolations
+from sweeplab.records.flat import interpolations
+from sweeplab.records.layout import RunFile
 from sweeplab.records.links import LINK, kept, resolved
 from sweeplab.records.paths import moved
 from sweeplab.secrets import HIDDEN, hidden, masked_config
@@ -32,10 +33,10 @@ def save(config: DictConfig, folder: Path, keep: bool = True) -> str | None:
     `load` knows it again; None where this user has no key.
     """
     text = OmegaConf.to_yaml(OmegaConf.create(masked_config(kept(config))))
-    path = folder / FILE
+    path = folder / RunFile.CONFIG
     if keep and path.exists() and (before := read_text(path)) != text:
-        number = 1 + len(list(folder.glob("config-*.yaml")))
-        write_text(folder / f"config-{number}.yaml", before)
+        number = 1 + len(list(folder.glob(RunFile.EARLIER_CONFIG.format("*"))))
+        write_text(folder / RunFile.EARLIER_CONFIG.format(number), before)
     write_text(path, text)
     return trust.sign(text)
 
@@ -62,7 +63,7 @@ def load(
     Raises:
         UserError: there is no configuration in the folder, an override that only a sweep understands, or one of these.
     """
-    path = folder / FILE
+    path = folder / RunFile.CONFIG
     if not path.is_file():
         raise UserError(f"{path} does not exist; give the folder of a run.")
     saved = _read(path)
@@ -105,7 +106,7 @@ def check_secrets(config: DictConfig, groups: Sequence[str] | None = None) -> No
 def is_own(folder: Path) -> bool:
     """Say whether the configuration in a folder is as this user's own run left it."""
     signature = record.known(folder).get("signature")
-    return signature is not None and trust.is_signed(read_text(folder / FILE), signature)
+    return signature is not None and trust.is_signed(read_text(folder / RunFile.CONFIG), signature)
 
 
 def _checked(saved: dict[str, Any], source: trust.Source) -> dict[str, Any]:
@@ -187,7 +188,7 @@ def choices(overrides: Sequence[str], conf: Path) -> dict[str, str]:
 
 def config_name(folder: Path) -> str:
     """Return the name of the primary configuration that the run in `folder` was composed from."""
-    path = folder / ".hydra" / "hydra.yaml"
+    path = folder / RunFile.HYDRA_ITSELF
     found = OmegaConf.select(OmegaConf.create(_read(path)), "hydra.job.config_name") if path.is_file() else None
     return str(found) if re.fullmatch(r"\w[\w-]*", str(found or "")) else "train"  # a name, and no way elsewhere
 

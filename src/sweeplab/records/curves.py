@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.files import read_text
+from sweeplab.records.layout import RunFile
 
-FILE = "metrics.csv"
 STEP = "step"
 LAST_STEP = 2**62
 LARGEST = 2**31  # bytes of a file that is read
@@ -28,11 +28,12 @@ def columns(folder: Path) -> dict[str, Column]:
     Raises:
         UserError: there is no such file, or something in it is not a number.
     """
-    path = folder / FILE
+    path = folder / RunFile.METRICS
     try:
         text = read_text(path, LARGEST)
     except FileNotFoundError:
-        raise UserError(f"{folder} has no {FILE}: it logged nothing yet, or was trained without logger=csv.") from None
+        why = "it logged nothing yet, or was trained without logger=csv"
+        raise UserError(f"{folder} has no {path.name}: {why}.") from None
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
     try:
         header = next(rows, None)

@@ -14,17 +14,14 @@ import yaml
 
 from sweeplab.errors import UserError
 from sweeplab.records.files import read_text
+from sweeplab.records.layout import RunFile
 from sweeplab.records.paths import moved
 
-FILE = "config.yaml"
 FOLDER = "${folder}"  # what stands for the run's own folder, which no two runs share
 LARGEST = 1_000_000  # values of a configuration
 DEEPEST = 200  # levels of one
 _PIECE = re.compile(r"^(?=[^\s#-])", re.MULTILINE)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-COMPOSED = Path(".hydra", "config.yaml")
 
 
 def flat(folder: Path) -> dict[str, Any]:
@@ -35,7 +32,7 @@ def flat(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is not a configuration.
     """
-    path = folder / FILE
+    path = folder / RunFile.CONFIG
     text = _text(path)
     line = re.search(r"^folder: (.+)$", text, re.MULTILINE)
     keys = _keys(moved(text, line[1], FOLDER) if line else text, path)
@@ -49,7 +46,7 @@ def flat(folder: Path) -> dict[str, Any]:
 def interpolations(folder: Path) -> dict[str, str]:
     """Return the keys that were worked out from others, and how; none where Hydra's record is not there, or broken."""
     try:
-        composed = _keys(_text(folder / COMPOSED), folder / COMPOSED)
+        composed = _keys(_text(folder / RunFile.HYDRA_TASK), folder / RunFile.HYDRA_TASK)
     except UserError:
         return {}
     return {key: value for key, value in composed.items() if isinstance(value, str) and "${" in value}

@@ -7,11 +7,12 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from sweeplab.errors import UserError, nearest
-from sweeplab.records import flat, record
+from sweeplab.records import record
+from sweeplab.records.layout import RunFile
 from sweeplab.records.run import Run
 
 # Folders in which no run lies, however deep: W&B's of a study, and what is hidden.
-PASSED_BY = ("wandb", "__pycache__")
+PASSED_BY = (RunFile.WANDB, "__pycache__")
 EMPTY = "no run is in it"
 
 
@@ -77,7 +78,7 @@ def _run_folders(root: Path, skipped: list[tuple[Path, str]], linked: bool = Fal
         return
     inner = [Path(entry) for entry in entries if entry.name not in PASSED_BY and not entry.name.startswith(".")]
     if root.name.isdigit() and not any(folder.name.isdigit() for folder in inner):
-        skipped.append((root, "it has no run.json: its run never began, or begins now"))
+        skipped.append((root, f"it has no {RunFile.RECORD}: its run never began, or begins now"))
         return
     for folder in sorted(inner, key=_order):
         if folder.is_symlink() and (linked or root.resolve().is_relative_to(folder.resolve())):
@@ -92,8 +93,8 @@ def _order(folder: Path) -> tuple[int, str]:
 def _read(folder: Path, found: Found) -> None:
     try:
         run = Run.read(folder)
-        if not (folder / flat.FILE).exists():
-            raise UserError(f"{folder} has no {flat.FILE}: its run began no training.")
+        if not (folder / RunFile.CONFIG).exists():
+            raise UserError(f"{folder} has no {RunFile.CONFIG}: its run began no training.")
         _ = run.settings  # now, where a broken configuration can still be passed by
         found.runs.append(run)
     except (UserError, OSError) as error:

@@ -25,13 +25,13 @@ from typing import Any
 from sweeplab.errors import UserError
 from sweeplab.records import provenance
 from sweeplab.records.files import read_text, write_bytes, write_new, write_text
+from sweeplab.records.layout import RunFile
 from sweeplab.records.process import is_alive, this_process
 from sweeplab.records.record_shape import misfit
 from sweeplab.secrets import masked_words, without_secrets
 
 log = logging.getLogger(__name__)
 
-FILE = "run.json"
 FORMAT = 2  # of run.json and config.yaml; `earlier` reads what was written before there was a number
 
 
@@ -77,7 +77,7 @@ class Record:
         if self.has_begun:
             if not self.folder.is_dir():
                 raise UserError(f"{self.folder} is gone: it was moved or removed while its run went on.")
-            write_text(self.folder / FILE, _json(self.facts))
+            write_text(self.folder / RunFile.RECORD, _json(self.facts))
 
     def begin(self) -> None:
         """Write from now on."""
@@ -90,7 +90,7 @@ class _Attempt(Record):
 
     def __init__(self, folder: Path, facts: dict[str, Any], patch: bytes) -> None:
         super().__init__(folder, facts, has_begun=False)
-        self._before, self._patch = (folder / FILE).read_bytes(), patch
+        self._before, self._patch = (folder / RunFile.RECORD).read_bytes(), patch
 
     def begin(self) -> None:
         """Write from now on.
@@ -98,7 +98,7 @@ class _Attempt(Record):
         Raises:
             UserError: another process has done so meanwhile.
         """
-        if (self.folder / FILE).read_bytes() != self._before:
+        if (self.folder / RunFile.RECORD).read_bytes() != self._before:
             raise UserError(f"{self.folder} was resumed by another process meanwhile.")
         super().begin()
         if self._patch:
@@ -107,7 +107,7 @@ class _Attempt(Record):
 
 def is_run(folder: Path) -> bool:
     """Say whether `folder` already belongs to a run."""
-    return (folder / FILE).exists()
+    return (folder / RunFile.RECORD).exists()
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -117,9 +117,9 @@ def read(folder: Path) -> dict[str, Any]:
         UserError: the folder holds no run, or its file is broken.
     """
     if not is_run(folder):
-        where = "has no run.json" if folder.is_dir() else "does not exist"
+        where = f"has no {RunFile.RECORD}" if folder.is_dir() else "does not exist"
         raise UserError(f"{folder} {where}; give the folder of a run, such as outputs/2026-01-31/12-00-00-000000.")
-    facts = _parsed(folder / FILE)
+    facts = _parsed(folder / RunFile.RECORD)
     if facts["status"] == Status.RUNNING and is_alive(facts["process"]) is False:
         facts |= {"status": Status.KILLED, "error": "the process is gone and left no word"}
     return facts
@@ -131,7 +131,7 @@ def known(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is broken.
     """
-    return _parsed(folder / FILE, is_whole=False) if is_run(folder) else {}
+    return _parsed(folder / RunFile.RECORD, is_whole=False) if is_run(folder) else {}
 
 
 def _parsed(path: Path, is_whole: bool = True) -> dict[str, Any]:
@@ -155,10 +155,10 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any)
     Raises:
         UserError: the folder already belongs to a run; nothing in it was touched.
     """
-    facts, patch = _beginning(overrides, "uncommitted.patch")
+    facts, patch = _beginning(overrides, RunFile.PATCH)
     record = Record(folder, facts | {"seed": seed} | more)
     try:
-        write_new(folder / FILE, _json(record.facts))
+        write_new(folder / RunFile.RECORD, _json(record.facts))
     except FileExistsError:
         raise UserError(occupied(folder)) from None
     if patch:
@@ -168,7 +168,7 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any)
 
 def withdraw(folder: Path) -> None:
     """Remove what `begin` wrote, and the configuration: a mistake that was found before any training makes no run."""
-    for name in (FILE, "config.yaml", "uncommitted.patch"):
+    for name in (RunFile.RECORD, RunFile.CONFIG, RunFile.PATCH):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -190,7 +190,7 @@ def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
     )
     attempts = [*before.get("attempts", ()), {key: before[key] for key in kept if key in before}]
     carried = {key: value for key, value in before.items() if key not in kept}
-    facts, patch = _beginning(overrides, f"uncommitted-{len(attempts)}.patch")
+    facts, patch = _beginning(overrides, RunFile.LATER_PATCH.format(len(attempts)))
     return _Attempt(folder, carried | facts | {"attempts": attempts}, patch)
 
 
@@ -204,12 +204,12 @@ def occupied(folder: Path) -> str:
 
 def drop_checkpoints(folder: Path) -> None:
     """Note that the checkpoints of a run that is over are removed."""
-    Record(folder, _parsed(folder / FILE)).update(checkpoint=None, checkpoints_removed=True)
+    Record(folder, _parsed(folder / RunFile.RECORD)).update(checkpoint=None, checkpoints_removed=True)
 
 
 def note_constraints(folder: Path, constraints: Mapping[str, float]) -> None:
     """Note how far a trial that is over broke its constraints; 0 or less means that it kept them."""
-    facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    facts = json.loads((folder / RunFile.RECORD).read_text(encoding="utf-8"))
     Record(folder, facts).update(trial={**(facts.get("trial") or {}), "constraints": dict(constraints)})
 
 
@@ -240,7 +240,7 @@ def as_left(folder: Path) -> dict[str, Any] | None:
     A power failure may have damaged it; a warning names the file, and its sweep continues without it.
     """
     try:
-        return _parsed(folder / FILE) if is_run(folder) else None
+        return _parsed(folder / RunFile.RECORD) if is_run(folder) else None
     except UserError as error:
         _warn(f"{error} The sweep continues without it.")
         return None

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from sweeplab.errors import UserError
 from sweeplab.records import config as run_config
 from sweeplab.records import record
+from sweeplab.records.layout import RunFile
 
 NEW = "${hydra:runtime.output_dir}"  # what the former folder is called in the configuration, until the new one is there
 # Libraries that share out a sum over threads, and round by their number, read these when they are imported.
@@ -53,7 +54,7 @@ class Rerun:
             UserError: there is no such run, an override that makes no single run, or a configuration that is not
                 `trusted` and would build or write what `trust` does not let through.
         """
-        if not record.is_run(origin) and (inside := sorted(origin.glob("*/run.json"))):
+        if not record.is_run(origin) and (inside := sorted(origin.glob(f"*/{RunFile.RECORD}"))):
             raise UserError(f"{origin} holds several runs; name one, as in rerun={inside[0].parent}.")
         facts = record.read(origin)
         parsed = OverridesParser.create().parse_overrides(list(words))

@@ -9,13 +9,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
 from sweeplab.records import config, record
+from sweeplab.records.layout import RunFile
 from sweeplab.records.process import is_alive
 from sweeplab.records.record import Status
 from sweeplab.records.trust import check_files
 from sweeplab.secrets import hidden
 
-CHECKPOINTS = "checkpoints"
-LAST = Path(CHECKPOINTS, "last.ckpt")
 # What the checkpoint holds, or the numbers depend on; and of that, what only says where things are.
 FIXED = (
     "model",
@@ -43,7 +42,8 @@ def check_resumable(
             its first checkpoint; or it is not `trusted`, and would build or write what `trust` does not let through.
     """
     facts = record.read(folder)
-    files = (path for path in folder.rglob("*") if not path.match("wandb/*/logs/*"))  # W&B has links to its own there
+    links_of_wandb = f"{RunFile.WANDB}/*/logs/*"
+    files = (path for path in folder.rglob("*") if not path.match(links_of_wandb))
     check_files(files, folder, trusted)
     loaded = config.load(folder, overrides, conf, to_build=True, trusted=trusted)
     masked = list(hidden(OmegaConf.to_container(config.load(folder), resolve=False)))
@@ -66,7 +66,7 @@ def check_resumable(
             f"{QUIET_FOR // 60} minutes after its last write."
         )
     if not last_checkpoint(folder):
-        raise UserError(f"{folder} has no {LAST}, so there is nothing to go on from; start it anew.")
+        raise UserError(f"{folder} has no {RunFile.LAST}, so there is nothing to go on from; start it anew.")
     return loaded
 
 
@@ -81,7 +81,7 @@ def resumed(folder: Path, overrides: Sequence[str], conf: Path | None = None, tr
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint that the run in `folder` goes on from: of several stages, the one written last."""
-    found = [folder / LAST, *(folder / CHECKPOINTS).glob(f"*/{LAST.name}")]
+    found = [folder / RunFile.LAST, *(folder / RunFile.CHECKPOINTS).glob(f"*/{RunFile.LAST.name}")]
     return max((path for path in found if path.is_file()), key=lambda path: path.stat().st_mtime, default=None)
 
 

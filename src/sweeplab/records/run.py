@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from sweeplab.errors import UserError
 from sweeplab.records import config as run_config
 from sweeplab.records import flat, record
+from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Run:
         """
         keys = flat.flat(self.folder)
         if "folder" not in keys:
-            raise UserError(f"{self.folder / flat.FILE} is not the configuration of a run: it has no folder.")
+            raise UserError(f"{self.folder / RunFile.CONFIG} is not the configuration of a run: it has no folder.")
         return {key: value for key, value in (keys | self.choices).items() if key.split(".")[0] not in NOT_COMPARED}
 
     @cached_property
@@ -190,7 +191,7 @@ class Run:
         return {name: float(value) for name, value in found.items() if value is not None}
 
     def _checkpoint(self) -> Path | None:
-        names = (self.facts.get("checkpoint"), "checkpoints/best.ckpt", "checkpoints/last.ckpt")
+        names = (self.facts.get("checkpoint"), RunFile.BEST, RunFile.LAST)
         paths = [self.folder / name for name in names if name]
         outside = [path for path in paths if not path.is_relative_to(self.folder) or ".." in path.parts]
         if outside and not run_config.is_own(self.folder):

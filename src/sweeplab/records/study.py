@@ -8,8 +8,8 @@ from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.records.files import read_text, write_text
+from sweeplab.records.layout import StudyFile
 
-FILE = "sweep.json"
 _OBJECTIVE = ("metric", "mode")
 
 
@@ -41,7 +41,7 @@ class Study:
 
     def write(self, folder: Path) -> None:
         """Write the study to its folder."""
-        write_text(folder / FILE, json.dumps(asdict(self), indent=2) + "\n")
+        write_text(folder / StudyFile.DESCRIPTION, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "Study":
@@ -50,9 +50,11 @@ class Study:
         Raises:
             UserError: there is none, or its file is broken.
         """
-        path = folder / FILE
+        path = folder / StudyFile.DESCRIPTION
         if not path.exists():
-            raise UserError(f"{folder} is not the folder of a sweep: it has no {FILE}; name one such as multirun/cnn.")
+            raise UserError(
+                f"{folder} is not the folder of a sweep: it has no {path.name}; name one such as multirun/cnn."
+            )
         try:
             facts = json.loads(read_text(path))
             axes = {key: Axis(**axis) for key, axis in facts.pop("axes").items()}
@@ -82,7 +84,7 @@ class Study:
 
 def is_study(folder: Path) -> bool:
     """Say whether `folder` is that of a sweep."""
-    return (folder / FILE).exists()
+    return (folder / StudyFile.DESCRIPTION).exists()
 
 
 def studies_of(folders: Iterable[Path], skipped: list[tuple[Path, str]]) -> dict[Path, Study]:
@@ -97,5 +99,5 @@ def studies_of(folders: Iterable[Path], skipped: list[tuple[Path, str]]) -> dict
             try:
                 found[home] = Study.read(home)
             except UserError as error:
-                skipped.append((home / FILE, str(error)))
+                skipped.append((home / StudyFile.DESCRIPTION, str(error)))
     return found

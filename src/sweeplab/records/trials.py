@@ -9,8 +9,9 @@ from typing import Any
 from sweeplab.errors import UserError
 from sweeplab.records.columns import varying
 from sweeplab.records.found import find
+from sweeplab.records.layout import RunFile
 from sweeplab.records.objective import Objective
-from sweeplab.records.record import FILE, Status, is_run
+from sweeplab.records.record import Status, is_run
 from sweeplab.records.run import Run
 from sweeplab.records.study import is_study
 
@@ -124,7 +125,7 @@ class Trials:
 
 def holds_trials(folder: Path) -> bool:
     """Say whether folders of trials lie in `folder`, and it is itself the folder of no run."""
-    records = (path for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{FILE}"))
+    records = (path for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{RunFile.RECORD}"))
     return not is_run(folder) and any(_is_trial(path.parent, folder) or is_study(folder) for path in records)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from sweeplab.errors import UserError
 from sweeplab.records.files import write_text
 from sweeplab.records.found import find
+from sweeplab.records.layout import StudyFile
 from sweeplab.records.objective import Objective
 from sweeplab.records.record import Status
 from sweeplab.records.run import Run
 from sweeplab.records.study import Study, is_study
 from sweeplab.report.content import content
 
-NAME = "report.html"
 HERE = Path(__file__).parent
 SCRIPTS = ("state.js", "filter.js", "colours.js", "plots.js", "table.js", "page.js")
 
@@ -68,7 +68,7 @@ def write_study_report(folder: Path, every: float | None = None) -> None:
         UserError: no run is there, or the study's own file is broken.
     """
     study = Study.read(folder) if is_study(folder) else None
-    write_report(folder / NAME, find([folder]).runs, study, every)
+    write_report(folder / StudyFile.REPORT, find([folder]).runs, study, every)
 
 
 def as_json(shown: dict[str, Any]) -> str:

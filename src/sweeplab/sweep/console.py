@@ -17,16 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeplab.records import provenance
+from sweeplab.records.layout import RunFile, StudyFile
 from sweeplab.records.names import clock
 from sweeplab.records.record import Status, is_run
 from sweeplab.secrets import HIDDEN, masked
 from sweeplab.sweep.active import Active
-from sweeplab.sweep.execute.worker import OUTPUT
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.results import Summary, folder_of
 from sweeplab.sweep.spec import SweepSpec, single_run
-
-LOG = "sweep.log"
 
 
 class ProgressTable:
@@ -42,7 +40,7 @@ class ProgressTable:
         self._busy, self._ended = 0.0, 0
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True, get_renderable=self._render)
-        self._log = logging.FileHandler(spec.folder / LOG, encoding="utf-8", delay=True)
+        self._log = logging.FileHandler(spec.folder / StudyFile.LOG, encoding="utf-8", delay=True)
         self._log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
 
     def __enter__(self) -> Self:
@@ -102,7 +100,7 @@ class ProgressTable:
         else:
             parts.append(f"{str(outcome.status).upper()}: {outcome.reason}")
             parts += [] if counts else ["queued again"]
-            log = self._spec.folder_of(active.number) / OUTPUT
+            log = self._spec.folder_of(active.number) / RunFile.OUTPUT
             if outcome.status is Status.FAILED and log.exists():
                 parts.append(f"see {short(log)}")
         return "  ".join([*parts, f"{outcome.seconds:.1f}s", *self._spec.space.overrides(active.values)])
@@ -162,7 +160,7 @@ def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
         lines.append(f"  to run it again {_again(spec, summary, trial)}")
     if not summary.best and summary.endings[Status.COMPLETE] == 0:
         lines.append("No trial came to a value.")
-    lines.append(f"All trials: {short(spec.folder / 'trials.csv')}")
+    lines.append(f"All trials: {short(spec.folder / StudyFile.TRIALS)}")
     return "\n".join([*lines, *_comparing(spec)])
 
 
@@ -173,7 +171,7 @@ def _hint(command: str) -> str:
 
 def _comparing(spec: SweepSpec) -> list[str]:
     """Say how the trials are compared: by the program's neighbour, and on the page that a listener left."""
-    program, page = Path(spec.task.script).with_name("compare.py"), spec.folder / "report.html"
+    program, page = Path(spec.task.script).with_name("compare.py"), spec.folder / StudyFile.REPORT
     command = (
         [f"Compare them: {shlex.join(['python', short(program), short(spec.folder)])}"] if program.exists() else []
     )

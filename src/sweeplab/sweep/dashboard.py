@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sweeplab.errors import UserError, did_you_mean, plain_errors
+from sweeplab.records.layout import StudyFile
 from sweeplab.records.study import Study
 from sweeplab.secrets import masked
 
@@ -27,17 +28,17 @@ def main(arguments: list[str]) -> None:
         from optuna_dashboard import run_server
     except ImportError:
         raise UserError("optuna-dashboard is not installed; install it: pip install -e '.[dashboard]'") from None
-    from sweeplab.sweep.study.storage import JOURNAL, open_storage
+    from sweeplab.sweep.study.storage import open_storage
 
     url = url or study.storage
-    if url is None and not (folder / JOURNAL).is_file():
-        raise UserError(f"{folder} has no {JOURNAL}, so there is nothing to show.")
+    if url is None and not (folder / StudyFile.JOURNAL).is_file():
+        raise UserError(f"{folder} has no {StudyFile.JOURNAL}, so there is nothing to show.")
     # Through the sweep's own locks: what the page writes, such as notes, does not cross what trials write.
     storage, _ = open_storage(url, folder)
     try:
         number = storage.get_study_id_from_name(study.name)
     except KeyError:
-        raise UserError(f"{masked(url) if url else folder / JOURNAL} has no study {study.name}.") from None
+        raise UserError(f"{masked(url) if url else folder / StudyFile.JOURNAL} has no study {study.name}.") from None
     sys.stdout.write(f"{study.name}: http://127.0.0.1:{port}/dashboard/studies/{number}  (Ctrl-C ends it)\n")
     sys.stdout.flush()
     try:

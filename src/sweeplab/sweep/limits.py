@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeplab.errors import UserError, did_you_mean
+from sweeplab.records.layout import RunFile
 from sweeplab.sweep.config.settings import Settings
-from sweeplab.sweep.execute.worker import OUTPUT
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.spec import SweepSpec
 
@@ -57,7 +57,7 @@ class Limits:
             self.stopped = (
                 f"{self._failures} of {self._failures + self._successes} trials failed; the last was #{number} "
                 f"({' '.join(spec.space.overrides(values))}): {outcome.reason}; "
-                f"its log is {spec.folder_of(number) / OUTPUT}"
+                f"its log is {spec.folder_of(number) / RunFile.OUTPUT}"
             )
 
     def _too_many(self) -> bool:

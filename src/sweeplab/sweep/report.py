@@ -12,6 +12,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
+from sweeplab.records.layout import StudyFile
 from sweeplab.sweep.job import Job
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.results import Summary
@@ -66,7 +67,7 @@ class Report(Listener):
         try:
             write_study_report(spec.folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep itself went well
-            log.warning("no report.html: %s", str(error) or type(error).__name__)
+            log.warning("no %s: %s", StudyFile.REPORT, str(error) or type(error).__name__)
 
     def _refresh(self) -> None:
         if self.every is None or self._folder is None or self._is_writing():
@@ -92,6 +93,6 @@ class Report(Listener):
             return True
         _, said = self._writer.communicate()
         if self._writer.returncode:
-            log.warning("no report.html yet: %s", (said.strip().splitlines() or ["it was killed"])[-1])
+            log.warning("no %s yet: %s", StudyFile.REPORT, (said.strip().splitlines() or ["it was killed"])[-1])
         self._writer = None
         return False

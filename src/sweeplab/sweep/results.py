@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.records.files import write_text
+from sweeplab.records.layout import StudyFile
 from sweeplab.records.record import Status
 from sweeplab.records.spreadsheet import cells
 from sweeplab.secrets import masked_config
@@ -21,7 +22,6 @@ from sweeplab.sweep.study.client import NO_VALUE, StudyClient, beginning, came_t
 from sweeplab.sweep.study.compatibility import fixed_of
 
 FOLDER = "folder"  # where a trial says the name of its folder, if that is not its number
-RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,12 @@ def _best(spec: SweepSpec, client: StudyClient) -> list[FrozenTrial]:
 
 def write_results(spec: SweepSpec, summary: Summary) -> None:
     """Write the files; each is whole or not there."""
-    write_text(spec.folder / TRIALS, _table(spec, summary.trials))
+    write_text(spec.folder / StudyFile.TRIALS, _table(spec, summary.trials))
     if not summary.best:
         return
-    write_text(spec.folder / RESULTS, OmegaConf.to_yaml(OmegaConf.create(masked_config(_results(spec, summary.best)))))
-    write_text(spec.folder / BEST, _experiment(spec, summary))
+    results = OmegaConf.create(masked_config(_results(spec, summary.best)))
+    write_text(spec.folder / StudyFile.RESULTS, OmegaConf.to_yaml(results))
+    write_text(spec.folder / StudyFile.BEST, _experiment(spec, summary))
 
 
 def _results(spec: SweepSpec, best: Sequence[FrozenTrial]) -> dict[str, Any]:

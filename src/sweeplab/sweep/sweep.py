@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
 from sweeplab.records.files import write_text
+from sweeplab.records.layout import StudyFile
 from sweeplab.records.trust import check_files, is_given
 from sweeplab.secrets import masked_config
 from sweeplab.streams import open_closed_streams
@@ -33,7 +34,7 @@ from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.compatibility import check_compatible
 from sweeplab.sweep.study.description import describe
 from sweeplab.sweep.study.search import Search
-from sweeplab.sweep.study.storage import JOURNAL, open_storage
+from sweeplab.sweep.study.storage import open_storage
 from sweeplab.sweep.study.study import Study, open_study
 
 
@@ -115,7 +116,7 @@ def _check_folder(spec: SweepSpec) -> None:
     trusted = spec.base.get("trust") is True and is_given(sys.argv[1:])  # another app may mean something else by it
     check_files(spec.folder.glob("[!0-9]*"), spec.folder, trusted)
     taken = sorted(spec.folder.glob("[0-9]*"))
-    if taken and spec.settings.storage is None and not (spec.folder / JOURNAL).exists():
+    if taken and spec.settings.storage is None and not (spec.folder / StudyFile.JOURNAL).exists():
         raise UserError(f"{taken[0]} exists but belongs to no study; choose {spec.another}.")
 
 
@@ -128,7 +129,7 @@ def _check_numbers(spec: SweepSpec, client: StudyClient) -> None:
 
 
 def _leave_config(spec: SweepSpec, config: DictConfig) -> None:
-    path = spec.folder / "multirun.yaml"
+    path = spec.folder / StudyFile.CONFIG
     if not path.exists():
         plain = masked_config(OmegaConf.to_container(config, resolve=False))
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(plain)))

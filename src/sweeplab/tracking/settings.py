@@ -7,6 +7,8 @@ from typing import Any
 
 import wandb
 
+from sweeplab.records.layout import RunFile
+
 INIT_WITHIN = 20.0  # seconds for a server to take a new run; W&B's own 90 would hold a sweep up for long
 FINISH_WITHIN = 60.0  # seconds for the last uploads; what is not through by then stays on the disk
 FINISH_FILES_WITHIN = 600.0  # the same, where checkpoints are among them
@@ -30,7 +32,7 @@ def settings(files: bool, requirements: bool) -> wandb.Settings:
 def stage_artifacts(folder: Path) -> bool:
     """Let artifacts wait for their upload beside the runs, unless the user has a place; W&B's own is his home."""
     if ours := DATA_DIR not in os.environ:
-        os.environ[DATA_DIR] = str(folder.absolute() / "wandb" / "data")
+        os.environ[DATA_DIR] = str(folder.absolute() / RunFile.WANDB / "data")
     return ours
 
 

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.errors import UserError
 from sweeplab.records import record
+from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.secrets import masked_arguments, masked_command, masked_words
 from sweeplab.sweep.results import Summary, ending, folder_of
@@ -191,7 +192,7 @@ class SweepRun:
             return
         known = {"trial": trial.number, "objective": trial.values[0], "params": self.spec.space.values(trial.params)}
         artifact = wandb.Artifact(f"{run_id(self.spec.name)}-{BEST}", type="model", metadata=known)
-        for file in (path, folder / "config.yaml", folder / record.FILE):
+        for file in (path, folder / RunFile.CONFIG, folder / RunFile.RECORD):
             if file.is_file():
                 artifact.add_file(str(file))
         self._run.log_artifact(artifact, aliases=["latest", BEST, f"trial-{trial.number}"])

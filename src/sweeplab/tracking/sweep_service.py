@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from sweeplab.build import located
 from sweeplab.errors import UserError
 from sweeplab.records import record
+from sweeplab.records.layout import StudyFile
 from sweeplab.sweep.console import short
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.listener import Listener
@@ -160,12 +161,11 @@ class SweepService(Listener):
     def _save_view(self, spec: SweepSpec, entry: Mapping[str, Any]) -> None:
         """Leave a view of the study, for its dashboard or for the upload."""
         from sweeplab.tracking import view
-        from sweeplab.tracking.sync import VIEW
 
         if not view.available():
             log.info("W&B: no saved view of the study; pip install -e '.[views]' makes them.")
             return
-        path = spec.folder / VIEW
+        path = spec.folder / StudyFile.WANDB_VIEW
         view.save(spec, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)
         if self._mode == "online":
             log.info("W&B: a view of the study is at %s", view.push(path))

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from sweeplab.errors import UserError, nearest
 from sweeplab.records import record
 from sweeplab.records.files import write_text
+from sweeplab.records.layout import RunFile, StudyFile
 from sweeplab.tracking.offline_run import ArtifactFile, OfflineRun, home_of, read, rewrite
 from sweeplab.tracking.upload import SilentServerError, Uploads, uploads
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 OFFLINE = "offline-run-"  # how W&B begins the name of an offline run's folder
 ABOVE = 3  # folders above a run's own that may hold its W&B run: its study's, and one more for a repeat
-VIEW = Path("wandb", "view.json")
 UNSENT = "unsent"  # a file in the folder of a run that was online, but did not reach its server whole
 
 State = Literal["uploaded", "uploaded in part", "not uploaded"]
@@ -139,10 +139,10 @@ def _of_run(folder: Path) -> Iterator[Path]:
     """Find what belongs to a trial: its W&B runs lie in the folder of its study."""
     if not folder.is_dir() or not record.is_run(folder):
         return
-    facts = json.loads((folder / record.FILE).read_text(encoding="utf-8"))
+    facts = json.loads((folder / RunFile.RECORD).read_text(encoding="utf-8"))
     if id := (facts.get("wandb") or {}).get("id"):
         for above in [folder.resolve(), *folder.resolve().parents][: 1 + ABOVE]:
-            yield from above.glob(f"wandb/*run-*-{id}*/run-{id}.wandb")
+            yield from above.glob(f"{RunFile.WANDB}/*run-*-{id}*/run-{id}.wandb")
 
 
 def is_uploaded(log: Path) -> bool:
@@ -246,7 +246,7 @@ def _lost(files: Sequence[ArtifactFile]) -> str:
 
 
 def _has_new_view(home: Path) -> bool:
-    view, mark = home / VIEW, _mark(home / VIEW)
+    view, mark = home / StudyFile.WANDB_VIEW, _mark(home / StudyFile.WANDB_VIEW)
     return view.exists() and not (mark.exists() and mark.stat().st_mtime_ns >= view.stat().st_mtime_ns)
 
 
@@ -254,17 +254,17 @@ def _push_view(home: Path, asked: argparse.Namespace, console: "Console") -> boo
     """Save the study's view; return whether there is nothing more to do for it."""
     from sweeplab.tracking.view import available, push
 
-    if not (home / VIEW).exists():
+    if not (home / StudyFile.WANDB_VIEW).exists():
         return True
     if not available():
         console.print(f"{_near(home)}: its saved view needs wandb-workspaces: pip install -e '.[views]'")
         return True
     try:
-        address = push(home / VIEW, entity=asked.entity or None, project=asked.project or None)
+        address = push(home / StudyFile.WANDB_VIEW, entity=asked.entity or None, project=asked.project or None)
     except UserError as error:
         console.print(f"{_near(home)}: {error}")
         return False
-    _mark(home / VIEW).touch()
+    _mark(home / StudyFile.WANDB_VIEW).touch()
     console.print(f"{_near(home)}: saved view {address}")
     return True
 

@@ -20,6 +20,7 @@ from sweeplab.errors import UserError, did_you_mean, machine_trouble
 from sweeplab.hydra_errors import sentence
 from sweeplab.records.config import check_secrets, load
 from sweeplab.records.hydra_files import mask_files
+from sweeplab.records.layout import RunFile
 from sweeplab.records.links import DataNotBuiltError, resolved
 from sweeplab.records.record import is_run, occupied, read
 from sweeplab.records.run import Run
@@ -57,7 +58,7 @@ class Check(Callback):
         if config.hydra.sweeper._target_.rpartition(".")[2] != "BasicSweeper":
             return
         _check_or_exit(config)
-        taken = sorted(Path(config.hydra.sweep.dir).glob("*/run.json"))
+        taken = sorted(Path(config.hydra.sweep.dir).glob(f"*/{RunFile.RECORD}"))
         if taken:
             sys.exit(f"Error: {taken[0].parent} already holds a run; remove hydra.sweep.dir to get a new folder.")
 

@@ -22,6 +22,7 @@ from sweeplab.build import build
 from sweeplab.errors import UserError, no_early_exit
 from sweeplab.records import record
 from sweeplab.records.files import write_text
+from sweeplab.records.layout import EvaluationFile, RunFile
 from sweeplab.records.links import linked, links, plain, resolved
 from sweeplab.records.paths import moved
 from sweeplab.records.trust import check_files
@@ -71,11 +72,11 @@ def evaluate(
             together, or they are not `trusted` and name what `trust` does not let through.
     """
     owner = owner.resolve()
-    check_files([owner / "eval"], owner, trusted)
+    check_files([owner / RunFile.EVALUATIONS], owner, trusted)
     rank_zero_only.rank = 0  # type: ignore[attr-defined]  # whatever the environment says: it is one process
     checked = check_ensemble([run.resolve() for run in runs], stage, overrides, conf, trusted)
     names = [os.path.relpath(run.resolve(), owner) for run in runs]
-    folder = owner / "eval" / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
+    folder = owner / RunFile.EVALUATIONS / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
     log.info("%s with %s", stage, ", ".join(os.path.relpath(path, owner) for _, path in checked))
     with quiet(), no_early_exit("the evaluation"):
         members = [Member(*each, overrides, folder, trusted) for each in checked]
@@ -83,7 +84,7 @@ def evaluate(
             member.check(stage)
         if len(members) == 1:
             return _one(members[0], stage, folder)
-        write_text(folder / "members.json", json.dumps(names) + "\n")
+        write_text(folder / EvaluationFile.MEMBERS, json.dumps(names) + "\n")
         return _together(members, names, stage, folder)
 
 
@@ -246,7 +247,7 @@ def _together(members: Sequence[Member], names: Sequence[str], stage: str, folde
 
 
 def _write_metrics(folder: Path, metrics: Mapping[str, Any]) -> Path:
-    path = folder / "metrics.json"
+    path = folder / EvaluationFile.METRICS
     write_text(path, json.dumps(metrics, indent=2) + "\n")
     if not metrics:
         log.warning("The model logged nothing.")

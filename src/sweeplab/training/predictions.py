@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from sweeplab.records.files import write_text, written_whole
+from sweeplab.records.layout import EvaluationFile
 from sweeplab.records.spreadsheet import cells
 
 WIDEST = 256  # columns that one output becomes in a table
@@ -68,10 +69,10 @@ def write_predictions(folder: Path, predictions: Predictions, model: LightningMo
     lengths = {len(column) for column in flat.values()}
     if len(lengths) > 1:  # not a row a sample
         arrays, flat = dict(columns), {}
-    written = [_write_table(folder / "predictions.csv", flat)] if flat else []
+    written = [_write_table(folder / EvaluationFile.PREDICTIONS, flat)] if flat else []
     if arrays:
         written.append(_write_arrays(folder, arrays))
-    return written[0] if written else _write_table(folder / "predictions.csv", {})
+    return written[0] if written else _write_table(folder / EvaluationFile.PREDICTIONS, {})
 
 
 def _named(output: Any) -> dict[str, Any]:
@@ -131,10 +132,10 @@ def _write_arrays(folder: Path, outputs: Mapping[str, Any]) -> Path:
         else:
             rest[name] = value
     if rest:
-        write_text(folder / "predictions.json", json.dumps(rest, indent=2, default=_plain) + "\n")
+        write_text(folder / EvaluationFile.NESTED, json.dumps(rest, indent=2, default=_plain) + "\n")
     if not arrays:
-        return folder / "predictions.json"
-    path = folder / "predictions.npz"
+        return folder / EvaluationFile.NESTED
+    path = folder / EvaluationFile.ARRAYS
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
     return path

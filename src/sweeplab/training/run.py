@@ -23,11 +23,11 @@ from omegaconf import DictConfig, OmegaConf
 from sweeplab.build import build
 from sweeplab.errors import SetupError, UserError, did_you_mean
 from sweeplab.records import config as run_config
+from sweeplab.records.layout import RunFile
 from sweeplab.records.links import kept, linked, links, resolved
 from sweeplab.records.objective import Objective
 from sweeplab.records.paths import moved
 from sweeplab.records.record import Record, TrialPruned
-from sweeplab.records.resume import CHECKPOINTS, LAST
 from sweeplab.secrets import masked_config
 from sweeplab.training.ahead import checkpoint_of, refuse_switches, shared
 from sweeplab.training.checkpoint_file import WholeCheckpoints, load_checkpoint
@@ -49,7 +49,7 @@ class Stage:
 
     def __init__(self, run: "Run", name: str) -> None:
         self.run, self.name = run, name
-        self.checkpoints = run.folder / CHECKPOINTS / name
+        self.checkpoints = run.folder / RunFile.CHECKPOINTS / name
         self.trainer: Trainer | None = None
         self.best: BestObjective | None = None
         self.metrics: dict[str, float] = {}
@@ -61,7 +61,7 @@ class Stage:
     @property
     def resume_from(self) -> Path | None:
         """The checkpoint that this training goes on from; None where it begins."""
-        path = self.checkpoints / LAST.name
+        path = self.checkpoints / RunFile.LAST.name
         return path if self.run.is_resumed and path.is_file() else None
 
     @property
@@ -137,7 +137,7 @@ class Stage:
         if entries:
             entries |= (plain.get("task") or {}).get("callbacks") or {}
         if self.name:
-            entries = moved(entries, str(self.run.folder / CHECKPOINTS), str(self.checkpoints))
+            entries = moved(entries, str(self.run.folder / RunFile.CHECKPOINTS), str(self.checkpoints))
         built = [build(entry, f"callbacks.{name}") for name, entry in entries.items() if entry is not None]
         for callback in built:
             if isinstance(callback, EarlyStopping) and callback.monitor == self.run.objective.metric:

@@ -21,13 +21,14 @@ from sweeplab.errors import SetupError, UserError, did_you_mean, no_early_exit
 from sweeplab.records import config as run_config
 from sweeplab.records import record as run_record
 from sweeplab.records import trust
+from sweeplab.records.layout import RunFile
 from sweeplab.records.links import kept, resolved
 from sweeplab.records.log import log_traceback, spare_log_files
 from sweeplab.records.objective import PARAMETERS, Objective
 from sweeplab.records.provenance import program
 from sweeplab.records.record import Record, TrialPruned, recorded
 from sweeplab.records.rerun import differences, environment
-from sweeplab.records.resume import CHECKPOINTS, check_resumable, last_checkpoint, resumed
+from sweeplab.records.resume import check_resumable, last_checkpoint, resumed
 from sweeplab.secrets import masked_command, masked_config
 from sweeplab.sweep.trial import current
 from sweeplab.training.ahead import look_ahead
@@ -143,7 +144,7 @@ def check_checkpoint(folder: Path, config: DictConfig) -> None:
     }
     for key, number in done.items():
         limit = config.trainer.get(key)
-        if path.parent.name == CHECKPOINTS and limit is not None and 0 <= limit < number:
+        if path.parent.name == RunFile.CHECKPOINTS and limit is not None and 0 <= limit < number:
             raise UserError(f"{folder} has trained {number} {key.removeprefix('max_')}; trainer.{key}={limit} is less.")
 
 
@@ -247,7 +248,7 @@ def _trained(train: Train, run: Run) -> Result:
 def _checkpoint(run: Run) -> Path:
     """Return the checkpoint that the latest trainer was given; where there is none, the folder of all."""
     given = next((stage.trainer.ckpt_path for stage in reversed(run.stages) if stage.trainer), None)
-    return Path(given) if given else run.folder / CHECKPOINTS
+    return Path(given) if given else run.folder / RunFile.CHECKPOINTS
 
 
 def _result(run: Run, returned: Any) -> Result:

@@ -9,13 +9,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.compare.pareto import unbeaten
 from sweeplab.errors import UserError
 from sweeplab.records import record
+from sweeplab.records.layout import RunFile
 from sweeplab.records.objective import Objective
 from sweeplab.records.record import Status
 from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.results import Summary, folder_of
 from sweeplab.sweep.spec import SweepSpec
-
-FOLDER = "checkpoints"
 
 
 class TopCheckpoints(Listener):
@@ -90,7 +89,7 @@ def _runs(spec: SweepSpec, trial: FrozenTrial) -> Iterator[Path]:
 
 
 def _remove_checkpoints(study: Path, run: Path) -> None:
-    checkpoints = run / FOLDER
+    checkpoints = run / RunFile.CHECKPOINTS
     is_linked = checkpoints.resolve() != study.resolve() / checkpoints.relative_to(study)
     if checkpoints.is_dir() and not is_linked:
         record.drop_checkpoints(run)  # first: a record that promises checkpoints is worse than a rest of them

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.errors import UserError
+from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.sweep.execute.fork_server import ForkServer
 from sweeplab.sweep.execute.recovery import recorded
 from sweeplab.sweep.execute.slots import Slot
-from sweeplab.sweep.execute.worker import OUTPUT, work
+from sweeplab.sweep.execute.worker import work
 from sweeplab.sweep.job import Job, Outcome, Task
 from sweeplab.sweep.program import beyond_import, warn_of_missing
 from sweeplab.sweep.trial import Report
@@ -227,7 +228,7 @@ class Local:
 
 
 def _killed(running: _Running) -> Outcome:
-    log = running.job.folder / OUTPUT
+    log = running.job.folder / RunFile.OUTPUT
     return Outcome(Status.KILLED, _cause(running.process.exitcode) + (f"; see {log}" if log.exists() else ""))
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from sweeplab.records import record
+from sweeplab.records.layout import RunFile
 from sweeplab.records.process import is_alive
 from sweeplab.records.record import Status
-from sweeplab.sweep.execute.worker import OUTCOME
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
 
@@ -52,7 +52,7 @@ class Recovery:
 
 def recorded(job: Job) -> Outcome | None:
     """Return the outcome that a process left in its folder; None if there is none, or a damaged one."""
-    path = job.folder / OUTCOME
+    path = job.folder / RunFile.OUTCOME
     if not path.is_file():
         return None
     try:

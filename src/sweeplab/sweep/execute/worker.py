@@ -20,6 +20,7 @@ from omegaconf import open_dict
 
 from sweeplab.errors import SetupError
 from sweeplab.records.files import write_text
+from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Killed, Status, as_left, is_pruned, is_run, note_constraints
 from sweeplab.secrets import without_secrets
 from sweeplab.streams import open_closed_streams
@@ -29,9 +30,7 @@ from sweeplab.sweep.execute import signals
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.trial import Report, Trial
 
-OUTPUT = "output.log"
 LONGEST = 500  # characters of a reason
-OUTCOME = ".outcome.json"  # for the case that the controller dies before it could write it into the study
 
 
 def work(job: Job, channel: Connection, alive: Connection) -> None:
@@ -53,7 +52,7 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
     except EOFError:  # nobody wants it any more
         return
     os.environ |= environment
-    _capture(job.folder / OUTPUT)
+    _capture(job.folder / RunFile.OUTPUT)
     sys.stdout.write(said.getvalue() if ready else "")
     sys.argv = [job.task.script, *job.arguments]
 
@@ -66,7 +65,7 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
 
     outcome = perform(job, report, ready)
     with contextlib.suppress(OSError):  # the disk may be full; the controller is told all the same
-        write_text(job.folder / OUTCOME, json.dumps(vars(outcome)))
+        write_text(job.folder / RunFile.OUTCOME, json.dumps(vars(outcome)))
     with speaking:
         channel.send(outcome)
 

@@ -16,10 +16,10 @@ from optuna.storages.journal._file import BaseJournalFileLock
 
 from sweeplab.errors import UserError
 from sweeplab.records.files import write_bytes
+from sweeplab.records.layout import StudyFile
 from sweeplab.secrets import HIDDEN, masked
 from sweeplab.sweep.study.algorithms import build
 
-JOURNAL = "study.journal"
 LEFT_BEHIND = 120  # seconds after which a lock in a shared folder counts as that of a dead controller
 # File systems of other machines, with or without `fuse.` before them.
 SHARED = (
@@ -43,9 +43,9 @@ def open_storage(url: str | Mapping[str, Any] | None, folder: Path) -> tuple[Bas
     try:
         if url is None:
             folder.mkdir(parents=True, exist_ok=True)
-        lock = _beside(folder / JOURNAL) if url is None else _lock(url)
+        lock = _beside(folder / StudyFile.JOURNAL) if url is None else _lock(url)
         with lock:  # two that make the same tables at once fail
-            return _journal(folder / JOURNAL) if url is None else _connect(url), lock
+            return _journal(folder / StudyFile.JOURNAL) if url is None else _connect(url), lock
     except UserError:
         raise
     except Exception as error:

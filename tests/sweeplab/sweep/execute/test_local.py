@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.sweep.config.snapshot import TrialConfig
 from sweeplab.sweep.execute.local import AT_ONCE, Local
 from sweeplab.sweep.execute.slots import Slot
-from sweeplab.sweep.execute.worker import OUTCOME
 from sweeplab.sweep.job import Job, Outcome, Task
 
 
@@ -90,7 +90,7 @@ def test_all_that_a_process_has_sent_is_read_before_its_outcome(folder: Path) ->
 def test_a_process_killed_behind_its_end_has_come_to_its_outcome(folder: Path) -> None:
     executor = Local([Slot()], Task(""), [], folder / "none", True, None)
     futures = [executor.submit(job(0, folder), nothing)]
-    (folder / "0" / OUTCOME).write_text(json.dumps(vars(Outcome(Status.COMPLETE, values=(1.0,), seconds=2.5))))
+    (folder / "0" / RunFile.OUTCOME).write_text(json.dumps(vars(Outcome(Status.COMPLETE, values=(1.0,), seconds=2.5))))
     executor.close()
     assert [(f.result().status, f.result().values, f.result().seconds) for f in futures] == [
         (Status.COMPLETE, (1.0,), 2.5)

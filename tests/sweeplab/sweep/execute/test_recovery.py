@@ -8,8 +8,7 @@ import optuna
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
-from sweeplab.records import record
-from sweeplab.sweep.execute.worker import OUTCOME
+from sweeplab.records.layout import RunFile
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, trials
 
@@ -60,18 +59,19 @@ def test_a_damaged_outcome_is_a_lost_trial(sweep: Sweep, caplog: pytest.LogCaptu
     assert sweep(*search) == 0
     folders = lose(len(DAMAGED) + 1)
     for folder, content in zip(folders, [*DAMAGED.values(), json.dumps(WHOLE).encode()], strict=True):
-        (folder / OUTCOME).write_bytes(content)
+        (folder / RunFile.OUTCOME).write_bytes(content)
     assert sweep(*search) == 0
     *damaged, whole = trials()[2 : 2 + len(folders)]
     assert [trial.user_attrs["ending"] for trial in damaged] == ["interrupted"] * len(damaged)
     assert (whole.state.name, whole.value) == ("COMPLETE", 7.0)
-    assert [f"{folder / OUTCOME} is damaged" in caplog.text for folder in folders] == [True] * len(damaged) + [False]
+    warned = [f"{folder / RunFile.OUTCOME} is damaged" in caplog.text for folder in folders]
+    assert warned == [True] * len(damaged) + [False]
 
 
 def test_a_trial_of_a_sweep_without_an_objective_needs_no_value(sweep: Sweep) -> None:
     assert sweep("x=1,2", task=app.nothing) == 0
     (folder,) = lose(1)
-    (folder / OUTCOME).write_text(json.dumps(WHOLE | {"values": None}))
+    (folder / RunFile.OUTCOME).write_text(json.dumps(WHOLE | {"values": None}))
     assert sweep("x=1,2", task=app.nothing) == 0
     assert trials()[2].state.name == "COMPLETE"
 
@@ -89,9 +89,9 @@ def test_a_damaged_record_keeps_no_study_from_going_on(
     assert sweep("x=1,2", *listeners, task=app.records) == 0
     (lost,) = lose(1)
     for folder in (lost, lost.with_name("1")):  # of a complete trial too
-        (folder / record.FILE).write_bytes(content)
+        (folder / RunFile.RECORD).write_bytes(content)
     assert sweep("x=1,2", *listeners, task=app.records) == 0
     assert trials()[2].user_attrs["ending"] == "interrupted"
-    assert str(lost / record.FILE) in caplog.text
+    assert str(lost / RunFile.RECORD) in caplog.text
     assert "Traceback" not in caplog.text
-    assert (lost / record.FILE).read_bytes() == content
+    assert (lost / RunFile.RECORD).read_bytes() == content

@@ -1,0 +1,47 @@
+"""The names of the files and folders that a run, a study and an evaluation leave."""
+
+from pathlib import Path
+
+
+class RunFile:
+    """In the folder of a run; the last two only where it is a trial of a sweep."""
+
+    RECORD = "run.json"
+    CONFIG = "config.yaml"
+    EARLIER_CONFIG = "config-{}.yaml"  # of an earlier attempt, with its number
+    PATCH = "uncommitted.patch"
+    LATER_PATCH = "uncommitted-{}.patch"  # of a later attempt, with its number
+    METRICS = "metrics.csv"
+    CHECKPOINTS = "checkpoints"
+    BEST = Path(CHECKPOINTS, "best.ckpt")
+    LAST = Path(CHECKPOINTS, "last.ckpt")
+    EVALUATIONS = "eval"
+    HYDRA_TASK = ".hydra/config.yaml"
+    HYDRA_ITSELF = ".hydra/hydra.yaml"
+    WANDB = "wandb"
+    OUTPUT = "output.log"
+    OUTCOME = ".outcome.json"  # for the case that the controller dies before it could write it into the study
+
+
+class StudyFile:
+    """In the folder of a study."""
+
+    DESCRIPTION = "sweep.json"
+    CONFIG = "multirun.yaml"
+    JOURNAL = "study.journal"
+    LOG = "sweep.log"
+    TRIALS = "trials.csv"
+    RESULTS = "optimization_results.yaml"
+    BEST = "best.yaml"
+    REPORT = "report.html"
+    WANDB_VIEW = "wandb/view.json"
+
+
+class EvaluationFile:
+    """In the folder of one evaluation, below that of its run or study."""
+
+    METRICS = "metrics.json"
+    MEMBERS = "members.json"
+    PREDICTIONS = "predictions.csv"
+    ARRAYS = "predictions.npz"
+    NESTED = "predictions.json"
