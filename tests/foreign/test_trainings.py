@@ -9,7 +9,8 @@ import torch
 from lightning.pytorch import Callback
 
 from sweeplab.errors import UserError
-from sweeplab.records.record import Status, TrialPruned, read
+from sweeplab.records.ending import TrialPruned
+from sweeplab.records.record import Status, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.training.start import resume, start
 from tests.conftest import Compose, equal_weights

@@ -15,7 +15,7 @@ from yaml import YAMLError
 
 from sweeplab.errors import UserError
 from sweeplab.records import record, trust
-from sweeplab.records.earlier import upgraded, upgraded_override
+from sweeplab.records.earlier import upgraded
 from sweeplab.records.files import read_text, write_text
 from sweeplab.records.flat import interpolations
 from sweeplab.records.layout import RunFile
@@ -105,7 +105,7 @@ def check_secrets(config: DictConfig, groups: Sequence[str] | None = None) -> No
 
 def is_own(folder: Path) -> bool:
     """Say whether the configuration in a folder is as this user's own run left it."""
-    signature = record.known(folder).get("signature")
+    signature = record.read_partial(folder).get("signature")
     return signature is not None and trust.is_signed(read_text(folder / RunFile.CONFIG), signature)
 
 
@@ -195,13 +195,8 @@ def config_name(folder: Path) -> str:
 
 def recorded_overrides(folder: Path) -> list[str]:
     """Return the overrides that the run in `folder` was made with, those of all its attempts one after the other."""
-    facts = record.known(folder)
-    parts = [*facts.get("attempts", ()), facts]
-    return [
-        override if "format" in part else upgraded_override(override)
-        for part in parts
-        for override in part.get("overrides", ())
-    ]
+    facts = record.read_partial(folder)
+    return [override for part in (*(facts.get("attempts") or ()), facts) for override in part.get("overrides") or ()]
 
 
 def _is_choice(override: Override, conf: Path | None) -> bool:

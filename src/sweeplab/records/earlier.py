@@ -37,6 +37,16 @@ def upgraded_override(override: str) -> str:
     return f"{sign}{_moved(key.lstrip('+~'))}{equals}{value}"
 
 
+def upgraded_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what `run.json` says as this version would have written it; without a `format` it is of version 1."""
+    parts = [facts, *(facts.get("attempts") or ())]
+    for part in (part for part in parts if "format" not in part and part.get("overrides")):
+        part["overrides"] = list(map(upgraded_override, part["overrides"]))
+    if "format" not in facts and "metrics" in facts:  # which did not say what the test measured, but named it so
+        facts.setdefault("test", [name for name in facts["metrics"] or () if name.startswith("test/")])
+    return facts
+
+
 def renamed(value: Any) -> Any:
     """Return a configuration in which every `_target_` has its name of today."""
     if isinstance(value, Mapping):

@@ -1,11 +1,14 @@
-"""Files that are written whole or not at all, also if the power fails, and read whole if they are files at all."""
+"""Files that are written whole or not at all, also if the power fails, and read if they are files at all."""
 
+import json
+import math
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sweeplab.errors import UserError
 
@@ -32,6 +35,34 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
         raise UserError(f"{path} is not text: byte {error.start} is not UTF-8.") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: as `read_text` does, or it is not JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is broken: {error}.") from error
+
+
+def as_json(content: Any) -> str:
+    """Return the text of a JSON file; a number that is not finite becomes null, since JSON has none."""
+    return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

@@ -5,34 +5,32 @@ leaves `running` behind; `read` then looks whether it still lives, and says `kil
 """
 
 import functools
-import json
 import logging
-import math
 import shlex
-import signal
 import sys
-import threading
-import time
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.records import provenance
-from sweeplab.records.files import read_text, write_bytes, write_new, write_text
+from sweeplab.records.earlier import upgraded_facts
+from sweeplab.records.files import as_json, read_json, write_bytes, write_new, write_text
 from sweeplab.records.layout import RunFile
 from sweeplab.records.process import is_alive, this_process
-from sweeplab.records.record_shape import misfit
-from sweeplab.secrets import masked_words, without_secrets
+from sweeplab.records.schema import RunFacts, misfit
+from sweeplab.secrets import masked_words
 
 log = logging.getLogger(__name__)
 
 FORMAT = 2  # of run.json and config.yaml; `earlier` reads what was written before there was a number
+# What each attempt has of its own; all else stays from the first to the last.
+OF_AN_ATTEMPT = (
+    *("format", "status", "command", "overrides", "git", "versions", "process"),
+    *("started", "ended", "seconds", "error"),
+)
 
 
 class Status(StrEnum):
@@ -45,18 +43,6 @@ class Status(StrEnum):
     KILLED = "killed"
     TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
-
-
-class TrialPruned(Exception):  # noqa: N818 - Optuna's name for it
-    """The run was stopped because others do better; Optuna's own exception of this name means the same."""
-
-
-class Killed(SystemExit):
-    """The process was asked to end by a signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-        self.reason = f"signal {signal.Signals(number).name}"
 
 
 class Record:
@@ -77,7 +63,7 @@ class Record:
         if self.has_begun:
             if not self.folder.is_dir():
                 raise UserError(f"{self.folder} is gone: it was moved or removed while its run went on.")
-            write_text(self.folder / RunFile.RECORD, _json(self.facts))
+            write_text(self.folder / RunFile.RECORD, as_json(self.facts))
 
     def begin(self) -> None:
         """Write from now on."""
@@ -125,7 +111,7 @@ def read(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def known(folder: Path) -> dict[str, Any]:
+def read_partial(folder: Path) -> dict[str, Any]:
     """Return what `run.json` in `folder` says, however little that is; nothing where there is none.
 
     Raises:
@@ -135,18 +121,15 @@ def known(folder: Path) -> dict[str, Any]:
 
 
 def _parsed(path: Path, is_whole: bool = True) -> dict[str, Any]:
-    try:
-        facts = json.loads(read_text(path))
-    except UserError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is broken: {error}.") from error
+    facts = read_json(path)
     if not isinstance(facts, dict):
         raise UserError(f"{path} is not the record of a run.")
-    name = misfit(facts, is_whole) or ("status" if facts.get("status", Status.RUNNING) not in set(Status) else None)
-    if name is not None:
-        raise UserError(f"{path} is not the record of a run: its {name} is malformed.")
-    return facts
+    malformed = misfit(facts, RunFacts, is_whole)
+    if malformed is None and facts.get("status", Status.RUNNING) not in list(Status):
+        malformed = "status"
+    if malformed is not None:
+        raise UserError(f"{path} is not the record of a run: its {malformed} is malformed.")
+    return upgraded_facts(facts)
 
 
 def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any) -> Record:
@@ -158,7 +141,7 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any)
     facts, patch = _beginning(overrides, RunFile.PATCH)
     record = Record(folder, facts | {"seed": seed} | more)
     try:
-        write_new(folder / RunFile.RECORD, _json(record.facts))
+        write_new(folder / RunFile.RECORD, as_json(record.facts))
     except FileExistsError:
         raise UserError(occupied(folder)) from None
     if patch:
@@ -175,21 +158,8 @@ def withdraw(folder: Path) -> None:
 def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
     """Take up a run that stopped; what earlier attempts recorded moves to `attempts` when the new one begins."""
     before = read(folder)
-    kept = (
-        "format",
-        "status",
-        "command",
-        "overrides",
-        "git",
-        "versions",
-        "process",
-        "started",
-        "ended",
-        "seconds",
-        "error",
-    )
-    attempts = [*before.get("attempts", ()), {key: before[key] for key in kept if key in before}]
-    carried = {key: value for key, value in before.items() if key not in kept}
+    attempts = [*before.get("attempts", ()), {key: before[key] for key in OF_AN_ATTEMPT if key in before}]
+    carried = {key: value for key, value in before.items() if key not in OF_AN_ATTEMPT}
     facts, patch = _beginning(overrides, RunFile.LATER_PATCH.format(len(attempts)))
     return _Attempt(folder, carried | facts | {"attempts": attempts}, patch)
 
@@ -209,28 +179,24 @@ def drop_checkpoints(folder: Path) -> None:
 
 def note_constraints(folder: Path, constraints: Mapping[str, float]) -> None:
     """Note how far a trial that is over broke its constraints; 0 or less means that it kept them."""
-    facts = json.loads((folder / RunFile.RECORD).read_text(encoding="utf-8"))
+    facts = _parsed(folder / RunFile.RECORD)
     Record(folder, facts).update(trial={**(facts.get("trial") or {}), "constraints": dict(constraints)})
 
 
 def without_checkpoints(folder: Path) -> str:
     """Say that a sweep removed the checkpoints of a run, and how to have them."""
+    program = shlex.join(shlex.split(str(read(folder).get("command") or "python train.py"))[:2])
     return (
-        f"the sweep of {folder} removed its checkpoints, since others were better; {trained_by(folder)} rerun={folder} "
+        f"the sweep of {folder} removed its checkpoints, since others were better; {program} rerun={folder} "
         "trains it again, and a sweep with hydra.sweeper.listeners.checkpoints.keep=null keeps all."
     )
-
-
-def trained_by(folder: Path) -> str:
-    """Return the program that trained the run in `folder`, as its user starts it: `python train.py`."""
-    return shlex.join(shlex.split(str(read(folder).get("command") or "python train.py"))[:2])
 
 
 def conclude(folder: Path, status: Status, reason: str, seconds: float | None = None) -> None:
     """Write the ending of a run that could not do it itself, or that did not know why it was ended."""
     facts = as_left(folder)
     if facts is not None and facts["status"] != status:
-        ended = {"ended": facts.get("ended", _now()), "seconds": facts.get("seconds") or seconds}
+        ended = {"ended": facts.get("ended", now()), "seconds": facts.get("seconds") or seconds}
         Record(folder, facts).update(status=status, error=reason, **ended)
 
 
@@ -252,40 +218,6 @@ def _warn(text: str) -> None:
     log.warning(text)
 
 
-@contextmanager
-def recorded(record: Record) -> Iterator[Record]:
-    """Write the ending of a run into its record, whatever the ending is."""
-    start = time.monotonic()
-    try:
-        with _sigterm_raises():
-            yield record
-    except BaseException as error:
-        if record.folder.is_dir():  # else somebody moved it, and would find a second one
-            with suppress(OSError):  # the disk may be full: what happened first is told
-                record.update(**_ending(error), **_time_since(start))
-        raise
-    if not record.has_begun:
-        record.begin()
-    record.update(status=Status.COMPLETE, **_time_since(start))
-
-
-def status_of(error: BaseException) -> Status:
-    """Return the ending that an exception stands for."""
-    if isinstance(error, Killed):
-        return Status.KILLED
-    if is_pruned(error):
-        return Status.PRUNED
-    # Lightning turns Ctrl-C into SystemExit.
-    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
-        return Status.INTERRUPTED
-    return Status.FAILED
-
-
-def is_pruned(error: BaseException) -> bool:
-    """Say whether an exception is `TrialPruned`, ours or Optuna's, without importing Optuna."""
-    return any(kind.__name__ == TrialPruned.__name__ for kind in type(error).__mro__)
-
-
 def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any], bytes]:
     """Return the facts of a beginning, and the changes of the code that no commit holds."""
     git, patch = provenance.code(Path(sys.argv[0]).resolve().parent)
@@ -300,52 +232,11 @@ def _beginning(overrides: Sequence[str], patch_name: str) -> tuple[dict[str, Any
         "git": git,
         "versions": dict(provenance.versions()),
         "process": this_process(),
-        "started": _now(),
+        "started": now(),
     }
     return facts, patch
 
 
-def _ending(error: BaseException) -> dict[str, Any]:
-    status = status_of(error)
-    if status is Status.FAILED:
-        return {"status": status, "error": without_secrets("".join(traceback.format_exception(error)))}
-    if status is Status.PRUNED:
-        return {"status": status}
-    return {"status": status, "error": error.reason if isinstance(error, Killed) else "Ctrl-C"}
-
-
-def _time_since(start: float) -> dict[str, Any]:
-    return {"ended": _now(), "seconds": round(time.monotonic() - start, 3)}
-
-
-def _now() -> str:
+def now() -> str:
+    """Return the time as `run.json` has it."""
     return datetime.now().astimezone().isoformat(timespec="milliseconds")
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that files are closed and endings written."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Killed(number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _json(facts: Mapping[str, Any]) -> str:
-    return json.dumps(_finite(facts), indent=2, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -172,9 +172,7 @@ class Run:
     @property
     def tests(self) -> list[str]:
         """The names of the metrics that the test measured."""
-        known, metrics = self.facts.get("test"), self.facts.get("metrics") or {}
-        # Version 1 did not say, and knew one way to name them.
-        return [name for name in metrics if (name.startswith("test/") if known is None else name in known)]
+        return [name for name in self.facts.get("metrics") or () if name in (self.facts.get("test") or ())]
 
     def values(self) -> dict[str, float]:
         """Return what was measured: the objective, metrics at its best moment, those of the test, and the last ones.

@@ -4,13 +4,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from sweeplab.errors import UserError
-from sweeplab.records.files import read_text, write_text
+from sweeplab.records.files import as_json, read_text, write_text
 from sweeplab.records.layout import StudyFile
+from sweeplab.records.schema import misfit
 
-_OBJECTIVE = ("metric", "mode")
+
+class StudyObjective(TypedDict):
+    """A metric, and `min` or `max`."""
+
+    metric: str
+    mode: str
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Study:
 
     name: str
     command: str
-    objectives: Sequence[Mapping[str, str]]
+    objectives: Sequence[StudyObjective]
     axes: Mapping[str, Axis] = field(default_factory=dict)
     seed_key: str = "seed"
     n_trials: int | None = None
@@ -41,7 +47,7 @@ class Study:
 
     def write(self, folder: Path) -> None:
         """Write the study to its folder."""
-        write_text(folder / StudyFile.DESCRIPTION, json.dumps(asdict(self), indent=2) + "\n")
+        write_text(folder / StudyFile.DESCRIPTION, as_json(asdict(self)))
 
     @classmethod
     def read(cls, folder: Path) -> "Study":
@@ -57,29 +63,14 @@ class Study:
             )
         try:
             facts = json.loads(read_text(path))
+            if malformed := misfit(facts, cls):
+                raise ValueError(f"its {malformed} is malformed")
             axes = {key: Axis(**axis) for key, axis in facts.pop("axes").items()}
-            study = cls(axes=axes, **facts)
-            study._check()
+            return cls(axes=axes, **facts)
         except UserError:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise UserError(f"{path} is broken ({error}); the sweep's own command writes it again.") from error
-        return study
-
-    def _check(self) -> None:
-        """Make sure that what was read is of the types that readers count on.
-
-        Raises:
-            ValueError: it is not.
-        """
-        numbers = [bound for axis in self.axes.values() for bound in (axis.low, axis.high)]
-        texts = [self.name, self.command, self.seed_key, *(one[key] for one in self.objectives for key in _OBJECTIVE)]
-        if not all(isinstance(number, int | float | None) for number in numbers):
-            raise ValueError("the end of an axis is not a number")
-        if not all(isinstance(axis.choices, list | None) for axis in self.axes.values()):
-            raise ValueError("choices of an axis are no list")
-        if not all(isinstance(text, str) for text in texts):
-            raise ValueError("a name is not a text")
 
 
 def is_study(folder: Path) -> bool:

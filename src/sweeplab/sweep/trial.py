@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeplab.records.record import TrialPruned
+from sweeplab.records.ending import TrialPruned
 
 __all__ = ["Trial", "TrialPruned", "current", "enter"]
 

@@ -7,7 +7,6 @@ is gone.
 """
 
 import argparse
-import json
 import shutil
 import sys
 from collections import Counter
@@ -139,7 +138,7 @@ def _of_run(folder: Path) -> Iterator[Path]:
     """Find what belongs to a trial: its W&B runs lie in the folder of its study."""
     if not folder.is_dir() or not record.is_run(folder):
         return
-    facts = json.loads((folder / RunFile.RECORD).read_text(encoding="utf-8"))
+    facts = record.read_partial(folder)
     if id := (facts.get("wandb") or {}).get("id"):
         for above in [folder.resolve(), *folder.resolve().parents][: 1 + ABOVE]:
             yield from above.glob(f"{RunFile.WANDB}/*run-*-{id}*/run-{id}.wandb")

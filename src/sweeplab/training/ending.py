@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from sweeplab.records.record import Status, status_of
+from sweeplab.records.ending import status_of
+from sweeplab.records.record import Status
 from sweeplab.secrets import without_secrets
 
 if TYPE_CHECKING:

@@ -21,12 +21,13 @@ from sweeplab.errors import SetupError, UserError, did_you_mean, no_early_exit
 from sweeplab.records import config as run_config
 from sweeplab.records import record as run_record
 from sweeplab.records import trust
+from sweeplab.records.ending import TrialPruned, recorded
 from sweeplab.records.layout import RunFile
 from sweeplab.records.links import kept, resolved
 from sweeplab.records.log import log_traceback, spare_log_files
 from sweeplab.records.objective import PARAMETERS, Objective
 from sweeplab.records.provenance import program
-from sweeplab.records.record import Record, TrialPruned, recorded
+from sweeplab.records.record import Record
 from sweeplab.records.rerun import differences, environment
 from sweeplab.records.resume import check_resumable, last_checkpoint, resumed
 from sweeplab.secrets import masked_command, masked_config

@@ -272,6 +272,12 @@ def test_no_account_or_no_server_is_said_at_once(
     assert wandb_server.runs == {}
 
 
+def test_a_run_whose_record_is_damaged_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(SystemExit, match=r"Error: .*run\.json is broken"):
+        main([str(tmp_path)])
+
+
 def test_artifacts_arrive_with_a_study_that_was_moved(make: Make, study: Path, wandb_server: WandbServer) -> None:
     make("cnn-0", weights=b"best")
     moved = study.parent.rename(study.parent.with_name("elsewhere")) / study.name

@@ -7,7 +7,8 @@ import wandb
 from lightning.pytorch import LightningModule
 
 from sweeplab.errors import UserError
-from sweeplab.records.record import TrialPruned, read
+from sweeplab.records.ending import TrialPruned
+from sweeplab.records.record import read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.tracking.wandb_run import WandbRun
 from sweeplab.training.ending import ended

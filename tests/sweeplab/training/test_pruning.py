@@ -8,7 +8,8 @@ import pytest
 from lightning.pytorch import LightningModule
 
 from sweeplab.errors import UserError
-from sweeplab.records.record import Status, TrialPruned, read
+from sweeplab.records.ending import TrialPruned
+from sweeplab.records.record import Status, read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.training.lean import STEP_HOOKS, lean_steps
 from sweeplab.training.pruning import Pruning
@@ -178,7 +179,7 @@ def test_a_metric_that_is_not_logged_is_named(configured: Compose, trial: Enter)
 
 SCRIPT = """
 import runpy, sys
-from sweeplab.records.record import TrialPruned
+from sweeplab.records.ending import TrialPruned
 from sweeplab.sweep.trial import Trial, enter
 
 enter(Trial("study", 7, {}, prunes=True, _report=lambda value, step: step == 2))

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from sweeplab.errors import UserError
 from sweeplab.records import record
+from sweeplab.records.ending import recorded
 from sweeplab.training.top_checkpoints import TopCheckpoints
 from tests.conftest import Command, small
 from tests.sweeplab.sweep.app import app
@@ -28,7 +29,7 @@ def trains(config: DictConfig) -> Any:
 
     run = Path(HydraConfig.get().runtime.output_dir)
     others = sorted(path.parent.name for path in STUDY.glob("*/checkpoints"))
-    with record.recorded(record.begin(run, [], None)) as facts:
+    with recorded(record.begin(run, [], None)) as facts:
         (run / "checkpoints").mkdir()
         (run / "checkpoints" / "best.ckpt").write_text("weights")
         facts.update(checkpoint="checkpoints/best.ckpt", others=others)
@@ -158,7 +159,7 @@ def test_only_folders_of_the_sweep_itself_are_touched(sweep: Sweep, tmp_path: Pa
 @pytest.mark.slow
 def test_a_run_that_somebody_went_on_with_keeps_its_checkpoints(sweep: Sweep) -> None:
     sweep("x=1,2,3", ONE_BY_ONE, task=trains)
-    with record.recorded(record.begin_again(STUDY / "1", [])):
+    with recorded(record.begin_again(STUDY / "1", [])):
         pass
     sweep("x=1,2,3", ONE_BY_ONE, KEEP % 1, task=trains)
     assert with_checkpoints() == ["0", "1"]

@@ -11,7 +11,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from sweeplab.errors import UserError
-from sweeplab.records.record import Status, TrialPruned, read
+from sweeplab.records.ending import TrialPruned
+from sweeplab.records.record import Status, read
 from sweeplab.sweep.trial import Trial, enter
 from tests.conftest import Compose
 from tests.training import run

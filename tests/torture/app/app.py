@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from sweeplab.records import record
+from sweeplab.records.ending import recorded
 from sweeplab.sweep.trial import TrialPruned, current
 
 
@@ -15,7 +16,7 @@ from sweeplab.sweep.trial import TrialPruned, current
 def app(config: DictConfig) -> float:
     trial = current()
     assert trial is not None
-    with record.recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None)):
+    with recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None)):
         for step in range(1, config.steps + 1):
             time.sleep(config.sleep)
             if trial.report(config.value + step / 1000, step):

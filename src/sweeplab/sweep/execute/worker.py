@@ -19,9 +19,10 @@ from typing import Any
 from omegaconf import open_dict
 
 from sweeplab.errors import SetupError
+from sweeplab.records.ending import Killed, is_pruned
 from sweeplab.records.files import write_text
 from sweeplab.records.layout import RunFile
-from sweeplab.records.record import Killed, Status, as_left, is_pruned, is_run, note_constraints
+from sweeplab.records.record import Status, as_left, is_run, note_constraints
 from sweeplab.secrets import without_secrets
 from sweeplab.streams import open_closed_streams
 from sweeplab.sweep import trial as current_trial

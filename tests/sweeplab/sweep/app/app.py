@@ -171,8 +171,9 @@ def records(config: DictConfig) -> float:
     from hydra.core.hydra_config import HydraConfig
 
     from sweeplab.records import record
+    from sweeplab.records.ending import recorded
 
-    with record.recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None)):
+    with recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None)):
         value = app.__wrapped__(config)
         assert isinstance(value, float)
         return value

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from sweeplab.records import record
+from sweeplab.records.ending import recorded
 from sweeplab.sweep.execute import worker
 from sweeplab.sweep.job import Job, Task
 from sweeplab.sweep.trial import current
@@ -13,7 +14,7 @@ def test_a_runs_record_says_how_its_constraints_were_kept(tmp_path: Path, monkey
     def task(job: Job, ready: None) -> float:
         trial = current()
         assert trial is not None
-        with record.recorded(record.begin(job.folder, [], seed=0, trial={"number": trial.number})):
+        with recorded(record.begin(job.folder, [], seed=0, trial={"number": trial.number})):
             trial.constrain("size", 2.0)
             trial.constrain("time", math.inf)
         return 0.5
