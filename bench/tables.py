@@ -19,25 +19,25 @@ class Table:
     write: Callable[..., str]
 
 
-def chosen(result: str, *columns: str, has: str = "", **where: object) -> Table:
-    """Return the table of these columns, for the rows where `where` is so; only of those that have a column `has`.
-
-    Columns that all of them leave empty are left out.
-    """
+def chosen(result: str, *columns: str, has: str = "") -> Table:
+    """Return the table of these columns, of the rows that have a column `has`; columns without a value are left out."""
 
     def write(rows: Rows) -> str:
-        fit = [row for row in rows if all(row.get(key, value) == value for key, value in where.items())]
-        noted = [row for row in fit if "note" in columns and row.get("note")]
-        fit = [row for row in fit if row in noted or (has or columns[0]) in row]
+        noted = [row for row in rows if "note" in columns and row.get("note")]
+        fit = [row for row in rows if row in noted or (has or columns[0]) in row]
         return table(fit, [name for name in columns if any(row.get(name) for row in fit)]) if fit else ""
 
     return Table((result,), write)
 
 
-def crossed(result: str, keys: Sequence[str], by: str, cell: str, *further: str) -> Table:
-    """Return the table with a row for each value of the keys, and a column for each value of `by`."""
+def crossed(result: str, keys: Sequence[str], by: str, cell: str, *further: str, **where: object) -> Table:
+    """Return the table with a row for each value of the keys, and a column for each value of `by`.
+
+    Only rows with the values of `where` count.
+    """
 
     def write(rows: Rows) -> str:
+        rows = [row for row in rows if all(row[key] == value for key, value in where.items())]
         lines: dict[tuple[object, ...], dict[str, object]] = {}
         for row in rows:
             line = lines.setdefault(tuple(row[key] for key in keys), {key: row[key] for key in keys})
@@ -126,24 +126,14 @@ def _short(value: float) -> str:
 
 OUR_WAYS = [way.name for way in WAYS if way.engine == OURS]
 TEMPLATE = "usual template"
-TRIAL = ("engine", "each, ms", f"times {OURS}", "whole, s", "trials", "repeats", "note")
 STUDY = ("storage", "sampler", "trials")
-LOAD = ("gap, ms", "use", "controller, CPU ms a trial", "MB", "ask, ms", "note")
+LOAD = ("gap, ms", "use", "controller, CPU ms a trial", "MB", "ask, ms", "to the first trial, s")
 TABLES = {
     "story": Table(("start", "step", "trial", "slots", "quality"), story),
     "start": chosen("start", "question", "ours, s", "template, s", "ratio", "the import, s", has="question"),
     "step": chosen("step", "model", "batch", "logger", "ms", "bare ms", "ratio", "quartiles", "between, ms"),
-    "trial-noop": chosen("trial", *TRIAL, task="noop"),
-    "trial-lightning": chosen("trial", *TRIAL, task="lightning"),
-    "trial-wandb": chosen("trial", *TRIAL, task="wandb"),
-    "trial-memory": chosen("trial", "engine", "2 slots, MB", "4 slots, MB", "a worker, MB", "note", task="memory"),
-    "slots": crossed("slots", ["lengths", "slots"], "engine", "use", "theory"),
-    "slots-end": crossed("slots", ["lengths", "slots"], "engine", "to the end"),
+    "slots": crossed("slots", ["lengths", "slots"], "engine", "use", "theory", slots=8),
     "quality": chosen("quality", "way", "trials, median", "final, median", "lowest", "highest", "note", has="lowest"),
-    "quality-time": chosen("quality", "peer", "there after, s", *OUR_WAYS, has="there after, s"),
-    "quality-test": chosen("quality", "way", "test accuracy", "deviation over the searches", has="test accuracy"),
-    "scale": chosen("scale", *STUDY, *LOAD),
-    "resume": chosen("scale", *STUDY, "to the first trial, s", has="to the first trial, s"),
+    "scale": chosen("scale", *STUDY, *LOAD, has="gap, ms"),
     "compare": chosen("compare", "runs", "table, s", "table, MB", "page, s", "page, MB", "size, MB"),
-    "compare-browser": chosen("compare", "runs", "rows seen, s", "plot seen, s", has="rows seen, s"),
 }

@@ -49,6 +49,7 @@ PAGES_THAT_ADD = [
     "docs/data.md",
     "docs/spaces.md",
     "docs/sweeps.md",
+    "docs/sweep-reference.md",
 ]
 
 
@@ -84,6 +85,14 @@ def test_the_readme_can_be_read_in_one_sitting() -> None:
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)", page.read_text()):
+        assert heading in anchors(page.parent / target if target else page), f"{target}#{heading}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
