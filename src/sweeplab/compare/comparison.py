@@ -1,4 +1,4 @@
-"""Runs side by side: which of them, judged by what, told apart by which settings, in what order."""
+"""Runs side by side: which of them, by which objective, told apart by which settings, in what order."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sweeplab.compare.configurations import SEED, Configuration, configurations, repeated
+from sweeplab.compare.configurations import SEED, Configuration, configurations
 from sweeplab.compare.fields import Condition, Fields
-from sweeplab.compare.objective import judge
 from sweeplab.compare.pareto import unbeaten
-from sweeplab.errors import UserError
+from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.columns import varying
 from sweeplab.records.names import without_part
 from sweeplab.records.objective import Objective
 from sweeplab.records.record import Status
 from sweeplab.records.run import Run
+
+MODES = ("min", "max")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Comparison:
     """Runs in order; `varied` are the keys that tell them apart, `seed_keys` those of them that stand for chance."""
 
     runs: Sequence[Run]
-    judge: Objective
+    objective: Objective
     varied: Sequence[str]
     seed_keys: Sequence[str] = (SEED,)
 
@@ -35,12 +36,12 @@ class Comparison:
     @cached_property
     def configurations(self) -> list[Configuration]:
         """What the complete runs say of each configuration, the best mean first."""
-        return configurations(self.runs, self.keys, self.judge, self.seed_keys)
+        return configurations(self.runs, self.keys, self.objective, self.seed_keys)
 
     @property
-    def over_seeds(self) -> bool:
-        """Whether there is anything to average: configurations that were run more than once."""
-        return repeated(self.configurations)
+    def has_repeats(self) -> bool:
+        """Whether there is anything to average: a configuration that was run under more than one seed."""
+        return any(len(configuration.by_seed) > 1 for configuration in self.configurations)
 
     @cached_property
     def fields(self) -> Fields:
@@ -48,41 +49,53 @@ class Comparison:
         return Fields(self.runs, self.varied)
 
     @cached_property
-    def further(self) -> list[Objective]:
-        """The further objectives of runs that have several."""
-        found = [
-            (also["metric"], also["mode"])
+    def objectives(self) -> list[Objective]:
+        """The objective, and the further ones of runs that have several."""
+        further = [
+            Objective(also["metric"], also["mode"])
             for run in self.runs
-            if run.metric == self.judge.metric
+            if run.metric == self.objective.metric
             for also in run.facts["objective"].get("also", ())
         ]
-        return [Objective(metric, mode) for metric, mode in dict.fromkeys(found)]
+        return [self.objective, *dict.fromkeys(further)]
+
+    @property
+    def counted(self) -> list[Run]:
+        """The runs that can be the best."""
+        return [run for run in self.runs if self.objective.counts(run)]
 
     def front(self) -> list[Run]:
         """Return the complete runs that no other one beats, where there are several objectives."""
-        if not self.further:
+        if len(self.objectives) == 1:
             return []
-        judges = [self.judge, *self.further]
-        ranked = [
-            (run, [judge.rank(value) for judge in judges if (value := judge.value(run)) is not None])
-            for run in self.runs
-            if self.judge.counts(run)
+        points = [
+            (
+                run,
+                [objective.rank(value) for objective in self.objectives if (value := objective.value(run)) is not None],
+            )
+            for run in self.counted
         ]
-        whole = [(run, ranks) for run, ranks in ranked if len(ranks) == len(judges)]
-        return [whole[place][0] for place in unbeaten([ranks for _, ranks in whole])]
+        whole = [(run, point) for run, point in points if len(point) == len(self.objectives)]
+        return [whole[index][0] for index in unbeaten([point for _, point in whole])]
 
     @property
     def tests(self) -> list[str]:
         """The metrics of the test, that of the objective's name first."""
-        own = without_part(self.judge.metric)
+        measured = without_part(self.objective.metric)
         names = {name for run in self.runs for name in run.tests}
-        return sorted(names - {self.judge.metric}, key=lambda name: (without_part(name) != own, name))
+        return sorted(names - {self.objective.metric}, key=lambda name: (without_part(name) != measured, name))
 
     @property
-    def by_others(self) -> dict[str, int]:
+    def endings(self) -> str:
+        """How many runs ended how: `12 complete, 3 pruned`."""
+        count = Counter(run.status for run in self.runs)
+        return ", ".join(f"{count[status]} {status}" for status in Status if count[status])
+
+    @property
+    def other_objectives(self) -> dict[str, int]:
         """How many runs have another objective, or want it to go the other way, than all are compared by."""
-        found = Counter(Objective(run.metric, str(run.mode)) for run in self.runs if run.metric)
-        return {f"{own.metric} ({own.mode})": count for own, count in found.items() if own != self.judge}
+        declared = Counter(Objective(run.metric, str(run.mode)) for run in self.runs if run.metric)
+        return {f"{other.metric} ({other.mode})": n for other, n in declared.items() if other != self.objective}
 
 
 def compare(
@@ -109,31 +122,49 @@ def compare(
         kept = [run for run in kept if condition.holds(run)]
     if not kept:
         raise UserError(f"none of {len(runs)} runs meets --filter {' --filter '.join(conditions)}.")
-    by = judge(kept, metric, mode)
-    field = None if sort is None else fields.name(sort)
-    ordered = _best_first(kept, by, reverse) if field is None else _by_field(kept, field, reverse)
-    return Comparison(ordered, by, varying(kept), seed_keys)
+    objective = chosen_objective(kept, metric, mode)
+    if sort is not None:
+        ordered = _by_field(kept, fields.name(sort), reverse)
+    else:
+        ordered = sorted(kept, key=objective.order)[:: -1 if reverse else 1]
+    return Comparison(ordered, objective, varying(kept), seed_keys)
 
 
-def _best_first(runs: Sequence[Run], by: Objective, reverse: bool) -> list[Run]:
-    """Put complete runs before all others, and the best of each first."""
-    ordered = sorted(runs, key=by.order)
-    return ordered[::-1] if reverse else ordered
+def chosen_objective(runs: Sequence[Run], metric: str | None = None, mode: str | None = None) -> Objective:
+    """Return what runs are compared by: the `metric` that is asked for, else what most of them have as objective.
+
+    Raises:
+        UserError: no run has such a metric, or nobody says where it should go.
+    """
+    declared = Counter((run.metric, run.mode) for run in runs if run.metric and run.mode)
+    if metric is None:
+        if not declared:
+            return Objective("objective", mode or "min")  # no run has a value yet
+        (name, direction), _ = declared.most_common(1)[0]
+        return Objective(str(name), mode or str(direction))
+    measured = {name for run in runs for name in run.values()}
+    if metric not in measured:
+        raise UserError(f"no run has the metric {metric}{did_you_mean(metric, sorted(measured))}")
+    return Objective(metric, mode or _direction(metric, [(str(name), str(way)) for name, way in declared]))
+
+
+def _direction(metric: str, declared: Sequence[tuple[str, str]]) -> str:
+    """Return the direction of an objective that is called the same in another part of the data; a loss goes down."""
+    for name, direction in declared:
+        if without_part(name) == without_part(metric):
+            return direction
+    if metric.endswith("loss"):
+        return "min"
+    raise UserError(f"nobody says where {metric} should go; add --mode max or --mode min.")
 
 
 def _by_field(runs: Sequence[Run], field: str, reverse: bool) -> list[Run]:
+    """Sort numbers before texts, and leave the runs without a value at the end."""
     values = [(run, Fields.value(run, field)) for run in runs]
-    known = sorted((pair for pair in values if pair[1] is not None), key=lambda pair: _key(pair[1]), reverse=reverse)
-    return [run for run, _ in known] + [run for run, value in values if value is None]
+    filled = [(run, value) for run, value in values if value is not None]
+    filled.sort(key=lambda pair: _order(pair[1]), reverse=reverse)
+    return [run for run, _ in filled] + [run for run, value in values if value is None]
 
 
-def _key(value: Any) -> tuple[int, float, str]:
-    if isinstance(value, int | float):
-        return 0, float(value), ""
-    return 1, 0.0, str(value)
-
-
-def endings(runs: Sequence[Run]) -> str:
-    """Say how many runs ended how: `12 complete, 3 pruned`."""
-    found = Counter(run.status for run in runs)
-    return ", ".join(f"{found[status]} {status}" for status in Status if found[status])
+def _order(value: Any) -> tuple[int, float, str]:
+    return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, str(value))

@@ -16,34 +16,35 @@ from sweeplab.records.spreadsheet import cells
 
 def as_csv(comparison: Comparison) -> str:
     """Return a row a run: folder, status, the settings that vary, all metrics, times. Values are not rounded."""
-    metrics = list(comparison.fields.metrics)
-    rows = [_flat(run, comparison, metrics) for run in comparison.runs]
+    rows = []
+    for run in comparison.runs:
+        row = _row(run, comparison)
+        settings, values = row.pop("settings"), row.pop("metrics")
+        rows.append({**row, **settings, **{name: values.get(name) for name in comparison.fields.metrics}})
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(cells(rows[0]))
-    writer.writerows(cells(row.values()) for row in rows)
+    csv.writer(out, lineterminator="\n").writerows([cells(rows[0]), *(cells(row.values()) for row in rows)])
     return out.getvalue()
 
 
-def as_json(comparison: Comparison, tables: Sequence[Table], verdict: str) -> str:
-    """Return runs and configurations as data, with the verdict on the two best, and the tables as they are shown."""
+def as_json(comparison: Comparison, tables: Sequence[Table], significance: str) -> str:
+    """Return runs and configurations as data, the sentence on the two best, and the tables as they are shown."""
     content = {
-        "objective": asdict(comparison.judge),
+        "objective": asdict(comparison.objective),
         "varied": list(comparison.varied),
-        "verdict": verdict or None,
-        "tables": [{"title": t.title, "columns": list(t.columns), "rows": t.rows, "notes": t.notes} for t in tables],
-        "configurations": [_configuration(found) for found in comparison.configurations],
-        "runs": [_run(run, comparison) for run in comparison.runs],
+        "verdict": significance or None,
+        "tables": [asdict(table) for table in tables],
+        "configurations": [_configuration(each) for each in comparison.configurations],
+        "runs": [_row(run, comparison) for run in comparison.runs],
     }
     return json.dumps(content, indent=2, default=str) + "\n"
 
 
-def as_markdown(tables: Sequence[Table], verdict: str) -> str:
+def as_markdown(tables: Sequence[Table], significance: str) -> str:
     """Return the tables that the terminal shows, for a page."""
-    return "\n\n".join([*(table.markdown() for table in tables), *([verdict] if verdict else [])]) + "\n"
+    return "\n\n".join([*(table.markdown() for table in tables), *([significance] if significance else [])]) + "\n"
 
 
-def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
+def _row(run: Run, comparison: Comparison) -> dict[str, Any]:
     return {
         "folder": str(run.folder),
         "status": str(run.status),
@@ -56,16 +57,10 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _flat(run: Run, comparison: Comparison, metrics: Sequence[str]) -> dict[str, Any]:
-    content = _run(run, comparison)
-    settings, values = content.pop("settings"), content.pop("metrics")
-    return {**content, **settings, **{name: values.get(name) for name in metrics}}
-
-
-def _configuration(found: Configuration) -> dict[str, Any]:
+def _configuration(configuration: Configuration) -> dict[str, Any]:
     return {
-        "settings": dict(found.settings),
-        **asdict(found.spread),
-        "runs": [str(run.folder) for run in found.runs],
-        "values": list(found.values),
+        "settings": dict(configuration.settings),
+        **asdict(configuration.spread),
+        "runs": [str(run.folder) for run in configuration.runs],
+        "values": list(configuration.values),
     }

@@ -1,9 +1,9 @@
 """What can be said of a run in one word: by which users filter, sort and group."""
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sweeplab.errors import UserError, did_you_mean
@@ -19,12 +19,7 @@ FACTS: dict[str, Callable[[Run], Any]] = {
     "started": lambda run: run.facts["started"],
 }
 _CONDITION = re.compile(r"(?P<field>[^=<>!]+?)\s*(?P<relation>!=|<=|>=|=|<|>)\s*(?P<value>.*)")
-_NUMERIC: dict[str, Callable[[float, float], bool]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
+_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -52,6 +47,10 @@ class Fields:
             return word
         choices = [*FACTS, *self._long, *self.settings, *self.metrics]
         raise UserError(f"no run has '{word}'{did_you_mean(word, choices)}")
+
+    def titles(self, fields: Iterable[str]) -> list[str]:
+        """Return the words for these fields that stand above the columns of a table."""
+        return [self.short.get(field, field) for field in fields]
 
     @staticmethod
     def value(run: Run, field: str) -> Any:
@@ -81,7 +80,7 @@ class Condition:
             raise UserError(f"--filter '{text}' is not a condition; write field=value, field!=value or field<number.")
         relation = parts["relation"]
         wanted = [_read(word.strip()) for word in parts["value"].split(",")]
-        if relation in _NUMERIC and (len(wanted) > 1 or not _is_number(wanted[0])):
+        if relation in _ORDERS and (len(wanted) > 1 or not _is_number(wanted[0])):
             raise UserError(f"--filter '{text}': {relation} needs one number behind it.")
         return cls(fields.name(parts["field"]), relation, wanted)
 
@@ -92,23 +91,18 @@ class Condition:
             UserError: no run has it; the message has the nearest.
         """
         values = [Fields.value(run, self.field) for run in runs]
+        words = sorted({value for value in values if isinstance(value, str)})
         for wanted in self.wanted:
-            words = sorted({value for value in values if isinstance(value, str)})
             if self.relation == "=" and isinstance(wanted, str) and words and wanted not in words:
                 raise UserError(f"no run has {self.field}={wanted}{did_you_mean(wanted, words)}")
 
     def holds(self, run: Run) -> bool:
         """Say whether a run meets it; one that has nothing in this field meets only `!=` and `=null`."""
         value = Fields.value(run, self.field)
-        if self.relation in _NUMERIC:
-            return _is_number(value) and _NUMERIC[self.relation](value, self.wanted[0])
-        found = any(_alike(value, wanted) for wanted in self.wanted)
-        return found if self.relation == "=" else not found
-
-
-def when(run: Run) -> datetime:
-    """Return when a run began."""
-    return datetime.fromisoformat(run.facts["started"])
+        if self.relation in _ORDERS:
+            return _is_number(value) and bool(_ORDERS[self.relation](value, self.wanted[0]))
+        is_one = any(_equals(value, wanted) for wanted in self.wanted)
+        return is_one == (self.relation == "=")
 
 
 def _read(word: str) -> Any:
@@ -124,7 +118,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _alike(value: Any, wanted: Any) -> bool:
+def _equals(value: Any, wanted: Any) -> bool:
     if _is_number(value) and _is_number(wanted):
         return bool(float(value) == wanted)
     if isinstance(value, bool) or value is None or isinstance(wanted, bool) or wanted is None:

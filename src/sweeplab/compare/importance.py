@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from optuna.importance import PedAnovaImportanceEvaluator
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
@@ -32,11 +31,11 @@ def shares(trials: Sequence["FrozenTrial"], direction: str) -> dict[str, float]:
         return {}
     try:
         with no_guesses():
-            found = optuna.importance.get_param_importances(study, evaluator=evaluator())
+            importances = optuna.importance.get_param_importances(study)
     except NOT_ENOUGH as error:
         log.debug("no importances: %s", error)
         return {}
-    return {name: float(share) for name, share in found.items() if math.isfinite(share)}
+    return {name: float(share) for name, share in importances.items() if math.isfinite(share)}
 
 
 def study_of(trials: Sequence["FrozenTrial"], directions: Sequence[str]) -> "Study":
@@ -55,13 +54,6 @@ def complete(study: "Study") -> int:
     from optuna.trial import TrialState
 
     return sum(trial.state is TrialState.COMPLETE for trial in study.get_trials(deepcopy=False))
-
-
-def evaluator() -> "PedAnovaImportanceEvaluator":
-    """Return the evaluator of all importances here."""
-    from optuna.importance import PedAnovaImportanceEvaluator
-
-    return PedAnovaImportanceEvaluator()
 
 
 @contextmanager

@@ -3,30 +3,23 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from sweeplab.compare import export
-from sweeplab.compare.changes import ablation_base, base_of, changes_table
-from sweeplab.compare.comparison import Comparison, compare
+from sweeplab.compare.changes import base_of, changes_table
+from sweeplab.compare.comparison import MODES, Comparison, compare
 from sweeplab.compare.configurations import SEED
-from sweeplab.compare.differences import differences_table
-from sweeplab.compare.objective import MODES
-from sweeplab.compare.over_seeds import configurations_table, groups_table
-from sweeplab.compare.runs_table import runs_table
-from sweeplab.compare.verdict import once_each, verdict
+from sweeplab.compare.tables import differences_table, groups_table, runs_table, summary
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.files import write_text
 from sweeplab.records.found import Found, find
 from sweeplab.records.study import Study, studies_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from sweeplab.compare.configurations import Configuration
     from sweeplab.compare.table import Table
-    from sweeplab.records.run import Run
 
 TOP = 20
 PAPER = 160  # characters a line where there is no terminal
@@ -53,17 +46,20 @@ def main(description: str, arguments: Sequence[str]) -> None:
     _check(options)
     found = find(options.place)
     if options.diff:
-        _show([differences_table(*_pair(found))], "", found)
+        if len(found.runs) != 2:
+            raise UserError(f"--diff needs two runs, and there are {len(found.runs)}; name the folders of two.")
+        _print([differences_table(*found.runs)], "", found)
         return
     studies = studies_of((run.folder for run in found.runs), found.skipped)
+    study = next(iter(studies.values())) if len(studies) == 1 else None
     comparison = _compare(found, studies, options)
-    tables, said = _tables(comparison, studies, options)
-    _write(comparison, studies, tables, said, options)
-    _show(tables, said, found)
+    tables, significance = _tables(comparison, study, options)
+    _write(comparison, study, tables, significance, options)
+    _print(tables, significance, found)
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Find options that would be without effect, and places that cannot be written to."""
+    """Find options that would be without effect, and files that cannot be written to."""
     given = [name for name, value in vars(options).items() if name != "place" and value not in (None, False, "", [])]
     for one, others in NOT_WITH.items():
         if one in given and (clash := [name for name in given if name in others]):
@@ -80,8 +76,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Never:
         words = [word for word in message.split() if word.startswith("-")]
-        known = [option for action in self._actions for option in action.option_strings]
-        hint = did_you_mean(words[0].split("=")[0], known) if message.startswith("unrecognized") and words else "."
+        options = [option for action in self._actions for option in action.option_strings]
+        hint = did_you_mean(words[0].split("=")[0], options) if message.startswith("unrecognized") and words else "."
         raise UserError(f"{message}{hint}")
 
 
@@ -113,82 +109,60 @@ def _parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _compare(found: Found, studies: "dict[Path, Study]", options: argparse.Namespace) -> Comparison:
+def _compare(found: Found, studies: Mapping[Path, Study], options: argparse.Namespace) -> Comparison:
     seed_keys = list(dict.fromkeys([SEED, *(study.seed_key for study in studies.values())]))
     return compare(found.runs, options.filter, options.metric, options.mode, options.sort, options.reverse, seed_keys)
 
 
-def _tables(
-    comparison: Comparison, studies: "dict[Path, Study]", options: argparse.Namespace
-) -> "tuple[list[Table], str]":
+def _tables(comparison: Comparison, study: Study | None, options: argparse.Namespace) -> "tuple[list[Table], str]":
+    """Return the tables that are asked for, and what is said of the two best."""
     top = options.top or None
     if options.by:
         return [groups_table(comparison, options.by.split(","), top)], ""
-    columns = [word for word in options.columns.split(",") if word]
-    runs = runs_table(comparison, top, columns)
-    if (named := options.against) is not None:
-        return [runs, changes_table(comparison, _named_base(comparison, named))], ""
-    found, first = comparison.configurations, ablation_base(comparison, _only(studies))
-    if first is not None:
-        base = base_of(comparison, first)
-        return ([runs, changes_table(comparison, base)], "") if base else ([runs], "No run of the base is complete.")
-    if comparison.over_seeds:
-        return [runs, configurations_table(comparison, top)], verdict(found, comparison.judge)
-    return [runs], once_each(found[0], found[1], comparison.judge) if len(found) > 1 else ""
+    runs = runs_table(comparison, top, [word for word in options.columns.split(",") if word])
+    if options.against is not None:
+        return [runs, changes_table(comparison, _named_base(comparison, options.against))], ""
+    tables, significance = summary(comparison, study, top)
+    return [runs, *tables], significance
 
 
-def _only(studies: "dict[Path, Study]") -> "Study | None":
-    return next(iter(studies.values())) if len(studies) == 1 else None
-
-
-def _named_base(comparison: Comparison, wanted: str) -> "Configuration":
+def _named_base(comparison: Comparison, name: str) -> "Configuration":
     """Return the one configuration that a user names by the folder of a run, or of a trial with its repeats."""
-    place = Path(wanted).resolve()
-    inside = [run for run in comparison.runs if place in (run.folder.resolve(), *run.folder.resolve().parents)]
+    folder = Path(name).resolve()
+    inside = [run for run in comparison.runs if folder in (run.folder.resolve(), *run.folder.resolve().parents)]
     if not inside:
-        raise UserError(f"--against {wanted} is none of the runs compared; name the folder of one of them.")
-    bases = [base_of(comparison, run) for run in inside]
-    if any(base is not bases[0] for base in bases):
-        raise UserError(f"--against {wanted} holds several configurations; name the folder of one run.")
-    if bases[0] is None:
-        raise UserError(
-            f"{wanted} is {inside[0].status} and has no {comparison.judge.metric}; name a complete run as the base."
-        )
-    return bases[0]
-
-
-def _pair(found: Found) -> "tuple[Run, Run]":
-    if len(found.runs) != 2:
-        raise UserError(f"--diff needs two runs, and there are {len(found.runs)}; name the folders of two.")
-    return found.runs[0], found.runs[1]
+        raise UserError(f"--against {name} is none of the runs compared; name the folder of one of them.")
+    base, *others = [base_of(comparison, run) for run in inside]
+    if any(other is not base for other in others):
+        raise UserError(f"--against {name} holds several configurations; name the folder of one run.")
+    if base is None:
+        metric = comparison.objective.metric
+        raise UserError(f"{name} is {inside[0].status} and has no {metric}; name a complete run as the base.")
+    return base
 
 
 def _write(
     comparison: Comparison,
-    studies: "dict[Path, Study]",
+    study: Study | None,
     tables: "Sequence[Table]",
-    said: str,
+    significance: str,
     options: argparse.Namespace,
 ) -> None:
-    makers: dict[str, Callable[[], str]] = {
-        "csv": lambda: export.as_csv(comparison),
-        "json": lambda: export.as_json(comparison, tables, said),
-        "markdown": lambda: export.as_markdown(tables, said),
-        "html": lambda: _page(comparison, studies, options),
-    }
-    for name, make in makers.items():
-        if path := getattr(options, name):
-            _put(path, make())
+    """Write the files that are asked for."""
+    if options.csv:
+        _write_file(options.csv, export.as_csv(comparison))
+    if options.json:
+        _write_file(options.json, export.as_json(comparison, tables, significance))
+    if options.markdown:
+        _write_file(options.markdown, export.as_markdown(tables, significance))
+    if options.html:
+        from sweeplab.report.page import page
+
+        objective = comparison.objective if options.metric or options.mode else None
+        _write_file(options.html, page(comparison.runs, study, options.html.parent, objective=objective))
 
 
-def _page(comparison: Comparison, studies: "dict[Path, Study]", options: argparse.Namespace) -> str:
-    from sweeplab.report.page import page
-
-    by = comparison.judge if options.metric or options.mode else None
-    return page(comparison.runs, _only(studies), options.html.parent, by=by)
-
-
-def _put(path: Path, text: str) -> None:
+def _write_file(path: Path, text: str) -> None:
     """Write a file whole; what is no regular file, such as a pipe, is written to as it is."""
     try:
         if path.exists() and not path.is_file():
@@ -200,21 +174,17 @@ def _put(path: Path, text: str) -> None:
     sys.stderr.write(f"Written to {path}\n")
 
 
-def _show(tables: "Sequence[Table]", said: str, found: Found) -> None:
-    console = _console()
+def _print(tables: "Sequence[Table]", significance: str, found: Found) -> None:
+    from rich.console import Console
+
+    columns = shutil.get_terminal_size((PAPER, 24)).columns
+    console = Console(highlight=False, markup=False, width=columns if sys.stdout.isatty() else PAPER)
     for table in tables:
         console.print(table.rich(console.width))
         console.print()
-    if said:
-        console.print(said, soft_wrap=True)
+    if significance:
+        console.print(significance, soft_wrap=True)
     for folder, reason in found.skipped[:NAMED]:
         console.print(f"Skipped {folder}: {reason}", style="dim", soft_wrap=True)
     if len(found.skipped) > NAMED:
         console.print(f"Skipped {len(found.skipped) - NAMED} more.", style="dim")
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    columns = shutil.get_terminal_size((PAPER, 24)).columns
-    return Console(highlight=False, markup=False, width=columns if sys.stdout.isatty() else PAPER)

@@ -181,8 +181,8 @@ function figure(run) {
 }
 
 function statistics() {
-  for (const { title, columns: heads, rows: lines, notes, verdict } of data.tables) {
-    const section = el("section", {}, el("h2", {}, title), verdict ? el("p", { class: "verdict" }, verdict) : null,
+  for (const { title, columns: heads, rows: lines, notes, significance } of data.tables) {
+    const section = el("section", {}, el("h2", {}, title), significance ? el("p", { class: "significance" }, significance) : null,
       el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, ...lines.slice(0, 200).map((line) => el("tr", {}, ...line.map((text) => el("td", {}, text))))))),
       ...[...notes, ...(lines.length > 200 ? [`${lines.length - 200} more are left out here.`] : [])].map((note) => el("p", { class: "caption" }, note)));
     document.getElementById("tables").append(section);

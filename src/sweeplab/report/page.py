@@ -23,42 +23,15 @@ HERE = Path(__file__).parent
 SCRIPTS = ("state.js", "filter.js", "colours.js", "plots.js", "table.js", "page.js")
 
 
-def write_report(
-    path: Path, runs: Sequence[Run], study: Study | None, every: float | None = None, by: Objective | None = None
-) -> None:
+def write_report(path: Path, runs: Sequence[Run], study: Study | None, every: float | None = None) -> None:
     """Write a page to `path` that shows the runs, with links to their folders from there.
-
-    The runs are judged `by` a metric, or by their objective.
 
     With `every` the page loads itself again after so many seconds, as long as one of the runs is running.
 
     Raises:
         UserError: there is no run, or Plotly is not installed.
     """
-    write_text(path, page(runs, study, path.parent, every, by))
-
-
-def page(
-    runs: Sequence[Run], study: Study | None, folder: Path, every: float | None = None, by: Objective | None = None
-) -> str:
-    """Return the page that `write_report` writes, for a file in `folder`.
-
-    Raises:
-        UserError: there is no run, or Plotly is not installed.
-    """
-    if not runs:
-        raise UserError("a report takes at least one run.")
-    shown = content(runs, study, folder, datetime.now().astimezone(), by)
-    alive = any(run.status is Status.RUNNING for run in runs)
-    parts = {
-        "title": html.escape(shown["title"]).encode(errors="replace").decode(),
-        "style": _read("page.css"),
-        "theme": _read("theme.js"),
-        "data": as_json(shown | {"every": every if alive else None}),
-        "script": "\n".join(_read(name) for name in SCRIPTS),
-        "plotly": _plotly(),
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
+    write_text(path, page(runs, study, path.parent, every))
 
 
 def write_study_report(folder: Path, every: float | None = None) -> None:
@@ -71,9 +44,39 @@ def write_study_report(folder: Path, every: float | None = None) -> None:
     write_report(folder / StudyFile.REPORT, find([folder]).runs, study, every)
 
 
-def as_json(shown: dict[str, Any]) -> str:
+def page(
+    runs: Sequence[Run],
+    study: Study | None,
+    folder: Path,
+    every: float | None = None,
+    objective: Objective | None = None,
+) -> str:
+    """Return the page that `write_report` writes, for a file in `folder`.
+
+    The runs are compared by `objective`, or by their own.
+
+    Raises:
+        UserError: there is no run, or Plotly is not installed.
+    """
+    if not runs:
+        raise UserError("a report takes at least one run.")
+    data = content(runs, study, folder, datetime.now().astimezone(), objective)
+    is_running = any(run.status is Status.RUNNING for run in runs)
+    parts = {
+        "title": html.escape(data["title"]).encode(errors="replace").decode(),
+        "style": _read("page.css"),
+        "theme": _read("theme.js"),
+        "data": _as_json(data | {"every": every if is_running else None}),
+        "script": "\n".join(_read(name) for name in SCRIPTS),
+        "plotly": _plotly(),
+    }
+    # Six parts go in once each, and all but one as they are: there is nothing here for a template engine to do.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("page.html"))
+
+
+def _as_json(data: dict[str, Any]) -> str:
     """Return JSON that can stand in a page: nothing in it ends the script that it stands in."""
-    return json.dumps(shown, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _read(name: str) -> str:

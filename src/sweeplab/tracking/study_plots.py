@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from sweeplab.compare.importance import NOT_ENOUGH, TENTH, complete, evaluator, no_guesses, shares, study_of
+from sweeplab.compare.importance import NOT_ENOUGH, TENTH, complete, no_guesses, shares, study_of
 from sweeplab.sweep.results import Summary
 from sweeplab.sweep.spec import SweepSpec
 
@@ -38,7 +38,7 @@ def figures(spec: SweepSpec, summary: Summary) -> Iterator[tuple[str, Any]]:
         "slices": lambda: visualization.plot_slice(study, target_name=names[0]),
     }
     if complete(study) >= TENTH:
-        plots["importance"] = lambda: visualization.plot_param_importances(study, evaluator=evaluator())
+        plots["importance"] = lambda: visualization.plot_param_importances(study)
     if len(names) > 1:
         every = study_of(_ended(summary), [objective.direction for objective in spec.objectives])
         plots["pareto front"] = lambda: visualization.plot_pareto_front(every, target_names=names)

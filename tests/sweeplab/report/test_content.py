@@ -126,7 +126,7 @@ def test_long_curves_keep_200_points_their_ends_among_them(tmp_path: Path) -> No
 
 
 def test_the_curves_of_many_runs_are_thinned_further(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeplab.report.lines.TOTAL", 1200)
+    monkeypatch.setattr("sweeplab.report.learning_curves.TOTAL", 1200)
     curves = [curve for each in of_study(folder)["curves"]["metrics"].values() for curve in each if curve]
     assert max(len(values) for _, values in curves) == 10
     assert len(curves) > 100
@@ -200,7 +200,7 @@ def test_several_objectives_are_all_columns(tmp_path: Path) -> None:
     ]
 
 
-def test_seeds_are_no_axis_but_have_their_table_and_verdict(tmp_path: Path) -> None:
+def test_seeds_are_no_axis_but_have_their_table_and_sentence(tmp_path: Path) -> None:
     runs = [
         make_run(tmp_path / f"{model}-{seed}", {"model": model, "seed": seed}, value + seed / 100 * value)
         for model, value in (("cnn", 0.9), ("mlp", 0.5))
@@ -210,7 +210,7 @@ def test_seeds_are_no_axis_but_have_their_table_and_verdict(tmp_path: Path) -> N
     assert described(shown, "seed")["role"] == "seed"
     (table,) = shown["tables"]
     assert len(table["rows"]) == 2
-    assert "cnn is better than" in shown["tables"][0]["verdict"].replace("model=", "")
+    assert "cnn is better than" in shown["tables"][0]["significance"].replace("model=", "")
 
 
 def test_runs_without_seeds_have_neither(folder: Path) -> None:

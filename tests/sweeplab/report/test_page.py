@@ -323,14 +323,14 @@ def test_runs_of_which_none_is_complete_are_shown(open_page: Open, tmp_path: Pat
     assert len(rows(page, "run")) == 12
 
 
-def test_seeds_have_a_table_and_a_verdict(open_page: Open, tmp_path: Path) -> None:
+def test_seeds_have_a_table_and_a_sentence_on_the_best(open_page: Open, tmp_path: Path) -> None:
     for number in range(6):
         model = ("cnn", "mlp")[number % 2]
         make_run(tmp_path / "s" / str(number), {"model": model, "seed": number // 2}, 0.5 + number / 10)
     write_study_report(tmp_path / "s")
     page = open_page(tmp_path / "s" / "report.html")
     assert page.locator("#tables tbody tr").count() == 2
-    assert page.locator(".verdict").text_content()
+    assert page.locator(".significance").text_content()
 
 
 def test_thousands_of_runs_are_drawn_in_portions(open_page: Open, tmp_path: Path) -> None:

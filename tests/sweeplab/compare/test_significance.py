@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sweeplab.compare.comparison import Comparison, compare
-from sweeplab.compare.verdict import verdict
+from sweeplab.compare.significance import significance
 from tests.sweeplab.records.made_runs import make_run
 
 
@@ -23,7 +23,7 @@ def compared(folder: Path, values: dict[str, dict[int, float]], mode: str = "max
 
 def said(folder: Path, values: dict[str, dict[int, float]], mode: str = "max") -> str:
     comparison = compared(folder, values, mode)
-    return verdict(comparison.configurations, comparison.judge)
+    return significance(comparison.configurations, comparison.objective)
 
 
 def test_a_difference_that_every_seed_shows_is_told(tmp_path: Path) -> None:
@@ -62,30 +62,3 @@ def test_common_seeds_decide_also_against_the_means(tmp_path: Path) -> None:
     """The mean of `a` is higher only because of a lucky seed that `b` was not trained with."""
     values = {"a": {0: 0.50, 1: 0.51, 2: 0.52, 9: 0.99}, "b": {0: 0.55, 1: 0.561, 2: 0.572}}
     assert said(tmp_path, values).startswith("model=b is better than model=a")
-
-
-def test_runs_that_did_not_complete_are_no_evidence(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path / str(seed), {"seed": seed}, acc=0.5) for seed in range(2)]
-    runs.append(make_run(tmp_path / "pruned", {"seed": 2}, acc=0.1, status="pruned"))
-    (only,) = compare(runs).configurations
-    assert only.spread.count == 2
-
-
-def test_repeats_of_one_seed_are_averaged_before_they_are_paired(tmp_path: Path) -> None:
-    runs = [
-        make_run(tmp_path / f"{model}{place}", {"seed": seed, "model": model}, acc=acc)
-        for model, listed in {"a": [(0, 0.4), (0, 0.6), (1, 0.7)], "b": [(0, 0.3), (1, 0.5)]}.items()
-        for place, (seed, acc) in enumerate(listed)
-    ]
-    first, second = compare(runs).configurations
-    difference = first.against(second)
-    assert difference.count == 2
-    assert difference.mean == pytest.approx(0.2)
-
-
-def test_a_run_that_breaks_a_constraint_is_never_the_best(tmp_path: Path) -> None:
-    broken = {"study": "s", "number": 0, "repeat": 0, "params": {}, "constraints": {"size": 1.0}}
-    runs = [make_run(tmp_path / "0", {"lr": 1}, acc=0.9, trial=broken), make_run(tmp_path / "1", {"lr": 2}, acc=0.1)]
-    comparison = compare(runs)
-    assert comparison.runs[0] is runs[1]
-    assert [found.runs for found in comparison.configurations] == [[runs[1]]]
