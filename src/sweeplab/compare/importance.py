@@ -1,4 +1,4 @@
-"""How much each searched key matters for the objective."""
+"""How much each searched key matters for the objective: Optuna's PED-ANOVA."""
 
 import logging
 import math
@@ -19,7 +19,7 @@ NOT_ENOUGH = (ValueError, RuntimeError, UserWarning)
 
 
 def shares(trials: Sequence["FrozenTrial"], direction: str) -> dict[str, float]:
-    """Return the share of each parameter in what the only objective varies by, the greatest first (PED-ANOVA).
+    """Return the share of each parameter in what the only objective varies by, the greatest first.
 
     Nothing is returned for fewer than ten complete trials, and where Optuna has nothing to say. A parameter that not
     all trials have is left out.
@@ -39,12 +39,16 @@ def shares(trials: Sequence["FrozenTrial"], direction: str) -> dict[str, float]:
 
 
 def study_of(trials: Sequence["FrozenTrial"], directions: Sequence[str]) -> "Study":
-    """Return a study in memory that has these trials."""
+    """Return a study in memory that has these trials; nothing is logged about it."""
     import optuna
-    from optuna.study import StudyDirection
 
-    with _no_word_of_a_new_study():
-        study = optuna.create_study(directions=[StudyDirection[direction.upper()] for direction in directions])
+    logger = logging.getLogger("optuna.storages")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        study = optuna.create_study(directions=list(directions))
+    finally:
+        logger.setLevel(level)
     study.add_trials(trials)
     return study
 
@@ -53,18 +57,7 @@ def complete(study: "Study") -> int:
     """Return how many trials have a value."""
     from optuna.trial import TrialState
 
-    return sum(trial.state is TrialState.COMPLETE for trial in study.get_trials(deepcopy=False))
-
-
-@contextmanager
-def _no_word_of_a_new_study() -> Iterator[None]:
-    logger = logging.getLogger("optuna.storages")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
 
 @contextmanager

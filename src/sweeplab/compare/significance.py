@@ -6,8 +6,8 @@ from typing import Any
 
 from sweeplab.compare.configurations import Configuration, differing
 from sweeplab.compare.statistics import LEVEL, Difference, seeds_needed
-from sweeplab.compare.table import plural
-from sweeplab.records.names import short_keys, short_value
+from sweeplab.compare.table import plural, setting
+from sweeplab.records.names import short_keys
 from sweeplab.records.objective import Objective
 from sweeplab.records.run import Run
 
@@ -68,7 +68,7 @@ def _names(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, str]:
     short = short_keys(keys)
 
     def name(settings: Mapping[str, Any]) -> str:
-        words = [f"{short[key]}={short_value(settings[key])}" for key in keys if key in settings]
+        words = [f"{short[key]}={setting(settings[key])}" for key in keys if key in settings]
         return " ".join([*words[:WORDS], *(["..."] if len(words) > WORDS else [])]) or "the other"
 
     return name(one), name(other)

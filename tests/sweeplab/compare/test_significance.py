@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sweeplab.compare.comparison import Comparison, compare
-from sweeplab.compare.significance import significance
+from sweeplab.compare.significance import once_each, significance
 from tests.sweeplab.records.made_runs import make_run
 
 
@@ -62,3 +62,38 @@ def test_common_seeds_decide_also_against_the_means(tmp_path: Path) -> None:
     """The mean of `a` is higher only because of a lucky seed that `b` was not trained with."""
     values = {"a": {0: 0.50, 1: 0.51, 2: 0.52, 9: 0.99}, "b": {0: 0.55, 1: 0.561, 2: 0.572}}
     assert said(tmp_path, values).startswith("model=b is better than model=a")
+
+
+def test_new_seeds_are_not_the_one_that_chose(tmp_path: Path) -> None:
+    runs = [
+        make_run(
+            tmp_path / str(number),
+            {"lr": number, "seed": 2},
+            acc=0.1 * number,
+            command=f"python train.py lr={number} seed=2",
+        )
+        for number in range(2)
+    ]
+    comparison = compare(runs)
+    words = once_each(comparison.configurations, comparison.objective)
+    assert words.startswith("One seed each: the two best differ in val/acc by 0.1, which may be chance.")
+    assert words.endswith("python train.py -m lr=1 seed=0,1,3,4,5")
+
+
+@pytest.mark.parametrize("command", ["python train.py resume=outputs/1", "python train.py -m lr=1", "", "'"])
+def test_a_command_that_cannot_be_run_under_other_seeds_is_left_out(tmp_path: Path, command: str) -> None:
+    runs = [make_run(tmp_path / str(n), {"lr": n}, acc=0.5, command=command) for n in range(2)]
+    comparison = compare(runs)
+    words = once_each(comparison.configurations, comparison.objective)
+    assert words == "One seed each: the two best are equal in val/acc."
+
+
+def test_configurations_are_told_apart_by_type_too(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / f"{clip}-{seed}", {"seed": seed, "clip": clip}, acc=acc + seed * (1 + acc) / 100)
+        for clip, acc in ((1, 0.9), (True, 0.1))
+        for seed in range(3)
+    ]
+    comparison = compare(runs)
+    words = significance(comparison.configurations, comparison.objective)
+    assert words.startswith("clip=1 is better than clip=true")

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+from sweeplab.compare.comparison import compare
+from sweeplab.compare.tables import configurations_table, differences_table, groups_table, runs_table, summary
+from tests.sweeplab.records.made_runs import make_run
+
+
+def test_runs_of_one_seed_are_one_sample(tmp_path: Path) -> None:
+    """A run and its exact repetition say no more than the run alone."""
+    runs = [
+        make_run(tmp_path / str(number), {"seed": 0, "model": model}, acc=acc)
+        for number, (model, acc) in enumerate([("a", 0.9), ("a", 0.9), ("b", 0.8), ("b", 0.8)])
+    ]
+    tables, sentence = summary(compare(runs), None)
+    assert tables == []
+    assert sentence.startswith("One seed each")
+
+
+def test_directions_are_not_mixed_in_silence(tmp_path: Path) -> None:
+    runs = [
+        make_run(
+            tmp_path / str(number),
+            {"seed": number},
+            objective={"metric": "val/acc", "mode": mode, "value": number / 10},
+        )
+        for number, mode in enumerate(("max", "max", "min"))
+    ]
+    assert "1 run had val/acc (min) as objective." in runs_table(compare(runs), None).notes
+
+
+def test_runs_with_another_objective_are_counted(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / str(number), {"seed": number}, acc=0.5 + number / 10) for number in range(3)]
+    other = {"metric": "val/loss", "mode": "min", "value": 0.1}
+    runs.append(make_run(tmp_path / "3", {"seed": 3}, acc=0.1, objective=other))
+    assert "1 run had val/loss (min) as objective." in runs_table(compare(runs), None).notes
+
+
+def test_the_front_of_several_objectives_is_named(tmp_path: Path) -> None:
+    runs = []
+    for number, (acc, size) in enumerate([(0.9, 100.0), (0.8, 10.0), (0.7, 50.0)]):
+        also = [{"metric": "model/parameters", "mode": "min", "value": size}]
+        objective = {"metric": "val/acc", "mode": "max", "value": acc, "also": also}
+        runs.append(make_run(tmp_path / str(number), {"width": number}, acc=acc, objective=objective))
+    (note,) = runs_table(compare(runs), None).notes
+    assert note == f"No other run beats, in val/acc, model/parameters: {tmp_path / '0'}, {tmp_path / '1'}."
+
+
+def test_runs_that_break_a_constraint_are_counted(tmp_path: Path) -> None:
+    trial = {"study": "s", "number": 0, "repeat": 0, "params": {}, "constraints": {"size": 1.0}}
+    runs = [make_run(tmp_path / "0", {"lr": 1}, acc=0.9, trial=trial), make_run(tmp_path / "1", {"lr": 2}, acc=0.1)]
+    assert runs_table(compare(runs), None).notes == ["1 run broke a constraint, and cannot be the best."]
+
+
+def test_rows_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / f"{lr}-{seed}", {"lr": lr, "seed": seed}, acc=lr + seed / 10)
+        for lr in range(3)
+        for seed in range(2)
+    ]
+    comparison = compare(runs)
+    assert runs_table(comparison, 2).notes == ["4 more: --top 0 shows all."]
+    assert configurations_table(comparison, 2).notes == ["1 more: --top 0 shows all."]
+    assert groups_table(comparison, ["lr"], 2).notes == ["1 more: --top 0 shows all."]
+
+
+def test_a_group_says_only_what_differs_within_it(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / str(number), {"lr": number // 2, "width": number // 2, "seed": number % 2}, acc=number / 9)
+        for number in range(4)
+    ]
+    table = groups_table(compare(runs), ["lr"], None)
+    assert table.notes == []
+    assert all(row[table.columns.index("95% interval")] for row in table.rows)
+    runs.append(make_run(tmp_path / "4", {"lr": 0, "width": 9, "seed": 5}, acc=0.5))
+    table = groups_table(compare(runs), ["lr"], None)
+    assert table.notes == ["Runs of a group differ in width too."]
+    assert not any(row[table.columns.index("95% interval")] for row in table.rows)
+
+
+def test_groups_without_a_complete_run_are_none(tmp_path: Path) -> None:
+    table = groups_table(compare([make_run(tmp_path / "0", {"lr": 1}, status="failed")]), ["lr"], None)
+    assert (table.rows, table.notes) == ([], ["No run is complete with a value."])
+
+
+def test_two_runs_differ_in_what_is_set_measured_and_installed(tmp_path: Path) -> None:
+    one = make_run(tmp_path / "0", {"lr": 1, "clip": None}, acc=0.5, versions={"torch": "2.6"})
+    other = make_run(
+        tmp_path / "1", {"lr": True}, acc=0.25, status="failed", git={"commit": "0123456789", "dirty": True}
+    )
+    rows = differences_table(one, other).rows
+    assert rows == [
+        ["lr", "1", "true"],
+        ["clip", "null", "-"],
+        ["val/acc", "0.5000", "0.2500"],
+        ["status", "complete", "failed"],
+        ["torch", "2.6", "-"],
+        ["commit", "-", "01234567 and changes"],
+    ]
+
+
+def test_equal_runs_differ_in_nothing(tmp_path: Path) -> None:
+    one, other = (make_run(tmp_path / name, {"lr": 1}, acc=0.5) for name in "ab")
+    assert differences_table(one, other).notes == ["Nothing differs."]
