@@ -62,17 +62,17 @@ def opening(browser: "Browser", page: Path) -> tuple[float, float]:
 
 def measure(count: int, repeats: int, browser: "Browser | None") -> Row:
     """Return the medians for a study of `count` runs."""
-    with tempfile.TemporaryDirectory() as place:
-        study, page = Path(place, "made-up"), Path(place, "report.html")
+    with tempfile.TemporaryDirectory() as folder:
+        study, page = Path(folder, "made-up"), Path(folder, "report.html")
         make_study(study, count)
-        shown = [cost([str(study)]) for _ in range(repeats)]
+        printed = [cost([str(study)]) for _ in range(repeats)]
         written = [cost([str(study), "--html", str(page)]) for _ in range(repeats)]
         opened = [opening(browser, page) for _ in range(repeats)] if browser else []
         size = page.stat().st_size / 1e6
     row = {
         "runs": count,
-        "table, s": spread([seconds for seconds, _ in shown], 1),
-        "table, MB": spread([memory for _, memory in shown], 0),
+        "table, s": spread([seconds for seconds, _ in printed], 1),
+        "table, MB": spread([memory for _, memory in printed], 0),
         "page, s": spread([seconds for seconds, _ in written], 1),
         "page, MB": spread([memory for _, memory in written], 0),
         "size, MB": f"{size:.1f}",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sweeplab.compare.configurations import SEED, Configuration, configurations
+from sweeplab.compare.configurations import SEED, Configuration, configurations, differing, settings_of
 from sweeplab.compare.fields import Condition, Fields
 from sweeplab.compare.pareto import unbeaten
 from sweeplab.errors import UserError, did_you_mean
@@ -37,6 +37,11 @@ class Comparison:
     def configurations(self) -> list[Configuration]:
         """What the complete runs say of each configuration, the best mean first."""
         return configurations(self.runs, self.keys, self.objective, self.seed_keys)
+
+    def configuration_of(self, run: Run) -> Configuration | None:
+        """Return the configuration that has a run's settings, None if none of its runs is complete."""
+        settings = settings_of(run, self.keys)
+        return next((each for each in self.configurations if not differing(each.settings, settings)), None)
 
     @property
     def has_repeats(self) -> bool:

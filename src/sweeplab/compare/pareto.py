@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 
 def unbeaten(points: Sequence[Sequence[float]]) -> list[int]:
-    """Return the places of the points that no other is as good as in all respects and better in one, in their order.
+    """Return the indices of the points that no other is as good as in all respects and better in one, in their order.
 
     The smaller a number the better. Points that are equal do not beat each other.
     """
     front: list[int] = []
-    for place in sorted(range(len(points)), key=lambda place: tuple(points[place])):  # what beats a point comes first
-        if not any(_beats(points[other], points[place]) for other in front):
-            front.append(place)
+    for index in sorted(range(len(points)), key=lambda index: tuple(points[index])):  # what beats a point comes first
+        if not any(_beats(points[other], points[index]) for other in front):
+            front.append(index)
     return sorted(front)
 
 

@@ -1,16 +1,15 @@
-"""The tables of `compare.py`: runs, configurations over seeds, groups, and where two runs differ."""
+"""The tables of `compare.py`: runs, configurations over seeds, changes to a base, groups, where two runs differ."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweeplab.compare.changes import ablation_base, base_of, changes_table
 from sweeplab.compare.comparison import Comparison
 from sweeplab.compare.configurations import Configuration, differing, grouped
 from sweeplab.compare.fields import Fields
 from sweeplab.compare.significance import once_each, significance
-from sweeplab.compare.statistics import Spread, spread
+from sweeplab.compare.statistics import LEVEL, Difference, Spread, holm, spread
 from sweeplab.compare.table import INTERVAL, Table, cell, interval, number, plural, setting
 from sweeplab.records.columns import token, varying
 from sweeplab.records.record import Status
@@ -18,7 +17,25 @@ from sweeplab.records.run import Run
 from sweeplab.records.study import Study
 
 SPREAD = ("mean", "sd", INTERVAL, "n")
+CHANGES = ("change", "mean", "sd", "n", "difference", INTERVAL, "p", "verdict")
 TARGET = "._target_"
+
+
+def summary(comparison: Comparison, study: Study | None, top: int | None = None) -> tuple[list[Table], str]:
+    """Return what the configurations came to, and whether the best is the best by more than chance.
+
+    That is a table over seeds where there are repeats. Of a study that changes one key at a time it is the table of
+    what each change is worth, against the settings of the first trial.
+    """
+    one_at_a_time = study is not None and study.one_at_a_time
+    first = next((run for run in comparison.runs if one_at_a_time and run.number == 0), None)
+    if first is not None and (base := comparison.configuration_of(first)):
+        return [changes_table(comparison, base)], ""
+    note = "" if first is None else "No run of the base is complete."
+    ranked, objective = comparison.configurations, comparison.objective
+    if comparison.has_repeats:
+        return [configurations_table(comparison, top)], note or significance(ranked, objective)
+    return [], note or once_each(ranked, objective)
 
 
 def runs_table(comparison: Comparison, top: int | None, columns: Sequence[str] = ()) -> Table:
@@ -44,20 +61,24 @@ def configurations_table(comparison: Comparison, top: int | None) -> Table:
     return Table(title, [*SPREAD, *comparison.fields.titles(comparison.keys)], rows, _rest(len(ranked) - len(rows)))
 
 
-def summary(comparison: Comparison, study: Study | None, top: int | None = None) -> tuple[list[Table], str]:
-    """Return what the configurations came to, and whether the best is the best by more than chance.
+def changes_table(comparison: Comparison, base: Configuration) -> Table:
+    """Show what each configuration changes against a base, and what that is worth.
 
-    That is a table over seeds where there are repeats. Of a study that changes one key at a time it is the table of
-    what each change is worth.
+    Each row is over the seeds that its configuration shares with the base, if there are several. The p-values are
+    Holm's, since several are looked at.
     """
-    first, ranked = ablation_base(comparison, study), comparison.configurations
-    base = None if first is None else base_of(comparison, first)
-    if base is not None:
-        return [changes_table(comparison, base)], ""
-    note = "" if first is None else "No run of the base is complete."
-    if comparison.has_repeats:
-        return [configurations_table(comparison, top)], note or significance(ranked, comparison.objective)
-    return [], note or once_each(ranked, comparison.objective)
+    others = [configuration for configuration in comparison.configurations if configuration is not base]
+    differences = [configuration.against(base) for configuration in others]
+    corrected = iter(holm([difference.p for difference in differences if difference.p is not None]))
+    rows = [["(base)", *_mean_cells(base.spread), "", "", "", ""]]
+    for configuration, difference in zip(others, differences, strict=True):
+        p = None if difference.p is None else next(corrected)
+        change = _setting_words(comparison, _change(base.settings, configuration.settings))
+        over = _mean_cells(spread(configuration.compared_with(base)))
+        tested = [f"{difference.mean:+.4g}", interval(difference), "" if p is None else f"{p:.2g}"]
+        rows.append([change, *over, *tested, _significance(comparison, difference, p)])
+    title = f"{comparison.objective.metric} against the base: {_setting_words(comparison, base.settings)}"
+    return Table(title, CHANGES, rows, _change_notes(comparison, differences))
 
 
 def groups_table(comparison: Comparison, by: Sequence[str], top: int | None) -> Table:
@@ -130,6 +151,42 @@ def _path(run: Run) -> str:
 
 def _spread_cells(over: Spread) -> list[str]:
     return [number(over.mean), number(over.sd), interval(over), str(over.count)]
+
+
+def _mean_cells(over: Spread) -> list[str]:
+    return [number(over.mean), number(over.sd), str(over.count)]
+
+
+def _change(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is set otherwise than in the base, or if nothing is, what is not set any more."""
+    keys = differing(settings, base)
+    return {key: settings[key] for key in keys if key in settings} or dict.fromkeys(keys, "absent")
+
+
+def _setting_words(comparison: Comparison, settings: Mapping[str, Any]) -> str:
+    short = comparison.fields.short
+    return " ".join(f"{short[key]}={setting(value)}" for key, value in settings.items()) or "the same"
+
+
+def _significance(comparison: Comparison, difference: Difference, p: float | None) -> str:
+    if p is None and difference.sd == 0.0:
+        return "no spread to judge by" if difference.mean else "the same"
+    if p is None:
+        return "too few seeds"
+    if p >= 1 - LEVEL:
+        return "not distinguishable"
+    return "better" if comparison.objective.rank(difference.mean) < 0 else "worse"
+
+
+def _change_notes(comparison: Comparison, differences: Sequence[Difference]) -> list[str]:
+    notes = []
+    if tested := sum(difference.p is not None for difference in differences):
+        which = "Differences are" if all(each.paired for each in differences) else "Not all differences are"
+        holm_over = f"p is Holm's over {plural(tested, 'change')}"
+        notes.append(f"{which} paired over common seeds; each interval stands alone; {holm_over}.")
+    if any(run.status is not Status.COMPLETE for run in comparison.runs):
+        notes.append(f"Of {plural(len(comparison.runs), 'run')} {comparison.endings}.")
+    return notes
 
 
 def _settings(one: Run, other: Run) -> Iterator[list[str]]:

@@ -14,10 +14,10 @@ const STATUSES = {
 };
 
 function mixed(at) {
-  const place = Math.min(Math.max(at, 0), 1) * (VIRIDIS.length - 1);
-  const low = Math.min(Math.floor(place), VIRIDIS.length - 2);
+  const position = Math.min(Math.max(at, 0), 1) * (VIRIDIS.length - 1);
+  const low = Math.min(Math.floor(position), VIRIDIS.length - 2);
   const part = (hex, byte) => parseInt(hex.slice(1 + 2 * byte, 3 + 2 * byte), 16);
-  const mix = (byte) => Math.round(part(VIRIDIS[low], byte) + (place - low) * (part(VIRIDIS[low + 1], byte) - part(VIRIDIS[low], byte)));
+  const mix = (byte) => Math.round(part(VIRIDIS[low], byte) + (position - low) * (part(VIRIDIS[low + 1], byte) - part(VIRIDIS[low], byte)));
   return `rgb(${mix(0)},${mix(1)},${mix(2)})`;
 }
 
@@ -25,8 +25,8 @@ function mixed(at) {
 const shade = (quality) => (isDark() ? mixed(0.18 + 0.82 * quality) : mixed(0.9 * (1 - quality)));
 
 function quantile(sorted, part) {
-  const place = part * (sorted.length - 1), low = Math.floor(place);
-  return sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+  const position = part * (sorted.length - 1), low = Math.floor(position);
+  return sorted[low] + (position - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
 
 // The range in which values differ: those far below or above the others do not stretch it.
@@ -56,12 +56,12 @@ function shades(runs) {
   const groups = new Map();
   for (const run of runs) {
     const value = valueOf(run);
-    const place = value === null ? -1 : Math.round(quality(value) * (SHADES - 1));
-    if (!groups.has(place)) groups.set(place, []);
-    groups.get(place).push(run);
+    const level = value === null ? -1 : Math.round(quality(value) * (SHADES - 1));
+    if (!groups.has(level)) groups.set(level, []);
+    groups.get(level).push(run);
   }
-  const colour = (place) => (place < 0 ? style("faint") : shade(place / (SHADES - 1)));
-  return [...groups].sort(([a], [b]) => a - b).map(([place, members]) => ({ colour: colour(place), weight: 0.55 + (0.45 * Math.max(place, 0)) / (SHADES - 1), runs: members }));
+  const colour = (level) => (level < 0 ? style("faint") : shade(level / (SHADES - 1)));
+  return [...groups].sort(([a], [b]) => a - b).map(([level, members]) => ({ colour: colour(level), weight: 0.55 + (0.45 * Math.max(level, 0)) / (SHADES - 1), runs: members }));
 }
 
 function legend() {

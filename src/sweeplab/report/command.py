@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from sweeplab.compare import export
-from sweeplab.compare.changes import base_of, changes_table
 from sweeplab.compare.comparison import MODES, Comparison, compare
 from sweeplab.compare.configurations import SEED
-from sweeplab.compare.tables import differences_table, groups_table, runs_table, summary
+from sweeplab.compare.tables import changes_table, differences_table, groups_table, runs_table, summary
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.files import write_text
 from sweeplab.records.found import Found, find
@@ -132,7 +131,7 @@ def _named_base(comparison: Comparison, name: str) -> "Configuration":
     inside = [run for run in comparison.runs if folder in (run.folder.resolve(), *run.folder.resolve().parents)]
     if not inside:
         raise UserError(f"--against {name} is none of the runs compared; name the folder of one of them.")
-    base, *others = [base_of(comparison, run) for run in inside]
+    base, *others = [comparison.configuration_of(run) for run in inside]
     if any(other is not base for other in others):
         raise UserError(f"--against {name} holds several configurations; name the folder of one run.")
     if base is None:

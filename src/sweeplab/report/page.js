@@ -27,7 +27,7 @@ function curveControls() {
 }
 
 function paretoControls() {
-  const options = objectives.map((column, place) => [String(place), column.label]);
+  const options = objectives.map((column, index) => [String(index), column.label]);
   return objectives.length > 2 ? [choose("Across", "px", options), choose("Up", "py", options)] : [];
 }
 
@@ -64,17 +64,17 @@ function jump(event) {
 
 function draw(frame) {
   frame.stale = false;
-  const found = frame.plot.draw(passing);
-  const figures = typeof found === "string" ? [] : found;
+  const drawn = frame.plot.draw(passing);
+  const figures = typeof drawn === "string" ? [] : drawn;
   frame.section.setAttribute("aria-busy", "false");
   frame.note.hidden = frame.charts.hidden = false;
   frame[figures.length ? "note" : "charts"].hidden = true;
-  frame.note.textContent = figures.length ? "" : found;
+  frame.note.textContent = figures.length ? "" : drawn;
   frame.legendBox.replaceChildren(frame.plot.legend && figures.length ? legend() : "");
   while (frame.charts.childElementCount > figures.length) { Plotly.purge(frame.charts.lastChild); frame.charts.lastChild.remove(); }
   while (frame.charts.childElementCount < figures.length) frame.charts.append(el("div", { class: "chart" }));
-  figures.forEach((figure, place) => {
-    const node = frame.charts.children[place], isNew = !node.figure;
+  figures.forEach((figure, index) => {
+    const node = frame.charts.children[index], isNew = !node.figure;
     node.style.minWidth = figure.axes ? `${90 * figure.axes.length}px` : "";
     node.figure = figure;
     Plotly.react(node, figure.traces, layoutOf(figure.layout), CONFIG);
@@ -84,8 +84,8 @@ function draw(frame) {
 
 function listen(node) {
   node.on("plotly_click", (event) => {
-    const place = event.points.map((point) => point.customdata).find((one) => one !== undefined && one !== null);
-    if (place !== undefined) select(data.runs[place]);
+    const index = event.points.map((point) => point.customdata).find((one) => one !== undefined && one !== null);
+    if (index !== undefined) select(data.runs[index]);
   });
   node.on("plotly_selected", (event) => { if (event?.range && node.figure.axes) setFilter(brushed(node.figure, event.range)); });
 }
@@ -115,7 +115,7 @@ function drawSoon(frame) {
 }
 
 function select(run) {
-  remember({ selected: run === null || run === selected() ? "" : String(run.place) });
+  remember({ selected: run === null || run === selected() ? "" : String(run.index) });
   showDetails();
   markSelected();
   redraw();
@@ -203,7 +203,7 @@ function begin() {
   if (objectives.length > 1) {
     const label = document.getElementById("objective");
     label.hidden = false;
-    label.querySelector("select").append(...objectives.map((column, place) => el("option", { value: place, selected: String(place) === state.objective }, column.label)));
+    label.querySelector("select").append(...objectives.map((column, index) => el("option", { value: index, selected: String(index) === state.objective }, column.label)));
     label.querySelector("select").addEventListener("change", (event) => { remember({ objective: event.target.value }); drawTop(); drawTable(); redraw(); });
   }
   const example = [keys.find((key) => !key.choices), keys.find((key) => key.choices)].filter(Boolean).map((key) => (key.choices ? `${key.label}=${key.choices[0]}` : `${key.label}<${short(key.high)}`));
@@ -222,8 +222,8 @@ begin();
 // Plotly comes last in the file: the table stands before it is read.
 addEventListener("DOMContentLoaded", () => {
   for (const frame of frames.values()) inView.observe(frame.section);
-  const place = Number(sessionStorage.getItem("scroll"));
-  if (place) scrollTo(0, place);
+  const position = Number(sessionStorage.getItem("scroll"));
+  if (position) scrollTo(0, position);
 });
 
 // While runs run, the page loads itself again; not while somebody writes into the filter.

@@ -3,9 +3,10 @@
 const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const MANY = 20000; // points, from which on WebGL draws them
 
-function told(run) {
-  run.told ??= {};
-  return (run.told[state.objective] ??= hover(run));
+// The text is made once for each objective: a plot of many runs asks for thousands.
+function hoverText(run) {
+  run.hoverTexts ??= {};
+  return (run.hoverTexts[state.objective] ??= hover(run));
 }
 
 function hover(run) {
@@ -18,19 +19,19 @@ function hover(run) {
 }
 
 const dots = (runs, x, y, marker, more = {}) => ({
-  type: "scatter", mode: "markers", x: runs.map(x), y: runs.map(y), customdata: runs.map((run) => run.place),
-  text: runs.map(told), hovertemplate: "%{text}<extra></extra>", marker: { size: 7, ...marker }, ...more,
+  type: "scatter", mode: "markers", x: runs.map(x), y: runs.map(y), customdata: runs.map((run) => run.index),
+  text: runs.map(hoverText), hovertemplate: "%{text}<extra></extra>", marker: { size: 7, ...marker }, ...more,
 });
 
 // Several lines in one trace, with gaps between them.
 function threads(lines, line, more = {}) {
   const trace = { type: "scatter", mode: "lines", x: [], y: [], customdata: [], text: [], line, hovertemplate: "%{text}<extra></extra>", ...more };
   for (const { run, x, y } of lines) {
-    const text = told(run);
-    for (let place = 0; place < x.length; place++) {
-      trace.x.push(x[place]); trace.y.push(y[place]); trace.customdata.push(run.place); trace.text.push(text);
+    const text = hoverText(run);
+    for (let index = 0; index < x.length; index++) {
+      trace.x.push(x[index]); trace.y.push(y[index]); trace.customdata.push(run.index); trace.text.push(text);
     }
-    trace.x.push(null); trace.y.push(null); trace.customdata.push(run.place); trace.text.push("");
+    trace.x.push(null); trace.y.push(null); trace.customdata.push(run.index); trace.text.push("");
   }
   return trace;
 }
@@ -52,8 +53,8 @@ function withRing(traces, runs, x, y) {
 
 function byStatus(runs, x, y, colour = null) {
   return Object.entries(STATUSES).map(([status, look]) => {
-    const own = runs.filter((run) => statusOf(run) === status);
-    return own.length && dots(own, x, y, { symbol: look.symbol, color: colour && status === "complete" ? own.map(colour) : style(look.colour), line: look.filled ? { width: 1, color: style("ground") } : { width: 1.5 } }, { name: status });
+    const members = runs.filter((run) => statusOf(run) === status);
+    return members.length && dots(members, x, y, { symbol: look.symbol, color: colour && status === "complete" ? members.map(colour) : style(look.colour), line: look.filled ? { width: 1, color: style("ground") } : { width: 1.5 } }, { name: status });
   }).filter(Boolean);
 }
 
@@ -69,21 +70,21 @@ function room(runs) {
 }
 
 function historyPlot(runs) {
-  const known = runs.filter((run) => valueOf(run) !== null), none = runs.filter((run) => valueOf(run) === null && statusOf(run) !== "running");
-  if (!known.length) return "No run has come to a value.";
+  const valued = runs.filter((run) => valueOf(run) !== null), none = runs.filter((run) => valueOf(run) === null && statusOf(run) !== "running");
+  if (!valued.length) return "No run has come to a value.";
   const numbers = data.study && runs.every((run) => run.number !== undefined);
-  const rank = new Map([...data.runs].sort((a, b) => a.start - b.start).map((run, place) => [run, place]));
+  const rank = new Map([...data.runs].sort((a, b) => a.start - b.start).map((run, index) => [run, index]));
   const x = (run) => (numbers ? run.number : rank.get(run));
-  const { low, high, pad, inside } = room(known), edge = objective().mode === "max" ? low - pad : high + pad;
+  const { low, high, pad, inside } = room(valued), edge = objective().mode === "max" ? low - pad : high + pad;
   let best = null;
-  const steps = known.filter(counts).sort((a, b) => x(a) - x(b)).map((run) => (best = best === null || better(valueOf(run), best) ? valueOf(run) : best, { x: x(run), y: best }));
+  const steps = valued.filter(counts).sort((a, b) => x(a) - x(b)).map((run) => (best = best === null || better(valueOf(run), best) ? valueOf(run) : best, { x: x(run), y: best }));
   const last = Math.max(...runs.map(x));
   if (steps.length) steps.push({ x: last, y: best });
   const y = (run) => (valueOf(run) === null ? edge : inside(valueOf(run)));
   return [{
     traces: withRing([
       { type: "scatter", mode: "lines", x: steps.map((s) => s.x), y: steps.map((s) => inside(s.y)), line: { shape: "hv", color: style("ink"), width: 1.5 }, name: "best so far", hoverinfo: "skip" },
-      ...byStatus([...known, ...none], x, y),
+      ...byStatus([...valued, ...none], x, y),
     ], runs, x, y),
     layout: { xaxis: { title: { text: numbers ? "trial" : "runs by their start" } }, yaxis: { title: { text: plain(objective().label) }, range: [low - 1.6 * pad, high + 1.6 * pad] }, showlegend: true },
   }];
@@ -116,17 +117,17 @@ function curvesPlot(runs) {
   if (!metrics.length) return "No run has a metrics.csv with two points or more of a metric.";
   const by = state.x === "epoch" && hasEpochs ? data.curves.epochs : data.curves.steps;
   const logged = data.curves.metrics[metric()], weight = Number(state.smooth);
-  const chosen = inOrder(runs.filter((run) => logged[run.place])).slice(0, state.curves === "all" ? undefined : Number(state.curves));
+  const chosen = inOrder(runs.filter((run) => logged[run.index])).slice(0, state.curves === "all" ? undefined : Number(state.curves));
   if (!chosen.length) return `None of these runs logged ${metric()}.`;
-  const raw = (run) => ({ run, x: by[logged[run.place][0]], y: logged[run.place][1] });
+  const raw = (run) => ({ run, x: by[logged[run.index][0]], y: logged[run.index][1] });
   const line = (run) => { const { x, y } = raw(run); return { run, x: x.slice(0, y.length), y: weight ? smoothed(y, weight) : y }; };
   const cut = (run) => { const one = raw(run); return { ...one, x: one.x.slice(0, one.y.length) }; };
-  const points = chosen.reduce((sum, run) => sum + logged[run.place][1].length, 0);
+  const points = chosen.reduce((sum, run) => sum + logged[run.index][1].length, 0);
   const type = points > MANY ? "scattergl" : "scatter", traces = [];
   const dim = selected() && chosen.includes(selected()) ? 0.35 : 1;
-  for (const { colour, weight: force, runs: own } of shades(chosen)) {
-    if (weight) traces.push(threads(own.map(cut), { color: colour, width: 1 }, { type, opacity: 0.22 * dim * force, hoverinfo: "skip" }));
-    traces.push(threads(own.map(line), { color: colour, width: 1.5 }, { type, opacity: dim * force }));
+  for (const { colour, weight: force, runs: members } of shades(chosen)) {
+    if (weight) traces.push(threads(members.map(cut), { color: colour, width: 1 }, { type, opacity: 0.22 * dim * force, hoverinfo: "skip" }));
+    traces.push(threads(members.map(line), { color: colour, width: 1.5 }, { type, opacity: dim * force }));
   }
   if (dim < 1) traces.push(threads([line(selected())], { color: style("ink"), width: 3 }, { type }));
   return [{ traces, layout: { xaxis: { title: { text: by === data.curves.epochs ? "epoch" : "step" } }, yaxis: { title: { text: plain(metric()) } }, hovermode: "closest" } }];
@@ -147,48 +148,48 @@ function ticks(column) {
   const { low, high, log } = column;
   if (low === high) return [low];
   if (log && high / low >= 30) {
-    const found = [];
-    for (let power = Math.ceil(Math.log10(low) - 1e-9); 10 ** power <= high * 1.000001; power++) found.push(10 ** power);
-    if (found.length > 1) return found;
+    const marks = [];
+    for (let power = Math.ceil(Math.log10(low) - 1e-9); 10 ** power <= high * 1.000001; power++) marks.push(10 ** power);
+    if (marks.length > 1) return marks;
   }
   if (log) return [0, 1, 2, 3].map((part) => Number((low * (high / low) ** (part / 3)).toPrecision(2)));
   const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.7);
-  const found = [];
-  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-6; at += step) found.push(Number(at.toPrecision(10)));
-  return found;
+  const marks = [];
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-6; at += step) marks.push(Number(at.toPrecision(10)));
+  return marks;
 }
 
 const AXES = 12;
 function parallelAxes() {
   const order = Object.keys(data.importance.shares);
-  const place = (key) => (order.includes(key.label) ? order.indexOf(key.label) : order.length);
-  const chosen = keys.length > AXES ? [...keys].sort((a, b) => place(a) - place(b)).slice(0, AXES) : keys;
-  const own = objectives.map((column) => {
+  const rank = (key) => (order.includes(key.label) ? order.indexOf(key.label) : order.length);
+  const chosen = keys.length > AXES ? [...keys].sort((a, b) => rank(a) - rank(b)).slice(0, AXES) : keys;
+  const measured = objectives.map((column) => {
     const values = data.runs.map((run) => cell(run, column)).filter((value) => value !== null);
     return { ...column, low: Math.min(...values), high: Math.max(...values), values };
   });
-  return [...chosen, ...own.filter((column) => column.values.length)];
+  return [...chosen, ...measured.filter((column) => column.values.length)];
 }
 
 function parallelPlot(runs) {
   const axes = parallelAxes(), drawn = runs.filter((run) => valueOf(run) !== null);
   if (axes.length < 2 || !keys.length) return "Parallel coordinates take a key that runs differ by, and a value.";
   if (!drawn.length) return "None of these runs has come to a value.";
-  const line = (run) => ({ run, x: axes.map((_, place) => place), y: axes.map((axis) => unit(axis, cell(run, axis))) });
+  const line = (run) => ({ run, x: axes.map((_, index) => index), y: axes.map((axis) => unit(axis, cell(run, axis))) });
   const passed = new Set(runs), others = data.runs.filter((run) => !passed.has(run) && valueOf(run) !== null);
   const type = drawn.length + others.length > 2500 ? "scattergl" : "scatter", opacity = drawn.length > 300 ? 0.4 : drawn.length > 60 ? 0.7 : 0.9;
   const dim = selected() && drawn.includes(selected()) ? 0.3 : 1;
   const traces = [threads(others.map(line), { color: style("faint"), width: 0.6 }, { type, opacity: 0.3, hoverinfo: "skip", hovertemplate: null })];
-  for (const { colour, weight, runs: own } of shades(drawn)) traces.push(threads(own.map(line), { color: colour, width: 1.3 }, { type, opacity: opacity * dim * weight }));
+  for (const { colour, weight, runs: members } of shades(drawn)) traces.push(threads(members.map(line), { color: colour, width: 1.3 }, { type, opacity: opacity * dim * weight }));
   if (dim < 1) traces.push(threads([line(selected())], { color: style("ink"), width: 3 }, { type }));
-  const shapes = axes.map((_, place) => ({ type: "line", x0: place, x1: place, y0: 0, y1: 1, line: { color: style("soft"), width: 1 } }));
+  const shapes = axes.map((_, index) => ({ type: "line", x0: index, x1: index, y0: 0, y1: 1, line: { color: style("soft"), width: 1 } }));
   const label = (x, y, text, more) => ({ x, y, text: plain(text), showarrow: false, ...more });
-  const annotations = axes.flatMap((axis, place) => {
+  const annotations = axes.flatMap((axis, index) => {
     const marks = ticks(axis), every = Math.ceil(marks.length / 9);
     return [
-      label(place, 1, clipped(axis.label, 24), { yanchor: "bottom", yshift: 12, font: { color: style("ink"), size: 12.5 } }),
-      ...marks.filter((_, mark) => mark % every === 0).map((mark) => label(place, unit(axis, mark), clipped(short(mark, 3), 16), { xanchor: "left", xshift: 3, bgcolor: style("veil"), borderpad: 1, font: { size: 11 } })),
+      label(index, 1, clipped(axis.label, 24), { yanchor: "bottom", yshift: 12, font: { color: style("ink"), size: 12.5 } }),
+      ...marks.filter((_, mark) => mark % every === 0).map((mark) => label(index, unit(axis, mark), clipped(short(mark, 3), 16), { xanchor: "left", xshift: 3, bgcolor: style("veil"), borderpad: 1, font: { size: 11 } })),
     ];
   });
   return [{
@@ -202,8 +203,8 @@ function parallelPlot(runs) {
 function brushed(figure, range) {
   let text = state.filter;
   const [left, right] = [...range.x].sort((a, b) => a - b), [low, high] = [...range.y].sort((a, b) => a - b);
-  figure.axes.forEach((axis, place) => {
-    if (place < left || place > right) return;
+  figure.axes.forEach((axis, index) => {
+    if (index < left || index > right) return;
     if (axis.choices) {
       const inside = axis.choices.filter((choice) => unit(axis, choice) >= low && unit(axis, choice) <= high);
       if (inside.length) text = narrowed(text, axis, [`=${inside.join(",")}`]);
@@ -217,14 +218,14 @@ function brushed(figure, range) {
 
 const SLICES = 16;
 function slicesPlot(runs) {
-  const known = runs.filter((run) => valueOf(run) !== null);
+  const valued = runs.filter((run) => valueOf(run) !== null);
   if (!keys.length) return "These runs do not differ by any key.";
-  if (!known.length) return "None of these runs has come to a value.";
-  const { quality } = scale(), { low, high, pad, inside } = room(known);
+  if (!valued.length) return "None of these runs has come to a value.";
+  const { quality } = scale(), { low, high, pad, inside } = room(valued);
   const y = (run) => inside(valueOf(run)), colour = (run) => shade(quality(valueOf(run)));
   return keys.slice(0, SLICES).map((key) => {
-    const own = known.filter(isPlaced(key));
-    return { traces: withRing(byStatus(own, along(key), y, colour), own, along(key), y), layout: { xaxis: axisOf(key), yaxis: { range: [low - 1.6 * pad, high + 1.6 * pad], title: { text: plain(objective().label) } }, height: 250, margin: { t: 8, r: 8, b: 44, l: 56 } } };
+    const placed = valued.filter(isPlaced(key));
+    return { traces: withRing(byStatus(placed, along(key), y, colour), placed, along(key), y), layout: { xaxis: axisOf(key), yaxis: { range: [low - 1.6 * pad, high + 1.6 * pad], title: { text: plain(objective().label) } }, height: 250, margin: { t: 8, r: 8, b: 44, l: 56 } } };
   });
 }
 
@@ -232,28 +233,28 @@ function mapPlot(runs) {
   const { x, y, xs, ys, zs, note } = data.surface;
   if (note) return note;
   const [across, up] = [x, y].map((label) => keys.find((key) => key.label === label));
-  const own = runs.filter((run) => isComplete(run) && valueOf(run) !== null);
+  const complete = runs.filter((run) => isComplete(run) && valueOf(run) !== null);
   const first = objectives[0], best = first.mode === "max";
   const range = span(data.runs.filter(isComplete).map((run) => cell(run, first)));
-  const colours = Array.from({ length: 11 }, (_, place) => [place / 10, shade(best ? place / 10 : 1 - place / 10)]);
+  const colours = Array.from({ length: 11 }, (_, index) => [index / 10, shade(best ? index / 10 : 1 - index / 10)]);
   return [{
     traces: withRing([
       { type: "contour", x: xs, y: ys, z: zs, zmin: range[0], zmax: range[1], colorscale: colours, contours: { coloring: "heatmap" }, ncontours: 12, line: { width: 0.5, color: style("veil") }, connectgaps: false, hoverinfo: "skip", colorbar: { title: { text: plain(first.label), side: "right" }, thickness: 10, outlinewidth: 0, len: 0.95 } },
-      dots(own, along(across), along(up), { color: style("ground"), line: { color: style("ink"), width: 1 }, size: 6 }, { showlegend: false }),
-    ], own, along(across), along(up)),
+      dots(complete, along(across), along(up), { color: style("ground"), line: { color: style("ink"), width: 1 }, size: 6 }, { showlegend: false }),
+    ], complete, along(across), along(up)),
     layout: { xaxis: axisOf({ ...across, low: xs[0], high: xs.at(-1) }), yaxis: axisOf({ ...up, low: ys[0], high: ys.at(-1) }) },
   }];
 }
 
 function front(runs, chosen) {
   const rank = (run) => chosen.map((column) => (column.mode === "max" ? -1 : 1) * cell(run, column));
-  const found = [];
-  const sorted = runs.map((run) => [run, rank(run)]).sort(([, a], [, b]) => { const at = a.findIndex((value, place) => value !== b[place]); return at < 0 ? 0 : a[at] - b[at]; });
-  for (const [run, own] of sorted) {
-    const beaten = found.some(([, other]) => other.every((value, place) => value <= own[place]) && other.some((value, place) => value < own[place]));
-    if (!beaten) found.push([run, own]);
+  const unbeaten = [];
+  const sorted = runs.map((run) => [run, rank(run)]).sort(([, a], [, b]) => { const at = a.findIndex((value, index) => value !== b[index]); return at < 0 ? 0 : a[at] - b[at]; });
+  for (const [run, ranks] of sorted) {
+    const beaten = unbeaten.some(([, other]) => other.every((value, index) => value <= ranks[index]) && other.some((value, index) => value < ranks[index]));
+    if (!beaten) unbeaten.push([run, ranks]);
   }
-  return found.map(([run]) => run);
+  return unbeaten.map(([run]) => run);
 }
 
 function paretoPlot(runs) {
@@ -276,10 +277,10 @@ function paretoPlot(runs) {
 function lanes(runs) {
   const free = new Map(), placed = new Map(), hosts = [...new Set(runs.map((run) => run.host ?? ""))];
   for (const run of [...runs].sort((a, b) => a.start - b.start)) {
-    const own = free.get(run.host ?? "") ?? free.set(run.host ?? "", []).get(run.host ?? "");
-    let lane = own.findIndex((end) => end <= run.start + 0.05);
-    if (lane < 0) lane = own.push(0) - 1;
-    own[lane] = Math.max(run.end, run.start);
+    const ends = free.get(run.host ?? "") ?? free.set(run.host ?? "", []).get(run.host ?? "");
+    let lane = ends.findIndex((end) => end <= run.start + 0.05);
+    if (lane < 0) lane = ends.push(0) - 1;
+    ends[lane] = Math.max(run.end, run.start);
     placed.set(run, lane);
   }
   const label = (run) => plain(hosts.length > 1 ? `${run.host} ${placed.get(run) + 1}` : `slot ${placed.get(run) + 1}`);
@@ -293,11 +294,11 @@ function timelinePlot(runs) {
   if (busy < 0.05 * ends) return "These runs lie too far apart in time to be drawn on one line.";
   const { label, labels } = lanes(data.runs), run = selected();
   const traces = Object.entries(STATUSES).map(([status, look]) => {
-    const own = runs.filter((one) => statusOf(one) === status);
-    return own.length && {
-      type: "bar", orientation: "h", name: status, base: own.map((one) => one.start / 60), x: own.map((one) => Math.max(one.end - one.start, 0.001 * ends) / 60), y: own.map(label), text: own.map(told), textposition: "none",
-      hovertemplate: "%{text}<extra></extra>", customdata: own.map((one) => one.place),
-      marker: { color: style(look.colour), line: { color: own.map((one) => style(one === run ? "ink" : "ground")), width: own.map((one) => (one === run ? 3 : own.length > 500 ? 0 : 1)) }, pattern: { fillmode: "overlay", fgopacity: 0.6, shape: { pruned: "/", failed: "x", killed: "x", timeout: "\\", interrupted: "." }[status] ?? "", size: 5, solidity: 0.35, fgcolor: style("ground") } },
+    const members = runs.filter((one) => statusOf(one) === status);
+    return members.length && {
+      type: "bar", orientation: "h", name: status, base: members.map((one) => one.start / 60), x: members.map((one) => Math.max(one.end - one.start, 0.001 * ends) / 60), y: members.map(label), text: members.map(hoverText), textposition: "none",
+      hovertemplate: "%{text}<extra></extra>", customdata: members.map((one) => one.index),
+      marker: { color: style(look.colour), line: { color: members.map((one) => style(one === run ? "ink" : "ground")), width: members.map((one) => (one === run ? 3 : members.length > 500 ? 0 : 1)) }, pattern: { fillmode: "overlay", fgopacity: 0.6, shape: { pruned: "/", failed: "x", killed: "x", timeout: "\\", interrupted: "." }[status] ?? "", size: 5, solidity: 0.35, fgcolor: style("ground") } },
     };
   }).filter(Boolean);
   return [{ traces, layout: { barmode: "overlay", bargap: 0.25, height: Math.min(700, 130 + 34 * labels.length), showlegend: true, xaxis: { title: { text: "minutes since the start" }, range: [0, (1.01 * ends) / 60] }, yaxis: { type: "category", categoryorder: "array", categoryarray: [...labels].reverse(), range: [-0.5, labels.length - 0.5], automargin: true } } }];

@@ -1,12 +1,12 @@
 // What the page knows, and what the user chose: kept in the address, so that it outlives a reload.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-data.runs.forEach((run, place) => { run.place = place; });
-const columns = data.columns.map((column, place) => ({ ...column, place }));
+data.runs.forEach((run, index) => { run.index = index; });
+const columns = data.columns.map((column, index) => ({ ...column, index }));
 const columnOf = (role) => columns.find((column) => column.role === role);
 const objectives = columns.filter((column) => column.role === "objective");
 const keys = columns.filter((column) => column.role === "key");
-const cell = (run, column) => run.cells[column.place];
+const cell = (run, column) => run.cells[column.index];
 const nameOf = (run) => String(cell(run, columnOf("run")));
 const statusOf = (run) => cell(run, columnOf("status"));
 const isComplete = (run) => statusOf(run) === "complete";
@@ -34,8 +34,8 @@ const counts = (run) => isComplete(run) && valueOf(run) !== null && !run.broken;
 
 // The best at the top; runs that do not count behind, those without a value last.
 function inOrder(runs) {
-  const place = (run) => (valueOf(run) === null ? 2 : counts(run) ? 0 : 1);
-  return [...runs].sort((one, other) => place(one) - place(other) || byValue(valueOf(one), valueOf(other)));
+  const group = (run) => (valueOf(run) === null ? 2 : counts(run) ? 0 : 1);
+  return [...runs].sort((one, other) => group(one) - group(other) || byValue(valueOf(one), valueOf(other)));
 }
 
 function short(value, digits = 4) {

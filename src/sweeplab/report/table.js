@@ -18,8 +18,8 @@ function sorted(runs) {
     if (typeof a === "number" && typeof b === "number") return a - b;
     return String(a).localeCompare(String(b), "en", { numeric: true });
   };
-  const known = runs.filter((run) => !empty(run)).sort(compare);
-  return [...(down ? known.reverse() : known), ...runs.filter(empty)];
+  const filled = runs.filter((run) => !empty(run)).sort(compare);
+  return [...(down ? filled.reverse() : filled), ...runs.filter(empty)];
 }
 
 function sortBy(column) {
@@ -28,14 +28,14 @@ function sortBy(column) {
   const same = now.column === column;
   remember({ sort: `${same ? (now.down ? "" : "-") : begins}${column.label}` });
   drawTable();
-  table.querySelector(`th[data-place="${column.place}"] button`).focus();
+  table.querySelector(`th[data-index="${column.index}"] button`).focus();
 }
 
 function header(column) {
   const { column: by, down } = sorting();
   const sort = column !== by ? "none" : down ? "descending" : "ascending";
   const arrow = sort === "none" ? "" : down ? " ↓" : " ↑";
-  return el("th", { scope: "col", "aria-sort": sort, "data-place": column.place, class: isNumeric(column) ? "number" : null },
+  return el("th", { scope: "col", "aria-sort": sort, "data-index": column.index, class: isNumeric(column) ? "number" : null },
     el("button", { type: "button", title: column.key, onclick: () => sortBy(column) }, column.label + arrow));
 }
 
@@ -54,7 +54,7 @@ function row(run) {
     return el("td", { class: look, title: text.length > 30 || (typeof value === "number" && text !== String(value)) ? String(value) : null }, text);
   });
   const link = el("td", {}, el("a", { href: run.folder, title: decoded(run.folder) }, "open"));
-  return el("tr", { "data-place": run.place, class: run === selected() ? "selected" : null }, name, ...cells, link);
+  return el("tr", { "data-index": run.index, class: run === selected() ? "selected" : null }, name, ...cells, link);
 }
 
 function decoded(address) {
@@ -76,8 +76,8 @@ function addRows(count = PORTION) {
 function drawTable() {
   rows = sorted(passing);
   body = el("tbody", { onclick: (event) => {
-    const place = event.target.closest("tr")?.dataset.place;
-    if (place !== undefined && !event.target.closest("a")) select(data.runs[Number(place)]);
+    const index = event.target.closest("tr")?.dataset.index;
+    if (index !== undefined && !event.target.closest("a")) select(data.runs[Number(index)]);
   } });
   const heads = columns.map(header);
   table.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...heads, el("th", { scope: "col" }, "folder"))), body), more);
@@ -86,7 +86,7 @@ function drawTable() {
 
 function markSelected() {
   for (const node of body.children) {
-    const is = node.dataset.place === state.selected;
+    const is = node.dataset.index === state.selected;
     node.classList.toggle("selected", is);
     node.querySelector("button").setAttribute("aria-pressed", String(is));
   }
@@ -111,7 +111,7 @@ function showDetails() {
   document.body.classList.toggle("with-details", run !== null);
   if (run === null) return;
   const set = (roles) => columns.filter((column) => roles.includes(column.role) && (cell(run, column) ?? null) !== null).map((column) => [column.label, shown(column, cell(run, column), 6)]);
-  const values = data.measured.map((name, place) => [name, run.values[place]]).filter(([, value]) => value !== null).map(([name, value]) => [name, short(value, 6)]);
+  const values = data.measured.map((name, index) => [name, run.values[index]]).filter(([, value]) => value !== null).map(([name, value]) => [name, short(value, 6)]);
   details.replaceChildren(...[
     el("div", { class: "head" }, el("h2", {}, `Run ${nameOf(run)}`), el("button", { type: "button", onclick: () => select(null), "aria-label": "Close" }, "Close")),
     el("p", {}, el("span", { class: `status ${statusOf(run)}` }, statusOf(run)), run.broken ? ", but breaks a constraint" : "", run.host ? ` on ${run.host}` : "", " · ", el("a", { href: run.folder }, "its folder")),
