@@ -1,7 +1,7 @@
 """Runs side by side: which of them, by which objective, told apart by which settings, in what order."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -99,7 +99,7 @@ class Comparison:
     @property
     def other_objectives(self) -> dict[str, int]:
         """How many runs have another objective, or want it to go the other way, than all are compared by."""
-        declared = Counter(Objective(run.metric, str(run.mode)) for run in self.runs if run.metric)
+        declared = _declared(self.runs)
         return {f"{other.metric} ({other.mode})": n for other, n in declared.items() if other != self.objective}
 
 
@@ -141,26 +141,27 @@ def chosen_objective(runs: Sequence[Run], metric: str | None = None, mode: str |
     Raises:
         UserError: no run has such a metric, or nobody says where it should go.
     """
-    declared = Counter((run.metric, run.mode) for run in runs if run.metric and run.mode)
+    declared = _declared(runs)
     if metric is None:
-        if not declared:
-            return Objective("objective", mode or "min")  # no run has a value yet
-        (name, direction), _ = declared.most_common(1)[0]
-        return Objective(str(name), mode or str(direction))
+        first = declared.most_common(1)[0][0] if declared else Objective("objective", "min")  # no run has a value yet
+        return Objective(first.metric, mode or first.mode)
     measured = {name for run in runs for name in run.values()}
     if metric not in measured:
         raise UserError(f"no run has the metric {metric}{did_you_mean(metric, sorted(measured))}")
-    return Objective(metric, mode or _direction(metric, [(str(name), str(way)) for name, way in declared]))
+    mode = mode or mode_of(metric, declared) or ("min" if metric.endswith("loss") else None)
+    if mode is None:
+        raise UserError(f"nobody says where {metric} should go; add --mode max or --mode min.")
+    return Objective(metric, mode)
 
 
-def _direction(metric: str, declared: Sequence[tuple[str, str]]) -> str:
-    """Return the direction of an objective that is called the same in another part of the data; a loss goes down."""
-    for name, direction in declared:
-        if without_part(name) == without_part(metric):
-            return direction
-    if metric.endswith("loss"):
-        return "min"
-    raise UserError(f"nobody says where {metric} should go; add --mode max or --mode min.")
+def mode_of(metric: str, objectives: Iterable[Objective]) -> str | None:
+    """Return where a metric should go: as an objective does that is called the same in another part of the data."""
+    same = (objective.mode for objective in objectives if without_part(objective.metric) == without_part(metric))
+    return next(same, None)
+
+
+def _declared(runs: Sequence[Run]) -> Counter[Objective]:
+    return Counter(Objective(run.metric, run.mode) for run in runs if run.metric and run.mode)
 
 
 def _by_field(runs: Sequence[Run], field: str, reverse: bool) -> list[Run]:

@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
@@ -51,7 +51,10 @@ def main(description: str, arguments: Sequence[str]) -> None:
         return
     studies = studies_of((run.folder for run in found.runs), found.skipped)
     study = next(iter(studies.values())) if len(studies) == 1 else None
-    comparison = _compare(found, studies, options)
+    seed_keys = list(dict.fromkeys([SEED, *(each.seed_key for each in studies.values())]))
+    comparison = compare(
+        found.runs, options.filter, options.metric, options.mode, options.sort, options.reverse, seed_keys
+    )
     tables, significance = _tables(comparison, study, options)
     _write(comparison, study, tables, significance, options)
     _print(tables, significance, found)
@@ -106,11 +109,6 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--markdown", type=Path, metavar="FILE", help="the tables below for a page")
     add("--html", type=Path, metavar="FILE", help="one page with all plots that opens offline")
     return parser
-
-
-def _compare(found: Found, studies: Mapping[Path, Study], options: argparse.Namespace) -> Comparison:
-    seed_keys = list(dict.fromkeys([SEED, *(study.seed_key for study in studies.values())]))
-    return compare(found.runs, options.filter, options.metric, options.mode, options.sort, options.reverse, seed_keys)
 
 
 def _tables(comparison: Comparison, study: Study | None, options: argparse.Namespace) -> "tuple[list[Table], str]":

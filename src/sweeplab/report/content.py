@@ -42,7 +42,7 @@ def content(
     tables, significance = summary(comparison, study)
     return {
         "title": study.name if study else _title(runs),
-        "places": _sources(runs),
+        "sources": _sources(runs),
         "written": now.isoformat(timespec="seconds"),
         "study": {"command": study.command, "total": study.n_trials} if study else None,
         "trials": len({run.number for run in runs}) if study else None,

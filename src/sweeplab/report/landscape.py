@@ -3,7 +3,7 @@
 Optuna has plots of both, as pictures; the page filters and marks runs in its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,83 +22,75 @@ FEWEST = 5  # runs of a map
 
 def landscape(comparison: Comparison, keys: Sequence[Column], one_at_a_time: bool) -> dict[str, Any]:
     """Return the importance of the keys that all complete runs have, and a map, or notes on why there is none."""
-    counted = [index for index, run in enumerate(comparison.runs) if comparison.objective.counts(run)]
-    usable = [column for column in keys if _varies(column, counted)]
-    importance = _importance(comparison, usable, counted, one_at_a_time)
+    objective = comparison.objective
+    values = {  # of the runs that count, by their indices
+        index: value
+        for index, run in enumerate(comparison.runs)
+        if objective.counts(run) and (value := objective.value(run)) is not None
+    }
+    usable = [column for column in keys if _varies(column, values)]
+    importance: dict[str, Any] = {"shares": {}, "count": len(values), "note": ""}
+    if one_at_a_time:
+        importance["note"] = "Where one key is changed at a time, the table above says what each change is worth."
+    elif len(usable) < 2:
+        importance["note"] = "Importance takes two keys or more that all complete runs have, and that differ."
+    elif len(values) < TENTH:
+        importance["note"] = f"Importance takes {TENTH} complete runs; there are {len(values)}."
+    else:
+        importance["shares"] = _shares(usable, values, objective.direction)
+        importance["note"] = "" if importance["shares"] else "The complete runs are too much alike to say what matters."
     numeric = [column for column in usable if column.choices is None]
     numeric.sort(key=lambda column: -importance["shares"].get(column.label, 0.0))
-    return {"importance": importance, "surface": _surface(comparison, numeric[:2], counted)}
+    return {"importance": importance, "surface": _surface(numeric[:2], values)}
 
 
-def _varies(column: Column, counted: Sequence[int]) -> bool:
-    """Say whether all runs that count lie on the key's axis, and not all in the same spot."""
-    cells = [column.cells[index] for index in counted]
+def _varies(column: Column, indices: Iterable[int]) -> bool:
+    """Say whether all these runs lie on the key's axis, and not all in the same spot."""
+    cells = [column.cells[index] for index in indices]
     on_axis = all(is_number(cell) for cell in cells) if column.choices is None else None not in cells
     return on_axis and len(set(cells)) > 1
 
 
-def _values(comparison: Comparison, counted: Sequence[int]) -> list[float]:
-    values = [comparison.objective.value(comparison.runs[index]) for index in counted]
-    return [value for value in values if value is not None]
-
-
-def _importance(
-    comparison: Comparison, keys: Sequence[Column], counted: Sequence[int], one_at_a_time: bool
-) -> dict[str, Any]:
-    found: dict[str, float] = {}
-    if one_at_a_time:
-        note = "Where one key is changed at a time, the table above says what each change is worth."
-    elif len(keys) < 2:
-        note = "Importance takes two keys or more that all complete runs have, and that differ."
-    elif len(counted) < TENTH:
-        note = f"Importance takes {TENTH} complete runs; there are {len(counted)}."
-    else:
-        found = _shares(comparison, keys, counted)
-        note = "" if found else "The complete runs are too much alike to say what matters."
-    return {"shares": found, "count": len(counted), "note": note}
-
-
-def _shares(comparison: Comparison, keys: Sequence[Column], counted: Sequence[int]) -> dict[str, float]:
+def _shares(keys: Sequence[Column], values: Mapping[int, float], direction: str) -> dict[str, float]:
     from optuna.trial import create_trial
 
-    distributions = {column.label: _distribution(column, counted) for column in keys}
+    distributions = {column.label: _distribution(column, values) for column in keys}
     trials = [
         create_trial(
             value=value,
             params={each.label: str(each.cells[index]) if each.choices else each.values[index] for each in keys},
             distributions=distributions,
         )
-        for index, value in zip(counted, _values(comparison, counted), strict=True)
+        for index, value in values.items()
     ]
-    found = shares(trials, comparison.objective.direction)
-    return {label: float(f"{share:.4g}") for label, share in found.items()}
+    return {label: float(f"{share:.4g}") for label, share in shares(trials, direction).items()}
 
 
-def _distribution(column: Column, counted: Sequence[int]) -> "BaseDistribution":
+def _distribution(column: Column, indices: Iterable[int]) -> "BaseDistribution":
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if column.choices is not None:
         return CategoricalDistribution(column.choices)
     assert column.low is not None
     assert column.high is not None
-    if all(isinstance(column.values[index], int) for index in counted):
+    if all(isinstance(column.values[index], int) for index in indices):
         return IntDistribution(int(column.low), int(column.high), log=column.log)
     return FloatDistribution(column.low, column.high, log=column.log)
 
 
-def _surface(comparison: Comparison, axes: Sequence[Column], counted: Sequence[int]) -> dict[str, Any]:
+def _surface(axes: Sequence[Column], values: Mapping[int, float]) -> dict[str, Any]:
     """Return the objective between the runs, linear over both axes as they are drawn, and empty outside their hull."""
+    if len(axes) < 2:
+        return {"note": "A map takes two keys of numbers that all complete runs have, and that differ."}
+    too_few = {"note": f"A map takes {FEWEST} complete runs that do not lie on a line; there are {len(values)}."}
+    if len(values) < FEWEST:
+        return too_few
     from scipy.interpolate import griddata
     from scipy.spatial import QhullError
 
-    if len(axes) < 2:
-        return {"note": "A map takes two keys of numbers that all complete runs have, and that differ."}
-    too_few = {"note": f"A map takes {FEWEST} complete runs that do not lie on a line; there are {len(counted)}."}
-    if len(counted) < FEWEST:
-        return too_few
-    points = np.column_stack([_scaled(axis, [axis.values[index] for index in counted]) for axis in axes])
-    points, places = np.unique(points, axis=0, return_inverse=True)
-    means = np.bincount(places.ravel(), weights=_values(comparison, counted)) / np.bincount(places.ravel())
+    points = np.column_stack([_scaled(axis, [axis.values[index] for index in values]) for axis in axes])
+    points, groups = np.unique(points, axis=0, return_inverse=True)
+    means = np.bincount(groups.ravel(), weights=list(values.values())) / np.bincount(groups.ravel())
     sides = np.linspace(points.min(axis=0), points.max(axis=0), CELLS).T
     try:
         grid = griddata(points, means, tuple(np.meshgrid(*sides)), rescale=True)
@@ -108,9 +100,9 @@ def _surface(comparison: Comparison, axes: Sequence[Column], counted: Sequence[i
     return {
         "x": axes[0].label,
         "y": axes[1].label,
-        "xs": [json_number(float(x)) for x in xs],
-        "ys": [json_number(float(y)) for y in ys],
-        "zs": [[json_number(float(f"{value:.4g}")) for value in row] for row in grid],
+        "xs": [json_number(x) for x in xs.tolist()],
+        "ys": [json_number(y) for y in ys.tolist()],
+        "zs": [[json_number(float(f"{z:.4g}")) for z in row] for row in grid.tolist()],
     }
 
 

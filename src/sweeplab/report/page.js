@@ -149,7 +149,7 @@ function drawTop() {
   const facts = [
     ...objectives.map((one) => `${one.label}, ${one.mode === "max" ? "higher" : "lower"} is better`).slice(0, 3),
     ...total, `${plural(data.runs.length, "run")}: ${endings.map(([status, count]) => `${count} ${status}`).join(", ")}`,
-    ...(data.places.length ? [data.places.join(", ")] : []), ...others,
+    ...(data.sources.length ? [data.sources.join(", ")] : []), ...others,
     `written ${data.written.slice(0, 16).replace("T", " ")}`,
     ...(running ? [`${running} running now${data.every ? `; this page loads itself again every ${data.every} s` : ""}`] : []),
   ];

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
 
-from sweeplab.compare.comparison import Comparison
+from sweeplab.compare.comparison import Comparison, mode_of
 from sweeplab.records.names import short_keys
-from sweeplab.records.objective import Objective
 from sweeplab.records.record import Status
 from sweeplab.records.run import Run
 from sweeplab.records.study import Axis, Study
@@ -40,11 +39,9 @@ class Column:
 
     def described(self) -> dict[str, Any]:
         """Return what the page is told, but for the cells."""
-        facts = {"role": self.role, "key": self.key, "label": self.label, "mode": self.mode, "choices": self.choices}
-        axis = {"log": self.log, "low": json_number(self.low), "high": json_number(self.high)}
-        return {
-            name: value for name, value in (facts | (axis if self.role == "key" else {})).items() if value is not None
-        }
+        facts = {"role": self.role, "key": self.key, "label": self.label, "mode": self.mode, "log": self.log}
+        axis = {"low": json_number(self.low), "high": json_number(self.high), "choices": self.choices}
+        return {name: value for name, value in (facts | axis).items() if value is not None}
 
 
 def columns(comparison: Comparison, study: Study | None) -> list[Column]:
@@ -62,7 +59,7 @@ def columns(comparison: Comparison, study: Study | None) -> list[Column]:
         Column("run", "run", "run", _names(runs)),
         Column("status", "status", "status", [str(run.status) for run in runs]),
         *(Column("objective", o.metric, o.metric, measured(o.metric), o.mode) for o in objectives),
-        *(Column("test", name, name, measured(name), _mode(name, objectives)) for name in comparison.tests),
+        *(Column("test", name, name, measured(name), mode_of(name, objectives)) for name in comparison.tests),
         *(
             _setting("seed" if key in comparison.seed_keys else "key", key, labels[key], runs, axes.get(key))
             for key in keys
@@ -90,12 +87,6 @@ def _setting(role: Literal["seed", "key"], key: str, label: str, runs: Sequence[
         ordered = [str(json_setting(choice)) for choice in (axis.choices if axis and axis.choices else ())]
         column.choices = list(dict.fromkeys([*(choice for choice in ordered if choice in present), *present]))
     return column
-
-
-def _mode(metric: str, objectives: Sequence[Objective]) -> str | None:
-    """Return where a metric of the test should go, if an objective of its name says so."""
-    modes = {objective.metric.rpartition("/")[2]: objective.mode for objective in objectives}
-    return modes.get(metric.rpartition("/")[2])
 
 
 def _looks_logarithmic(values: Iterable[float]) -> bool:

@@ -29,7 +29,7 @@ def test_the_interval_of_a_mean_is_students(values: list[float]) -> None:
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=12))
-def test_paired_differences_are_judged_by_the_paired_t_test(pairs: list[tuple[float, float]]) -> None:
+def test_paired_differences_are_tested_by_the_paired_t_test(pairs: list[tuple[float, float]]) -> None:
     one, other = zip(*pairs, strict=True)
     assume(spreads([a - b for a, b in pairs], [*one, *other]))
     found, expected = paired(one, other), stats.ttest_rel(one, other)
@@ -39,7 +39,7 @@ def test_paired_differences_are_judged_by_the_paired_t_test(pairs: list[tuple[fl
 
 
 @given(SAMPLES, SAMPLES)
-def test_samples_without_common_seeds_are_judged_by_welchs_test(one: list[float], other: list[float]) -> None:
+def test_samples_without_common_seeds_are_tested_by_welchs_test(one: list[float], other: list[float]) -> None:
     assume(spreads(one) and spreads(other))
     found, expected = welch(one, other), stats.ttest_ind(one, other, equal_var=False)
     interval = expected.confidence_interval(0.95)

@@ -89,4 +89,4 @@ def test_a_study_among_others_is_not_taken_for_the_whole(folder: Path, tmp_path:
     other = make_run(tmp_path / "0", {}, 0.9)
     shown = content([*find([folder]).runs, other], Study.read(folder), tmp_path, NOW)
     assert (shown["title"], shown["study"]) == ("61 runs", None)
-    assert shown["places"] == ["60 of cnn", "1 by themselves"]
+    assert shown["sources"] == ["60 of cnn", "1 by themselves"]
