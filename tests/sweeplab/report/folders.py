@@ -1,16 +1,11 @@
-"""Folders of runs, written by hand: one run each, with just what a test is about."""
+"""Folders of runs as the page wants them: with a command, an end, and a learning curve."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sweeplab.records.run import Run
-
-STARTED = "2026-01-31T12:00:00+00:00"
-ENDED = "2026-01-31T12:01:00+00:00"
+from tests.sweeplab.records import made_runs
 
 
 def make_run(
@@ -22,20 +17,15 @@ def make_run(
     mode: str = "max",
     **facts: Any,
 ) -> Run:
-    """Write a run that is complete, or whatever `facts` say, and read it."""
-    folder.mkdir(parents=True)
-    known = {
-        "status": "complete",
+    """Write a run of a minute that is complete, or whatever `facts` say, and read it."""
+    standard = {
         "command": "python train.py",
-        "process": {"host": "here", "pid": 1, "started": 0.0},
-        "started": STARTED,
-        "ended": ENDED,
+        "ended": "2026-01-31T12:01:00+00:00",
         "seconds": 60.0,
         "objective": {"metric": metric, "mode": mode, "value": value},
     }
-    (folder / "run.json").write_text(json.dumps(known | facts), encoding="utf-8")
-    (folder / "config.yaml").write_text(yaml.safe_dump({"folder": str(folder), **(config or {})}), encoding="utf-8")
+    run = made_runs.make_run(folder, config, **(standard | facts))
     if curve:
-        rows = [f"{place},{10 * place},{number}" for place, number in enumerate(curve)]
+        rows = [f"{epoch},{10 * epoch},{number}" for epoch, number in enumerate(curve)]
         (folder / "metrics.csv").write_text("\n".join([f"epoch,step,{metric}", *rows]) + "\n", encoding="utf-8")
-    return Run.read(folder)
+    return run
