@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
         if key not in OWN
     ]
     stage, trusted = own.get("stage", "test"), trust.is_given(arguments)
-    from sweeplab.records.choice import chosen
+    from sweeplab.records.load import chosen
     from sweeplab.training.check import check_ensemble
 
     owner = Path(own["run"])

@@ -10,8 +10,8 @@ from typing import Any
 from sweeplab.compare.comparison import Comparison
 from sweeplab.compare.configurations import Configuration
 from sweeplab.compare.table import Table
+from sweeplab.records.files import cells
 from sweeplab.records.run import Run
-from sweeplab.records.spreadsheet import cells
 
 
 def as_csv(comparison: Comparison) -> str:

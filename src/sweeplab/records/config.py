@@ -14,15 +14,15 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sweeplab.errors import UserError
-from sweeplab.records import record, trust
+from sweeplab.records import provenance, record, trust
 from sweeplab.records.earlier import upgraded
 from sweeplab.records.files import read_text, write_text
 from sweeplab.records.flat import interpolations
-from sweeplab.records.layout import RunFile
+from sweeplab.records.layout import RunFile, moved
 from sweeplab.records.links import LINK, kept, resolved
-from sweeplab.records.paths import moved
 from sweeplab.secrets import HIDDEN, hidden, masked_config
 
+_OF_HYDRA = {"config.yaml": "", "hydra.yaml": "", "overrides.yaml": "hydra.overrides"}  # and the key that each holds
 _ASKS = re.compile(r"\$\{(hydra|now|data|oc\.\w+):")
 
 
@@ -38,7 +38,7 @@ def save(config: DictConfig, folder: Path, keep: bool = True) -> str | None:
         number = 1 + len(list(folder.glob(RunFile.EARLIER_CONFIG.format("*"))))
         write_text(folder / RunFile.EARLIER_CONFIG.format(number), before)
     write_text(path, text)
-    return trust.sign(text)
+    return provenance.sign(text)
 
 
 def load(
@@ -91,6 +91,16 @@ def load(
     return config
 
 
+def mask_hydra_files(folder: Path) -> None:
+    """Mask the secrets in Hydra's own folder: it writes what was typed, before anybody can ask."""
+    for name, key in _OF_HYDRA.items():
+        path = folder / name
+        if path.is_file():
+            content = OmegaConf.to_container(OmegaConf.create(read_text(path)), resolve=False)
+            if (masked := masked_config(content, key)) != content:
+                write_text(path, OmegaConf.to_yaml(OmegaConf.create(masked)))
+
+
 def check_secrets(config: DictConfig, groups: Sequence[str] | None = None) -> None:
     """Make sure that no secret is needed that was given in plain, and so is not kept; in all groups, or in some.
 
@@ -106,7 +116,7 @@ def check_secrets(config: DictConfig, groups: Sequence[str] | None = None) -> No
 def is_own(folder: Path) -> bool:
     """Say whether the configuration in a folder is as this user's own run left it."""
     signature = record.read_partial(folder).get("signature")
-    return signature is not None and trust.is_signed(read_text(folder / RunFile.CONFIG), signature)
+    return signature is not None and provenance.is_signed(read_text(folder / RunFile.CONFIG), signature)
 
 
 def _checked(saved: dict[str, Any], source: trust.Source) -> dict[str, Any]:

@@ -5,13 +5,14 @@ import math
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sweeplab.errors import UserError
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a text begins that a spreadsheet would run
 LARGEST = 32 * 2**20  # bytes of a record or a configuration
 
 
@@ -124,3 +125,18 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def cells(row: Iterable[Any]) -> list[Any]:
+    """Return a row of a CSV file in which no text is a formula to a spreadsheet: such a text has a `'` in front."""
+    return [f"'{cell}" if isinstance(cell, str) and _is_formula(cell) else cell for cell in row]
+
+
+def _is_formula(text: str) -> bool:
+    if not text.lstrip(" ").startswith(_FORMULA):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False

@@ -14,8 +14,7 @@ import yaml
 
 from sweeplab.errors import UserError
 from sweeplab.records.files import read_text
-from sweeplab.records.layout import RunFile
-from sweeplab.records.paths import moved
+from sweeplab.records.layout import RunFile, moved
 
 FOLDER = "${folder}"  # what stands for the run's own folder, which no two runs share
 LARGEST = 1_000_000  # values of a configuration

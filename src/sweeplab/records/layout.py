@@ -1,6 +1,8 @@
-"""The names of the files and folders that a run, a study and an evaluation leave."""
+"""The names of the files and folders that a run, a study and an evaluation leave, and paths that follow them."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 
 class RunFile:
@@ -45,3 +47,17 @@ class EvaluationFile:
     PREDICTIONS = "predictions.csv"
     ARRAYS = "predictions.npz"
     NESTED = "predictions.json"
+
+
+def moved(value: Any, old: str, new: str) -> Any:
+    """Return a value in which each path in the folder `old` lies in `new`: in texts, and in what holds texts.
+
+    A path is one behind a blank or a quote, so that `s/1` is not found in `s/12` nor in `runs/1`.
+    """
+    if isinstance(value, dict):
+        return {moved(key, old, new): moved(item, old, new) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(moved(item, old, new) for item in value)
+    if isinstance(value, str) and old in value:
+        return re.sub(rf"(?<![^\s'\"]){re.escape(old)}(?=[/\s'\"]|$)", lambda _: new, value)
+    return value

@@ -1,10 +1,12 @@
-"""What a folder holds, whichever it is: a run or a study."""
+"""What a folder stands for: a run, a study, or some of a study's runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from sweeplab.errors import UserError
 from sweeplab.records.record import is_run
 from sweeplab.records.run import Run
-from sweeplab.records.trials import Trials
+from sweeplab.records.trials import Trials, holds_trials
 
 
 def load(folder: str | Path, trust: bool = False) -> Run | Trials:
@@ -18,3 +20,46 @@ def load(folder: str | Path, trust: bool = False) -> Run | Trials:
     """
     folder = Path(folder)
     return Run.read(folder, trust) if is_run(folder) else Trials.read(folder, trust)
+
+
+def chosen(folder: Path, trial: str | None = None, top: str | None = None) -> list[Path]:
+    """Return the folders of the runs that are meant, best first.
+
+    In the folder of a study, `trial` is `best` or a number, `top` how many of the best that have their checkpoints.
+
+    Raises:
+        UserError: there are no such runs, or more or less is said than it takes.
+    """
+    if trial is not None and top is not None:
+        raise UserError(f"trial={trial} is one trial, top={top} several together; say one of them.")
+    word = next((f"{key}={value}" for key, value in (("trial", trial), ("top", top)) if value is not None), None)
+    if is_run(folder):
+        if word:
+            raise UserError(f"{word} chooses from a study, but {folder} is the folder of a run; remove it.")
+        return [folder]
+    if not word and not holds_trials(folder):
+        return [folder]  # whoever reads it says what is wrong
+    trials = Trials.read(folder)
+    if trial == "best":
+        return [trials.best.folder]
+    if trial is not None:
+        return [trials.trial(_whole(trial, f"trial={trial} must be best or a number.")).folder]
+    if top is not None:
+        return [run.folder for run in _best(trials, _whole(top, f"top={top} must be a whole number from 1.", least=1))]
+    raise UserError(f"{folder} holds the trials of a study; say which: trial=best, trial=<number>, or top=5 together.")
+
+
+def _best(trials: Trials, count: int) -> Sequence[Run]:
+    able = [run for run in trials.ranked if run.has_checkpoint]
+    if len(able) < count:
+        raise UserError(
+            f"only {len(able)} complete trials of {trials.folder} still have their checkpoints; "
+            + (f"write top={len(able)} or less." if able else "a sweep with checkpoints.keep=null keeps all.")
+        )
+    return able[:count]
+
+
+def _whole(text: str, sentence: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise UserError(sentence)
+    return int(text)

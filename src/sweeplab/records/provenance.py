@@ -1,15 +1,20 @@
-"""What a run was made from: command, code, versions, machine."""
+"""What a run was made from: command, code, versions; and by whom, which a signature says."""
 
 import functools
+import hmac
+import os
 import platform
+import secrets
 import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sweeplab.records.files import write_new
 from sweeplab.secrets import masked_words
 
 ENVIRONMENT = (".env", ".env.*", "*.env")  # files of secrets
@@ -79,3 +84,29 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
     except OSError:  # there is no git, or there are too many files to name
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def sign(text: str) -> str | None:
+    """Return the signature of this user, by which a run is known as one of his own; None where he has no home."""
+    key = _key()
+    return hmac.new(key, text.encode(), "sha256").hexdigest() if key else None
+
+
+def is_signed(text: str, signature: Any) -> bool:
+    """Say whether this user signed a text."""
+    own = sign(text)
+    return own is not None and isinstance(signature, str) and hmac.compare_digest(own, signature)
+
+
+def _key() -> bytes | None:
+    """Return the key that signs, which nobody else can read, and which is made when it is first needed."""
+    with suppress(OSError, RuntimeError):  # no home, or one that cannot be written to
+        state = os.environ.get("XDG_STATE_HOME")
+        path = (Path(state) if state else Path.home() / ".local" / "state") / "sweeplab" / "key"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with suppress(FileExistsError):  # another process was first
+                write_new(path, secrets.token_hex(32))
+                path.chmod(0o600)
+        return path.read_bytes() or None
+    return None

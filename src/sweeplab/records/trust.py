@@ -6,18 +6,14 @@ environment, or call whatever function is registered, are text. What a run write
 the command line, and `trust=True` in Python, lift all of this, and so does the signature of whoever made the run.
 """
 
-import hmac
 import importlib
 import importlib.util
 import inspect
-import os
 import re
-import secrets
 import site
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -26,7 +22,6 @@ from pkgutil import resolve_name
 from typing import Any
 
 from sweeplab.errors import UserError
-from sweeplab.records.files import write_new
 
 WORD = "trust"
 TARGET = "_target_"
@@ -248,29 +243,3 @@ def _leads_out(key: str, value: str, inside: str) -> bool:
         return ".." in Path(value).parts
     is_path = Path(value).is_absolute() or value.startswith("~") or "://" in value or ".." in Path(value).parts
     return is_path or (bool(value) and _PLACE.search(key.rpartition(".")[2]) is not None)
-
-
-def sign(text: str) -> str | None:
-    """Return the signature of this user, by which a run is known as one of his own; None where he has no home."""
-    key = _key()
-    return hmac.new(key, text.encode(), "sha256").hexdigest() if key else None
-
-
-def is_signed(text: str, signature: Any) -> bool:
-    """Say whether this user signed a text."""
-    own = sign(text)
-    return own is not None and isinstance(signature, str) and hmac.compare_digest(own, signature)
-
-
-def _key() -> bytes | None:
-    """Return the key that signs, which nobody else can read, and which is made when it is first needed."""
-    with suppress(OSError, RuntimeError):  # no home, or one that cannot be written to
-        state = os.environ.get("XDG_STATE_HOME")
-        path = (Path(state) if state else Path.home() / ".local" / "state") / "sweeplab" / "key"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with suppress(FileExistsError):  # another process was first
-                write_new(path, secrets.token_hex(32))
-                path.chmod(0o600)
-        return path.read_bytes() or None
-    return None

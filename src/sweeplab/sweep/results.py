@@ -12,10 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeplab.records.files import write_text
+from sweeplab.records.files import cells, write_text
 from sweeplab.records.layout import StudyFile
 from sweeplab.records.record import Status
-from sweeplab.records.spreadsheet import cells
 from sweeplab.secrets import masked_config
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.client import NO_VALUE, StudyClient, beginning, came_to, counts, took

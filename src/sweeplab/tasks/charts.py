@@ -14,8 +14,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassPrecisionRecallCurve, MulticlassROC
 
-from sweeplab.records.files import written_whole
-from sweeplab.records.spreadsheet import cells
+from sweeplab.records.files import cells, written_whole
 from sweeplab.sweep.trial import current
 from sweeplab.tasks.confusion import picture_of
 

@@ -5,7 +5,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from sweeplab.records.paths import moved
+from sweeplab.records.layout import moved
 from sweeplab.training.objective import logged_names
 
 

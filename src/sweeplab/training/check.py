@@ -18,8 +18,7 @@ from omegaconf.errors import (
 
 from sweeplab.errors import UserError, did_you_mean, machine_trouble
 from sweeplab.hydra_errors import sentence
-from sweeplab.records.config import check_secrets, load
-from sweeplab.records.hydra_files import mask_files
+from sweeplab.records.config import check_secrets, load, mask_hydra_files
 from sweeplab.records.layout import RunFile
 from sweeplab.records.links import DataNotBuiltError, resolved
 from sweeplab.records.record import is_run, occupied, read
@@ -65,7 +64,7 @@ class Check(Callback):
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration of one run: each run of a sweep has its own. Hydra has just written it."""
         if config.hydra.output_subdir is not None:
-            mask_files(Path(config.hydra.runtime.output_dir, config.hydra.output_subdir))
+            mask_hydra_files(Path(config.hydra.runtime.output_dir, config.hydra.output_subdir))
         _exit_on_mistake(lambda: check(config))
 
 

@@ -22,9 +22,8 @@ from sweeplab.build import build
 from sweeplab.errors import UserError, no_early_exit
 from sweeplab.records import record
 from sweeplab.records.files import write_text
-from sweeplab.records.layout import EvaluationFile, RunFile
+from sweeplab.records.layout import EvaluationFile, RunFile, moved
 from sweeplab.records.links import linked, links, plain, resolved
-from sweeplab.records.paths import moved
 from sweeplab.records.trust import check_files
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.checkpoint_file import load_checkpoint

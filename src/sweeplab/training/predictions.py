@@ -11,9 +11,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from sweeplab.records.files import write_text, written_whole
+from sweeplab.records.files import cells, write_text, written_whole
 from sweeplab.records.layout import EvaluationFile
-from sweeplab.records.spreadsheet import cells
 
 WIDEST = 256  # columns that one output becomes in a table
 VALUE = "value"  # what an output without a name is called

@@ -24,10 +24,9 @@ from sweeplab.build import build
 from sweeplab.errors import SetupError, UserError, did_you_mean
 from sweeplab.records import config as run_config
 from sweeplab.records.ending import TrialPruned
-from sweeplab.records.layout import RunFile
+from sweeplab.records.layout import RunFile, moved
 from sweeplab.records.links import kept, linked, links, resolved
 from sweeplab.records.objective import Objective
-from sweeplab.records.paths import moved
 from sweeplab.records.record import Record
 from sweeplab.secrets import masked_config
 from sweeplab.training.ahead import checkpoint_of, refuse_switches, shared

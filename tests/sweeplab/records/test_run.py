@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-import sweeplab
 from sweeplab.errors import UserError
-from sweeplab.records.run import Run
-from sweeplab.records.trials import Trials
 from tests.sweeplab.records.made_runs import make_run
 
 
@@ -30,24 +27,6 @@ def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
     (run.folder / "checkpoints" / "best.ckpt").touch()
     with pytest.raises(UserError, match=r"best\.ckpt is not a checkpoint, or not a whole one"):
         _ = run.model
-
-
-def test_load_takes_the_folder_of_a_run_or_of_a_study(tmp_path: Path) -> None:
-    make_run(tmp_path / "cnn" / "0", acc=0.5)
-    run, study = sweeplab.load(str(tmp_path / "cnn" / "0")), sweeplab.load(tmp_path / "cnn")
-    assert isinstance(run, Run)
-    assert isinstance(study, Trials)
-    assert study.best.folder == run.folder
-
-
-def test_load_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
-    make_run(tmp_path / "cnn" / "0", acc=0.5).folder.joinpath("run.json").write_text("{")
-    with pytest.raises(UserError, match=r"0/run\.json is broken"):
-        sweeplab.load(tmp_path / "cnn" / "0")
-    with pytest.raises(UserError, match=r"run\.json is broken"):
-        sweeplab.load(tmp_path / "cnn")
-    with pytest.raises(UserError, match=r"cm does not exist; did you mean '.*cnn'"):
-        sweeplab.load(tmp_path / "cm")
 
 
 def test_importing_the_package_costs_nothing() -> None:

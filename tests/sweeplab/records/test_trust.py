@@ -336,10 +336,3 @@ def test_a_run_of_ones_own_is_known_by_its_signature(tmp_path: Path, monkeypatch
     (moved / "config.yaml").write_text((moved / "config.yaml").read_text().replace("system", "getcwd"))
     with pytest.raises(UserError, match=r"os\.getcwd"):
         run_config.load(moved, to_build=True)
-
-
-def test_without_a_home_nothing_is_signed_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    assert trust.sign("text") is None
-    assert not trust.is_signed("text", None)

@@ -2,8 +2,11 @@ from pathlib import Path
 
 import pytest
 
+import sweeplab
 from sweeplab.errors import UserError
-from sweeplab.records.choice import chosen
+from sweeplab.records.load import chosen
+from sweeplab.records.run import Run
+from sweeplab.records.trials import Trials
 from tests.sweeplab.records.made_runs import make_run
 
 
@@ -48,3 +51,21 @@ def test_what_cannot_be_chosen_is_said(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         chosen(study / inner, trial, top)
+
+
+def test_load_takes_the_folder_of_a_run_or_of_a_study(tmp_path: Path) -> None:
+    make_run(tmp_path / "cnn" / "0", acc=0.5)
+    run, study = sweeplab.load(str(tmp_path / "cnn" / "0")), sweeplab.load(tmp_path / "cnn")
+    assert isinstance(run, Run)
+    assert isinstance(study, Trials)
+    assert study.best.folder == run.folder
+
+
+def test_load_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
+    make_run(tmp_path / "cnn" / "0", acc=0.5).folder.joinpath("run.json").write_text("{")
+    with pytest.raises(UserError, match=r"0/run\.json is broken"):
+        sweeplab.load(tmp_path / "cnn" / "0")
+    with pytest.raises(UserError, match=r"run\.json is broken"):
+        sweeplab.load(tmp_path / "cnn")
+    with pytest.raises(UserError, match=r"cm does not exist; did you mean '.*cnn'"):
+        sweeplab.load(tmp_path / "cm")

@@ -1,6 +1,6 @@
 import pytest
 
-from sweeplab.records.paths import moved
+from sweeplab.records.layout import moved
 
 
 @pytest.mark.parametrize(
