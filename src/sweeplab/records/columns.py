@@ -20,7 +20,7 @@ def varying(runs: Sequence[Run]) -> list[str]:
     that have channels have the same number of them; and what is an interpolation, as `data.shuffle_seed` is of `seed`.
     A key that only some runs of one choice have tells them apart.
     """
-    searched = dict.fromkeys(key for run in runs for key in (run.facts.get("trial") or {}).get("params", ()))
+    searched = dict.fromkeys(key for run in runs for key in run.params)
     choices = dict.fromkeys(key for run in runs for key in run.choices)
     others = dict.fromkeys(key for run in runs for key in run.settings)
     suspects = _suspects(runs) - UNTRAINED
@@ -48,20 +48,19 @@ def token(value: Any) -> Hashable:
 def _suspects(runs: Sequence[Run]) -> set[str]:
     """Find the keys that are not the same everywhere, fast: most are."""
     first: dict[str, Any] = dict(runs[0].settings) if runs else {}
-    found: set[str] = set()
+    suspects: set[str] = set()
     for run in runs:
         settings = run.settings
-        if settings.keys() != first.keys():
-            found |= settings.keys() ^ first.keys()
-        found |= {key for key, value in settings.items() if key not in found and not _equal(value, first[key])}
-    return found
+        suspects |= settings.keys() ^ first.keys()
+        suspects |= {key for key, value in settings.items() if key not in suspects and not _equal(value, first[key])}
+    return suspects
 
 
 def _derived(keys: set[str], runs: Sequence[Run]) -> set[str]:
-    """Find the keys that follow from others in all runs of which it is known."""
-    told = [run for run in runs if keys and (run.folder / RunFile.HYDRA_TASK).is_file()]
-    known = [(run, flat.interpolations(run.folder)) for run in told]
-    return {key for key in keys if known and all(key in derived for run, derived in known if key in run.settings)}
+    """Find the keys that follow from others in all runs whose interpolations were kept."""
+    kept = [run for run in runs if keys and (run.folder / RunFile.HYDRA_TASK).is_file()]
+    derived = [(run, flat.interpolations(run.folder)) for run in kept]
+    return {key for key in keys if derived and all(key in of_run for run, of_run in derived if key in run.settings)}
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -74,6 +73,6 @@ def _differs(key: str, runs: Iterable[Run], chosen: set[str]) -> bool:
     by_choice: dict[Hashable, set[Hashable]] = {}
     for run in runs:
         choice = token(run.settings.get(group)) if group in chosen else None
-        found = token(run.settings[key]) if key in run.settings else _ABSENT
-        by_choice.setdefault(choice, set()).add(found)
+        value = token(run.settings[key]) if key in run.settings else _ABSENT
+        by_choice.setdefault(choice, set()).add(value)
     return any(len(tokens) > 1 for tokens in by_choice.values())

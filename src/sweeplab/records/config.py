@@ -2,24 +2,20 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from sweeplab.errors import UserError
 from sweeplab.records import provenance, record, trust
 from sweeplab.records.earlier import upgraded
-from sweeplab.records.files import read_text, write_text
+from sweeplab.records.files import read_config, read_text, write_text
 from sweeplab.records.flat import interpolations
 from sweeplab.records.layout import RunFile, moved
 from sweeplab.records.links import LINK, kept, resolved
+from sweeplab.records.overrides import apply
 from sweeplab.secrets import HIDDEN, hidden, masked_config
 
 _OF_HYDRA = {"config.yaml": "", "hydra.yaml": "", "overrides.yaml": "hydra.overrides"}  # and the key that each holds
@@ -66,7 +62,7 @@ def load(
     path = folder / RunFile.CONFIG
     if not path.is_file():
         raise UserError(f"{path} does not exist; give the folder of a run.")
-    saved = _read(path)
+    saved = read_config(path)
     if "folder" not in saved:
         raise UserError(f"{path} is not the configuration of a run: it has no folder.")
     home = str(folder.resolve())
@@ -76,18 +72,11 @@ def load(
     if source is not None:
         saved = _checked(saved, source) if to_build else trust.inert(saved)
     config: DictConfig = OmegaConf.create(moved(saved, home, moved_to or home))
-    _interpolate(config, folder, anew, is_known=source is None)
+    _interpolate(config, folder, anew, is_trusted=source is None)
     OmegaConf.set_struct(config, True)
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    chosen = [override for override in parsed if _is_choice(override, conf)]
-    if chosen and conf:
-        # The signature is of config.yaml alone: what run.json claims beside it is judged, too.
-        judge = None if trusted else source or trust.Source(path, folder, known=trust.named(saved))
-        before = recorded_overrides(folder)
-        _choose(chosen, config, conf, _harmless(before, judge) if judge else before, config_name(folder), judge)
-    for override in parsed:
-        if override not in chosen:
-            _apply(override, config)
+    # The signature is of config.yaml alone: what run.json claims beside it is checked, too.
+    source = None if trusted else source or trust.Source(path, folder, allowed=trust.named(saved))
+    apply(config, overrides, folder, conf, source)
     return config
 
 
@@ -133,40 +122,14 @@ def _checked(saved: dict[str, Any], source: trust.Source) -> dict[str, Any]:
     return saved
 
 
-def _harmless(overrides: Sequence[str], source: trust.Source) -> list[str]:
-    """Return the overrides of the task that a run which somebody sent says it was made with.
-
-    Raises:
-        UserError: one of them names what may not be built.
-    """
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    own = [override for override in parsed if not override.is_hydra_override()]
-    for override in own:
-        if not override.is_delete():
-            trust.check({override.key_or_group: override.value()}, source)
-    return [str(override.input_line) for override in own]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = OmegaConf.to_container(OmegaConf.create(read_text(path)))
-    except UserError:
-        raise
-    except (ValueError, YAMLError, OmegaConfBaseException, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not the configuration of a run.")
-    return {str(key): value for key, value in content.items()}
-
-
-def _interpolate(config: DictConfig, folder: Path, anew: bool, is_known: bool) -> None:
+def _interpolate(config: DictConfig, folder: Path, anew: bool, is_trusted: bool) -> None:
     """Put the interpolations back that Hydra composed, where they still give what was saved.
 
     Those that ask Hydra, the clock, the environment or the data stay as they were answered; the last ones are put back
     for a run that begins `anew`, with data of its own.
     """
     for key, text in interpolations(folder).items():
-        if not is_known and trust.asks(text):
+        if not is_trusted and trust.asks(text):
             continue
         *above, name = key.split(".")
         node = OmegaConf.select(config, ".".join(above)) if above else config
@@ -183,67 +146,8 @@ def _interpolate(config: DictConfig, folder: Path, anew: bool, is_known: bool) -
 
 
 def _gives(node: DictConfig, name: str, saved: Any) -> bool:
-    """Say whether what an interpolation stands for is what was saved; a path that is not known yet is never."""
+    """Say whether what an interpolation stands for is what was saved; one that cannot be resolved yet does not."""
     try:
         return bool(node[name] == OmegaConf.create({name: saved})[name])
     except OmegaConfBaseException:
         return False
-
-
-def choices(overrides: Sequence[str], conf: Path) -> dict[str, str]:
-    """Return what overrides choose from the groups of `conf`."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return {override.key_or_group: str(override.value()) for override in parsed if _is_choice(override, conf)}
-
-
-def config_name(folder: Path) -> str:
-    """Return the name of the primary configuration that the run in `folder` was composed from."""
-    path = folder / RunFile.HYDRA_ITSELF
-    found = OmegaConf.select(OmegaConf.create(_read(path)), "hydra.job.config_name") if path.is_file() else None
-    return str(found) if re.fullmatch(r"\w[\w-]*", str(found or "")) else "train"  # a name, and no way elsewhere
-
-
-def recorded_overrides(folder: Path) -> list[str]:
-    """Return the overrides that the run in `folder` was made with, those of all its attempts one after the other."""
-    facts = record.read_partial(folder)
-    return [override for part in (*(facts.get("attempts") or ()), facts) for override in part.get("overrides") or ()]
-
-
-def _is_choice(override: Override, conf: Path | None) -> bool:
-    return conf is not None and (conf / override.key_or_group).is_dir()
-
-
-def _choose(
-    choices: list[Override], config: DictConfig, conf: Path, before: list[str], name: str, judge: trust.Source | None
-) -> None:
-    """Replace whole groups, each with what the run's own overrides make of the new choice.
-
-    Raises:
-        UserError: these overrides bring something along that the program's files do not name and `judge` refuses.
-    """
-    lines = [str(choice.input_line) for choice in choices]
-    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        composed = compose(name, [*before, *lines])
-        alone = compose(name, lines) if judge else None
-    for choice in choices:
-        key = choice.key_or_group
-        if key not in config:
-            raise UserError(f"{choice.input_line} is a choice for a new run; here, set the keys that it would set.")
-        found = OmegaConf.to_container(composed[key])
-        if judge and alone is not None:
-            files = trust.named(OmegaConf.to_container(alone, resolve=False))
-            trust.check({key: found}, replace(judge, known=judge.known | files))
-        OmegaConf.update(config, key, found, merge=False)
-
-
-def _apply(override: Override, config: DictConfig) -> None:
-    key = override.key_or_group
-    if override.is_sweep_override():
-        raise UserError(f"{override.input_line} asks for several runs; give one value.")
-    if override.is_delete():
-        parent, _, name = key.rpartition(".")
-        with open_dict(config):
-            OmegaConf.select(config, parent).pop(name) if parent else config.pop(name)
-    else:
-        value = override.value()
-        OmegaConf.update(config, key, value, merge=not isinstance(value, dict), force_add=override.is_add())

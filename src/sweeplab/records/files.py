@@ -53,6 +53,28 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is broken: {error}.") from error
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the configuration in a YAML file as plain data, interpolations unresolved.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: as `read_text` does, or it holds no configuration.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        content = OmegaConf.to_container(OmegaConf.create(read_text(path)))
+    except UserError:
+        raise
+    except (ValueError, YAMLError, OmegaConfBaseException, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not the configuration of a run.")
+    return {str(key): value for key, value in content.items()}
+
+
 def as_json(content: Any) -> str:
     """Return the text of a JSON file; a number that is not finite becomes null, since JSON has none."""
     return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"

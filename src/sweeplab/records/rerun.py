@@ -11,14 +11,13 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
 from sweeplab.errors import UserError
 from sweeplab.records import config as run_config
-from sweeplab.records import record
+from sweeplab.records import overrides, record
 from sweeplab.records.layout import RunFile
 
 NEW = "${hydra:runtime.output_dir}"  # what the former folder is called in the configuration, until the new one is there
@@ -57,9 +56,9 @@ class Rerun:
         if not record.is_run(origin) and (inside := sorted(origin.glob(f"*/{RunFile.RECORD}"))):
             raise UserError(f"{origin} holds several runs; name one, as in rerun={inside[0].parent}.")
         facts = record.read(origin)
-        parsed = OverridesParser.create().parse_overrides(list(words))
-        own = [str(one.input_line) for one in parsed if not one.is_hydra_override()]
-        config = run_config.load(origin, own, conf, NEW, anew=True, to_build=True, trusted=trusted)
+        parsed = overrides.parse(words)
+        of_task = [str(one.input_line) for one in parsed if not one.is_hydra_override()]
+        config = run_config.load(origin, of_task, conf, NEW, anew=True, to_build=True, trusted=trusted)
         run_config.check_secrets(config)
         with initialize_config_dir(str(conf.resolve()), job_name=name, version_base="1.3"):
             hydras = [str(one.input_line) for one in parsed if one.is_hydra_override()]
@@ -69,11 +68,11 @@ class Rerun:
         with read_write(hydra), open_dict(hydra):
             hydra.mode = RunMode.RUN
             hydra.run.dir = str(hydra.run.dir)  # once: the clock goes on
-            hydra.overrides.task = [*run_config.recorded_overrides(origin), *own]
+            hydra.overrides.task = [*overrides.recorded(origin), *of_task]
             hydra.runtime.choices = {
                 **{key: value for key, value in hydra.runtime.choices.items() if str(key).startswith("hydra/")},
                 **chosen,
-                **run_config.choices(own, conf),
+                **overrides.choices(of_task, conf),
             }
         with open_dict(config):
             config.hydra = hydra

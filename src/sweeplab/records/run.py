@@ -1,10 +1,10 @@
 """A run, as its folder tells of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig
 
@@ -13,6 +13,7 @@ from sweeplab.records import config as run_config
 from sweeplab.records import flat, record
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
+from sweeplab.records.schema import RunObjective, Trial
 
 if TYPE_CHECKING:
     from sweeplab.records.curves import Column, Steps
@@ -44,14 +45,24 @@ class Run:
         return Status(self.facts["status"])
 
     @property
+    def trial(self) -> Trial:
+        """Which trial of which sweep the run is; empty for a single run."""
+        return cast(Trial, self.facts.get("trial") or {})
+
+    @property
     def study(self) -> str | None:
         """The name of the sweep that the run is a trial of."""
-        return (self.facts.get("trial") or {}).get("study")
+        return self.trial.get("study")
 
     @property
     def number(self) -> int | None:
         """The number of the trial, None for a single run."""
-        return (self.facts.get("trial") or {}).get("number")
+        return self.trial.get("number")
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """What the sweep suggested to the trial, by the keys that it searches."""
+        return self.trial.get("params") or {}
 
     @property
     def name(self) -> str:
@@ -92,8 +103,8 @@ class Run:
         Raises:
             UserError: there is none; the message says why.
         """
-        if found := self._checkpoint():
-            return found
+        if checkpoint := self._checkpoint():
+            return checkpoint
         if self.facts.get("checkpoints_removed"):
             raise UserError(record.without_checkpoints(self.folder))
         raise UserError(f"{self.folder} has no checkpoint (its status is {self.status}); train it first.")
@@ -143,31 +154,31 @@ class Run:
     @property
     def metric(self) -> str | None:
         """The metric that the run is judged by."""
-        return (self.facts.get("objective") or {}).get("metric")
+        return self._objective.get("metric")
 
     @property
     def mode(self) -> str | None:
         """`min` or `max`: where the objective should go."""
-        return (self.facts.get("objective") or {}).get("mode")
+        return self._objective.get("mode")
 
     @property
     def objective(self) -> float | None:
         """The best value of that metric."""
-        value = (self.facts.get("objective") or {}).get("value")
+        value = self._objective.get("value")
         return None if value is None else float(value)
 
     @property
     def keeps_constraints(self) -> bool:
         """Whether it broke none of the constraints that its trial was given."""
-        broken = (self.facts.get("trial") or {}).get("constraints") or {}
-        return all(value is not None and value <= 0 for value in broken.values())  # None was infinite
+        constraints = self.trial.get("constraints") or {}
+        return all(value is not None and value <= 0 for value in constraints.values())  # None was infinite
 
     @property
     def seconds(self) -> float | None:
         """How long the run took, all attempts together; None while it lives."""
-        parts = [*self.facts.get("attempts", ()), self.facts]
-        known = [part["seconds"] for part in parts if part.get("seconds") is not None]
-        return sum(known) if known else None
+        attempts = [*(self.facts.get("attempts") or ()), self.facts]
+        seconds = [attempt["seconds"] for attempt in attempts if attempt.get("seconds") is not None]
+        return sum(seconds) if seconds else None
 
     @property
     def tests(self) -> list[str]:
@@ -179,14 +190,22 @@ class Run:
 
         `val/acc` is the one of the best moment, `last/val/acc` the last; `test/acc` is there once.
         """
-        objective = self.facts.get("objective") or {}
         last = self.facts.get("metrics") or {}
-        found = {name if name in self.tests else f"last/{name}": value for name, value in last.items()}
-        found |= self.facts.get("best") or {}
-        if objective.get("value") is not None:
-            found[objective["metric"]] = objective["value"]
-        found |= {further["metric"]: further["value"] for further in objective.get("also", ())}
-        return {name: float(value) for name, value in found.items() if value is not None}
+        values = {name if name in self.tests else f"last/{name}": value for name, value in last.items()}
+        values |= self.facts.get("best") or {}
+        if self.metric is not None and self.objective is not None:
+            values[self.metric] = self.objective
+        values |= {further["metric"]: further.get("value") for further in self._objective.get("also") or ()}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
+    @property
+    def judged_by(self) -> Sequence[str]:
+        """The metrics that the run is judged by, the first one first."""
+        return [each["metric"] for each in (self._objective, *(self._objective.get("also") or ())) if each]
+
+    @property
+    def _objective(self) -> RunObjective:
+        return cast(RunObjective, self.facts.get("objective") or {})
 
     def _checkpoint(self) -> Path | None:
         names = (self.facts.get("checkpoint"), RunFile.BEST, RunFile.LAST)

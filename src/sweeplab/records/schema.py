@@ -27,6 +27,7 @@ class FurtherObjective(TypedDict, total=False):
     """A metric, and its value at the best moment of the first one."""
 
     metric: Required[str]
+    mode: str | None
     value: float | None
 
 

@@ -36,7 +36,7 @@ class Trials:
         """
         found = find([folder])
         for run in found.runs:
-            if not (_is_trial(run.folder, folder) or (is_study(folder) and run.facts.get("trial"))):
+            if not (_is_trial(run.folder, folder) or (is_study(folder) and run.number is not None)):
                 raise UserError(
                     f"{folder} is neither the folder of a run nor that of a study: it holds {run.folder}; "
                     "name one such as outputs/2026-01-31/12-00-00-000000 or multirun/cnn."
@@ -55,7 +55,9 @@ class Trials:
         runs: dict[int, list[Run]] = {}
         for run in self.runs:
             name = run.folder.relative_to(self.folder).parts[0]
-            runs.setdefault(int(name if name.isdigit() else run.facts["trial"]["number"]), []).append(run)
+            number = int(name) if name.isdigit() else run.number
+            assert number is not None, "read takes no other run"
+            runs.setdefault(number, []).append(run)
         return runs
 
     def trial(self, number: int) -> Run:
@@ -93,9 +95,10 @@ class Trials:
         ]
         if not complete:
             raise UserError(f"no trial of {self.folder} is complete yet.")
-        judges = sorted({f"{run.metric} ({run.mode})" for runs in complete for run in runs})
-        if len(judges) > 1:
-            raise UserError(f"the trials of {self.folder} are judged by {' and '.join(judges)}: none of them is best.")
+        objectives = sorted({f"{run.metric} ({run.mode})" for runs in complete for run in runs})
+        if len(objectives) > 1:
+            judged = " and ".join(objectives)
+            raise UserError(f"the trials of {self.folder} are judged by {judged}: none of them is best.")
         return [min(runs, key=_rank) for runs in sorted(complete, key=_mean_rank)]
 
     @cached_property
@@ -109,18 +112,18 @@ class Trials:
             "name": [run.name for run in self.runs],
             "status": [str(run.status) for run in self.runs],
         }
-        columns |= {key: [_setting(run, key) for run in self.runs] for key in self.searched}
+        columns |= {key: [run.params.get(key, run.settings.get(key)) for run in self.runs] for key in self.searched}
         columns["seed"] = [run.seed for run in self.runs]
-        judged_by = [metric for run in self.runs for metric in _judges(run)]
+        objectives = [metric for run in self.runs for metric in run.judged_by]
         tests = [name for run in self.runs for name in run.tests]
-        columns |= {name: [each.get(name) for each in values] for name in dict.fromkeys([*judged_by, *tests])}
+        columns |= {name: [each.get(name) for each in values] for name in dict.fromkeys([*objectives, *tests])}
         columns["seconds"] = [run.seconds for run in self.runs]
         return columns
 
     @property
     def searched(self) -> Sequence[str]:
         """The keys that the study searches; where it does not say, those by which its runs differ."""
-        return list(dict.fromkeys(key for run in self.runs for key in _point(run))) or varying(self.runs)
+        return list(dict.fromkeys(key for run in self.runs for key in run.params)) or varying(self.runs)
 
 
 def holds_trials(folder: Path) -> bool:
@@ -132,19 +135,6 @@ def holds_trials(folder: Path) -> bool:
 def _is_trial(run: Path, study: Path) -> bool:
     parts = run.relative_to(study).parts
     return 1 <= len(parts) <= 2 and all(part.isdigit() for part in parts)
-
-
-def _point(run: Run) -> Mapping[str, Any]:
-    return (run.facts.get("trial") or {}).get("params") or {}
-
-
-def _setting(run: Run, key: str) -> Any:
-    return _point(run).get(key, run.settings.get(key))
-
-
-def _judges(run: Run) -> Sequence[str]:
-    objective = run.facts.get("objective") or {}
-    return [each["metric"] for each in (objective, *objective.get("also", ())) if each]
 
 
 def _counts(run: Run) -> bool:

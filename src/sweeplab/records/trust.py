@@ -52,14 +52,14 @@ _PLACE = re.compile(r"(?:^|_)(?:dir|path|folder|file)$|^dirpath$")
 class Source:
     """Where a configuration comes from: the `file`, for messages, and the `folder` that came with it.
 
-    Paths in it lie in `inside`, which is the folder unless another name stands for it; `known` are targets and
+    Paths in it lie in `inside`, which is the folder unless another name stands for it; `allowed` are targets and
     interpolations that may stand in it all the same.
     """
 
     file: Path
     folder: Path
     inside: str = ""
-    known: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
     remedy: str = f"if you trust whoever made it, add {WORD}=true."
 
 
@@ -94,7 +94,7 @@ def check(config: Any, source: Source) -> None:
                     f"{source.file} names {key}={value}, which is neither of this project nor a class of torch, "
                     f"lightning or torchmetrics that runs are made of; {source.remedy}"
                 )
-        elif isinstance(value, str) and asks(value) and value not in source.known:
+        elif isinstance(value, str) and asks(value) and value not in source.allowed:
             raise UserError(f"{source.file} asks for {key}={value}, which is not answered; {source.remedy}")
 
 
@@ -161,7 +161,7 @@ def is_buildable(target: str, source: Source) -> bool:
 
     Nothing is imported but this project, sweeplab, and the three libraries.
     """
-    if target in source.known:
+    if target in source.allowed:
         return True
     if not _NAME.fullmatch(target):
         return False
@@ -172,19 +172,19 @@ def is_buildable(target: str, source: Source) -> bool:
     if package not in LIBRARIES and not _is_own(target, source.folder):
         return False
     try:
-        found = resolve_name(target)
+        located = resolve_name(target)
     except Exception:  # noqa: BLE001 - a module may fail in any way: whoever builds it says how, or that it is not there
         return True
-    module = str(getattr(found, "__module__", None) or "")
+    module = str(getattr(located, "__module__", None) or "")
     if module.partition(".")[0] in LIBRARIES:
-        return _is_of_a_kind(found)
-    return (inspect.isclass(found) or inspect.isroutine(found)) and _is_own(module, source.folder)
+        return _is_of_a_kind(located)
+    return (inspect.isclass(located) or inspect.isroutine(located)) and _is_own(module, source.folder)
 
 
-def _is_of_a_kind(found: Any) -> bool:
-    private = [part for part in str(found.__module__).split(".") if part.startswith("_")]
+def _is_of_a_kind(located: Any) -> bool:
+    private = [part for part in str(located.__module__).split(".") if part.startswith("_")]
     is_private = any(part != "_deprecated" for part in private)  # where torchmetrics has what it still offers
-    return inspect.isclass(found) and not is_private and issubclass(found, tuple(map(resolve_name, KINDS)))
+    return inspect.isclass(located) and not is_private and issubclass(located, tuple(map(resolve_name, KINDS)))
 
 
 def _is_own(name: str, folder: Path) -> bool:
@@ -203,10 +203,10 @@ def _is_own(name: str, folder: Path) -> bool:
     home = home.parent if spec.submodule_search_locations is not None else home
     if {"site-packages", "dist-packages"} & set(home.parts):  # of PYTHONPATH, as the modules of clusters set it
         return False
-    if any(home.is_relative_to(place) for place in _installed()) or not _is_on_the_path(home):
+    if any(home.is_relative_to(path) for path in _installed()) or not _is_on_the_path(home):
         return False
     while spec is not None:
-        if any(_came_along(place, folder) for place in _places(spec)):
+        if any(_came_along(path, folder) for path in _locations(spec)):
             return False
         if not rest or spec.submodule_search_locations is None:
             return True
@@ -215,14 +215,14 @@ def _is_own(name: str, folder: Path) -> bool:
     return True
 
 
-def _places(spec: ModuleSpec) -> list[Path]:
-    found = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location and spec.origin else ())]
-    return [Path(place).resolve() for place in found]
+def _locations(spec: ModuleSpec) -> list[Path]:
+    file = [spec.origin] if spec.has_location and spec.origin else []
+    return [Path(path).resolve() for path in (*(spec.submodule_search_locations or ()), *file)]
 
 
-def _came_along(place: Path, folder: Path) -> bool:
+def _came_along(path: Path, folder: Path) -> bool:
     folder = folder.resolve()
-    return place.is_relative_to(folder) or folder.is_relative_to(place)
+    return path.is_relative_to(folder) or folder.is_relative_to(path)
 
 
 @cache

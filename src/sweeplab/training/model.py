@@ -160,7 +160,7 @@ def described_in(
     own = run_config.load(folder) if folder and run_config.is_own(folder) else None
     if not trusted:
         known = trust.named(OmegaConf.to_container(own, resolve=False)) if own is not None else frozenset()
-        trust.check(found, trust.Source(path, folder or path.absolute().parent, known=known, remedy=remedy))
+        trust.check(found, trust.Source(path, folder or path.absolute().parent, allowed=known, remedy=remedy))
     for key in hidden(found):
         raise UserError(f"{path} does not keep {key} of its model, which was given in plain; give it again.")
     # What asks the environment, or refers to a key that does, is answered where all keys are.

@@ -47,6 +47,13 @@ def test_trials_in_folders_by_other_names_have_the_numbers_of_their_records(tmp_
     assert trials.trial(1).folder.name == "seed=1"
 
 
+def test_a_run_of_no_number_is_no_trial(tmp_path: Path) -> None:
+    Study("made", "python train.py", []).write(tmp_path)
+    trial(tmp_path / "seed=1", 0.5, trial={"study": "made", "number": None})
+    with pytest.raises(UserError, match="neither the folder of a run nor that of a study"):
+        Trials.read(tmp_path)
+
+
 def test_where_less_is_better_the_least_is_best(tmp_path: Path) -> None:
     for number, loss in enumerate((0.3, 0.1, 0.2)):
         lower_is_better(trial(tmp_path / str(number), loss).folder)

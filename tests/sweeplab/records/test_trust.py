@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 import sweeplab
 from sweeplab.errors import UserError
 from sweeplab.records import config as run_config
-from sweeplab.records import trust
+from sweeplab.records import overrides, trust
 from sweeplab.records.rerun import Rerun
 from sweeplab.records.resume import check_resumable
 from sweeplab.training.check import check_evaluation
@@ -310,7 +310,7 @@ def test_a_folder_chooses_no_primary_configuration_elsewhere(tmp_path: Path) -> 
     run = make_run(tmp_path / "run", {"optimizer": {"_target_": "torch.optim.Adam"}}, overrides=[])
     (run.folder / ".hydra").mkdir(exist_ok=True)
     (run.folder / ".hydra" / "hydra.yaml").write_text("hydra: {job: {config_name: ../../evil}}")
-    assert run_config.config_name(run.folder) == "train"
+    assert overrides.config_name(run.folder) == "train"
 
 
 def test_what_the_user_says_himself_is_built(tmp_path: Path) -> None:
