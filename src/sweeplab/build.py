@@ -53,14 +53,14 @@ def check_target(config: Mapping[str, Any], name: str) -> None:
     if config.get("_target_") is None:
         raise UserError(f"{name} has no _target_, so nothing can be built from it; choose {name}=... or remove it.")
     target = config["_target_"]
-    known, open_ended = arguments(located(target, name))
+    parameters, open_ended = arguments(located(target, name))
     given = {key: value for key, value in config.items() if not key.startswith("_")}
     for key, value in given.items():
         if value == "???":
             raise UserError(f"{name}.{key} has no value; write {name}.{key}=...")
-        if key not in known and not open_ended:
-            raise UserError(f"{target} has no argument '{name}.{key}'{_near(key, known)}")
-        if key in known and (hint := known[key]) is not None and not _fits(value, hint):
+        if key not in parameters and not open_ended:
+            raise UserError(f"{target} has no argument '{name}.{key}'{_near(key, parameters)}")
+        if key in parameters and (hint := parameters[key]) is not None and not _fits(value, hint):
             raise UserError(f"{name}.{key}={value!r} is of the wrong type: {target} wants {_spelled(hint)}.")
         check_within(value, f"{name}.{key}")
 
@@ -86,27 +86,27 @@ def located(target: Any, name: str) -> Any:
     """
     if not isinstance(target, str):
         return target
-    place = f"{name}._target_={target}"
+    label = f"{name}._target_={target}"
     parts = target.split(".")
     if not all(part.isidentifier() for part in parts):
-        raise UserError(f"{place} is not the name of a class or function; write <package.module.Name>.")
-    found, depth = _module(parts, place)
+        raise UserError(f"{label} is not the name of a class or function; write <package.module.Name>.")
+    value, depth = _module(parts, label)
     for number, part in enumerate(parts[depth:], start=depth):
         try:
-            found = getattr(found, part)
+            value = getattr(value, part)
         except AttributeError:
             above = ".".join(parts[:number])
-            choices = [f"{above}.{n}" for n in dir(found) if not n.startswith("_")]
+            choices = [f"{above}.{n}" for n in dir(value) if not n.startswith("_")]
             near = did_you_mean(target, choices)
-            raise UserError(f"{place} does not exist: {above} has no '{part}'{near}") from None
+            raise UserError(f"{label} does not exist: {above} has no '{part}'{near}") from None
         except Exception as error:
-            raise UserError(f"{place} cannot be imported: {_where(error)}.") from error
-    if not callable(found):
-        raise UserError(f"{place} is a {type(found).__name__}, not a class or function.")
-    return found
+            raise UserError(f"{label} cannot be imported: {_where(error)}.") from error
+    if not callable(value):
+        raise UserError(f"{label} is a {type(value).__name__}, not a class or function.")
+    return value
 
 
-def _module(parts: Sequence[str], place: str) -> tuple[Any, int]:
+def _module(parts: Sequence[str], label: str) -> tuple[Any, int]:
     """Return the innermost module that a dotted name leads through, and how many of its parts that takes."""
     module: Any = None
     for number in range(1, len(parts) + 1):
@@ -115,30 +115,30 @@ def _module(parts: Sequence[str], place: str) -> tuple[Any, int]:
             module = importlib.import_module(path)
         except ModuleNotFoundError as error:
             if error.name != path:
-                raise UserError(f"{place} cannot be imported: {_where(error)}.") from error
+                raise UserError(f"{label} cannot be imported: {_where(error)}.") from error
             if module is None:
-                raise UserError(f"{place} cannot be imported: there is no module '{path}'.") from error
+                raise UserError(f"{label} cannot be imported: there is no module '{path}'.") from error
             return module, number - 1
         except (Exception, SystemExit) as error:
-            raise UserError(f"{place} cannot be imported: {_where(error)}.") from error
+            raise UserError(f"{label} cannot be imported: {_where(error)}.") from error
     return module, len(parts)
 
 
 def _where(error: BaseException) -> str:
     """Say what went wrong while a module was imported, and in which line of whose file."""
-    said = " ".join(str(error).split()).removesuffix(".")
+    message = " ".join(str(error).split()).removesuffix(".")
     file: str | None = None
     line: int | None = None
     if isinstance(error, SyntaxError):
-        file, line, said = error.filename, error.lineno, error.msg
+        file, line, message = error.filename, error.lineno, error.msg
     else:
         calls = [(call.filename, call.lineno) for call in traceback.extract_tb(error.__traceback__)]
         files = [call for call in calls if not call[0].startswith("<") and call[0] != __file__]
         others = [sysconfig.get_path(name) for name in ("stdlib", "purelib")]
-        own = [call for call in files if not any(map(Path(call[0]).is_relative_to, others))]
+        theirs = [call for call in files if not any(map(Path(call[0]).is_relative_to, others))]
         if files:
-            file, line = [*files, *own][-1]
-    return f"{file}, line {line}: {type(error).__name__}: {said}" if file else f"{type(error).__name__}: {said}"
+            file, line = [*files, *theirs][-1]
+    return f"{file}, line {line}: {type(error).__name__}: {message}" if file else f"{type(error).__name__}: {message}"
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -147,8 +147,8 @@ def _refusals() -> tuple[type[Exception], ...]:
     return ValueError, ModuleNotFoundError, *((lightning.MisconfigurationException,) if lightning else ())
 
 
-def _near(key: str, known: Mapping[str, Any]) -> str:
-    return did_you_mean(key, [name for name in known if name != "self"])
+def _near(key: str, parameters: Mapping[str, Any]) -> str:
+    return did_you_mean(key, [name for name in parameters if name != "self"])
 
 
 @functools.cache
@@ -157,24 +157,24 @@ def arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
 
     `**kwargs` of a class are followed to its parents.
     """
-    known: dict[str, Any] = {}
+    accepted: dict[str, Any] = {}
     classes = function.__mro__ if inspect.isclass(function) else ()
     layers = [vars(layer)["__init__"] for layer in classes if "__init__" in vars(layer)] or [function]
     for layer in layers:
         try:
             parameters = inspect.signature(layer).parameters.values()
         except (ValueError, TypeError):  # built in C
-            return known, True
+            return accepted, True
         try:
             hints = get_type_hints(layer)
         except (TypeError, NameError):  # that only a type checker can read
             hints = {}
         for parameter in parameters:
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                known.setdefault(parameter.name, hints.get(parameter.name))
+                accepted.setdefault(parameter.name, hints.get(parameter.name))
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return known, False
-    return known, True
+            return accepted, False
+    return accepted, True
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
@@ -192,8 +192,8 @@ def _fits(value: Any, hint: Any) -> bool:
     literals = [option for option in options if get_origin(option) is Literal]
     if any(value in get_args(option) for option in literals) or (float in classes and type(value) is int):
         return True
-    known = [*classes, *literals, *(option for option in options if get_origin(option) in CONTAINERS)]
-    return len(known) < len(options) or object in classes or type(value) in classes
+    plain = [*classes, *literals, *(option for option in options if get_origin(option) in CONTAINERS)]
+    return len(plain) < len(options) or object in classes or type(value) in classes
 
 
 def _spelled(hint: Any) -> str:

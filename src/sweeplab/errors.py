@@ -30,20 +30,20 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     A choice counts as meant when it is spelt like the word, alone begins with it, or when its last dotted part is.
     """
     choices = list(choices)
-    if found := difflib.get_close_matches(word, choices, n=1, cutoff=0.75):
-        return found[0]
+    if close := difflib.get_close_matches(word, choices, n=1, cutoff=0.75):
+        return close[0]
     if len(word) > 3 and len(longer := [choice for choice in choices if choice.startswith(word)]) == 1:
         return longer[0]
     tails = {choice.rpartition(".")[2]: choice for choice in reversed(choices)}
-    found = difflib.get_close_matches(word.rpartition(".")[2], tails, n=1, cutoff=0.75)
-    return tails[found[0]] if found else None
+    close = difflib.get_close_matches(word.rpartition(".")[2], tails, n=1, cutoff=0.75)
+    return tails[close[0]] if close else None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return `; did you mean 'x'?`, or `; there is a, b, c` where no choice is near."""
     choices = list(choices)
-    if found := nearest(word, choices):
-        return f"; did you mean '{found}'?"
+    if near := nearest(word, choices):
+        return f"; did you mean '{near}'?"
     return f"; there is {', '.join(choices[:12])}{', ...' if len(choices) > 12 else ''}." if choices else "."
 
 
@@ -104,8 +104,8 @@ def no_early_exit(what: str) -> Iterator[None]:
         yield
     except SystemExit as error:
         if error.code is None or (isinstance(error.code, int) and error.code % 256 == 0):
-            said = f"{what} called sys.exit({error.code}) before it finished, so it counts as failed."
-            raise UserError(said) from error
+            message = f"{what} called sys.exit({error.code}) before it finished, so it counts as failed."
+            raise UserError(message) from error
         raise
 
 

@@ -46,14 +46,14 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
     if isinstance(cause, InterpolationKeyError):
         return f"{cause.full_key} refers to a key that does not exist: {_first_line(cause)}"
     if isinstance(cause, InterpolationResolutionError):
-        said = re.sub(r"^\w+ raised while resolving interpolation: ", "", _first_line(cause)).strip("\"'")
-        return f"{cause.full_key} cannot be worked out: {said}"
+        reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", _first_line(cause)).strip("\"'")
+        return f"{cause.full_key} cannot be worked out: {reason}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
-    if found := re.match(r"Error resolving interpolation '\$\{([\w/]+)\}', possible", str(error)):
+    if match := re.match(r"Error resolving interpolation '\$\{([\w/]+)\}', possible", str(error)):
         return (
-            f"a default depends on the choice of {found[1]}, and none is made; write {found[1]}=<a choice> or, where a "
-            f"sweep searches {found[1]}, choose the group that depends on it too, as in space=mlp."
+            f"a default depends on the choice of {match[1]}, and none is made; write {match[1]}=<a choice> or, where a "
+            f"sweep searches {match[1]}, choose the group that depends on it too, as in space=mlp."
         )
     if "Config group override must be" in str(error):
         return "a group takes the name of a choice, not null or a number; logger=none and callbacks=none are empty."
@@ -88,9 +88,9 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     sweeper = OmegaConf.select(root, "hydra.sweeper")
     if isinstance(sweeper, DictConfig) and key in sweeper:
         return f"there is no key '{key}'; did you mean 'hydra.sweeper.{key}'?"
-    if found := nearest(key, _keys(root)):
+    if near := nearest(key, _keys(root)):
         add = f" ({_adding(key)} adds it)" if "." in key else ""
-        return f"there is no key '{key}'; did you mean '{found}'?{add}"
+        return f"there is no key '{key}'; did you mean '{near}'?{add}"
     return f"there is no key '{key}'; the top ones are {', '.join(_keys(root, deep=False))} ({_adding(key)} adds it)."
 
 

@@ -46,7 +46,7 @@ _WORD = re.compile(r"[A-Za-z_]{1,19}")
 _FEWEST = 6  # characters of a secret that is looked for in other texts
 _FEWEST_DIGITS = 4
 
-_known: set[str] = set()
+_masked_before: set[str] = set()
 
 
 def is_secret(key: str, value: Any) -> bool:
@@ -81,7 +81,7 @@ def masked_config(value: Any, key: str = "") -> Any:
         return tuple(items) if isinstance(value, tuple) else items
     if is_secret(key, value):
         if len(str(value)) >= _FEWEST and HIDDEN not in str(value):
-            _known.add(str(value))
+            _masked_before.add(str(value))
         return HIDDEN
     if not isinstance(value, str):
         return value
@@ -115,7 +115,7 @@ def masked_command(line: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Return a text, such as that of an error, in which each secret that was masked before is `***`."""
-    for value in sorted(_known, key=len, reverse=True):
+    for value in sorted(_masked_before, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
     return masked(text)
 
@@ -177,21 +177,21 @@ def _is_secret_word(key: str, value: str) -> bool:
     return any(is_secret(key, each) for each in (value, *(item.strip(" '\"") for item in items)))
 
 
-def _hide_value(found: re.Match[str]) -> str:
-    if _is_secret_word(found[1], found[3].strip("'\"")):
-        return f"{found[1]}{found[2]}{HIDDEN}"
-    if found[3][0] in "{[":
-        return f"{found[1]}{found[2]}{found[3][0]}{_PAIR.sub(_hide_value, found[3][1:])}"
-    return found[0]
+def _hide_value(match: re.Match[str]) -> str:
+    if _is_secret_word(match[1], match[3].strip("'\"")):
+        return f"{match[1]}{match[2]}{HIDDEN}"
+    if match[3][0] in "{[":
+        return f"{match[1]}{match[2]}{match[3][0]}{_PAIR.sub(_hide_value, match[3][1:])}"
+    return match[0]
 
 
-def _hide_user(found: re.Match[str]) -> str:
-    return found[0] if _is_interpolation(found[2]) else f"{found[1]}:{HIDDEN}@"
+def _hide_user(match: re.Match[str]) -> str:
+    return match[0] if _is_interpolation(match[2]) else f"{match[1]}:{HIDDEN}@"
 
 
-def _hide_argument(found: re.Match[str]) -> str:
-    value = found[0][len(found[1]) :]
-    return found[0] if _is_interpolation(value) else found[1] + HIDDEN
+def _hide_argument(match: re.Match[str]) -> str:
+    value = match[0][len(match[1]) :]
+    return match[0] if _is_interpolation(value) else match[1] + HIDDEN
 
 
 def _is_interpolation(text: str) -> bool:

@@ -29,12 +29,12 @@ def check_experiment(path: Path, content: Any, package: str) -> None:
     check_places(plain, source)
     defaults = [word for entry in plain.get("defaults") or () for word in _words(entry)]
     keys = [key for key in _hydra_keys(plain.get("hydra")) if key not in {f"hydra.sweeper.{name}" for name in SEARCH}]
-    if found := [
+    if refused := [
         *keys,
         *(word for word in defaults if _HYDRA.search(word)),
         *([package] if "hydra" in package else ()),
     ]:
-        raise UserError(f"{path} sets {found[0]}, which decides what is run and where; {source.remedy}")
+        raise UserError(f"{path} sets {refused[0]}, which decides what is run and where; {source.remedy}")
 
 
 def _words(entry: Any) -> list[str]:
@@ -48,5 +48,5 @@ def _hydra_keys(hydra: Any) -> list[str]:
     if not isinstance(hydra, dict):
         return ["hydra"]
     sweeper = hydra.get("sweeper")
-    own = [f"hydra.sweeper.{key}" for key in sweeper] if isinstance(sweeper, dict) else []
-    return [*(f"hydra.{key}" for key in hydra if key != "sweeper" or not isinstance(sweeper, dict)), *own]
+    of_sweeper = [f"hydra.sweeper.{key}" for key in sweeper] if isinstance(sweeper, dict) else []
+    return [*(f"hydra.{key}" for key in hydra if key != "sweeper" or not isinstance(sweeper, dict)), *of_sweeper]

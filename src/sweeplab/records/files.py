@@ -24,11 +24,11 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
         UserError: it is something else, too large, no text, or cannot be read.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is not a regular file.")
-        if found.st_size > largest:
-            raise UserError(f"{path} is too large: {found.st_size >> 20} MiB.")
+        if status.st_size > largest:
+            raise UserError(f"{path} is too large: {status.st_size >> 20} MiB.")
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, UserError):
         raise

@@ -19,6 +19,8 @@ from sweeplab.records.layout import RunFile, moved
 FOLDER = "${folder}"  # what stands for the run's own folder, which no two runs share
 LARGEST = 1_000_000  # values of a configuration
 DEEPEST = 200  # levels of one
+# The folder, unless YAML quotes it or folds the line.
+_PLAIN_FOLDER = re.compile(r"^folder: ([^'\"\s].*)$(?!\n )", re.MULTILINE)
 _PIECE = re.compile(r"^(?=[^\s#-])", re.MULTILINE)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -33,13 +35,10 @@ def flat(folder: Path) -> dict[str, Any]:
     """
     path = folder / RunFile.CONFIG
     text = _text(path)
-    line = re.search(r"^folder: (.+)$", text, re.MULTILINE)
-    keys = _keys(moved(text, line[1], FOLDER) if line else text, path)
-    if line is None or keys["folder"] == FOLDER:
-        return keys
-    keys = _keys(text, path)  # a path that YAML quotes or folds
-    own: dict[str, Any] = moved(keys, str(keys["folder"]), FOLDER)
-    return own
+    if plain := _PLAIN_FOLDER.search(text):
+        return _keys(moved(text, plain[1], FOLDER), path)
+    keys = _keys(text, path)
+    return dict(moved(keys, str(keys["folder"]), FOLDER)) if "folder" in keys else keys
 
 
 def interpolations(folder: Path) -> dict[str, str]:

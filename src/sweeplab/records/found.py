@@ -12,7 +12,7 @@ from sweeplab.records.layout import RunFile
 from sweeplab.records.run import Run
 
 # Folders in which no run lies, however deep: W&B's of a study, and what is hidden.
-PASSED_BY = (RunFile.WANDB, "__pycache__")
+SKIPPED_FOLDERS = (RunFile.WANDB, "__pycache__")
 EMPTY = "no run is in it"
 
 
@@ -24,17 +24,17 @@ class Found:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def find(places: Sequence[str | Path]) -> Found:
-    """Find the runs in `places`: folders of runs, of studies, of many of both, and patterns such as `outputs/2026-*`.
+def find(paths: Sequence[str | Path]) -> Found:
+    """Find the runs in `paths`: folders of runs, of studies, of many of both, and patterns such as `outputs/2026-*`.
 
-    What cannot be read is named in `skipped`. A run that two places hold counts once.
+    What cannot be read is named in `skipped`. A run that two paths hold counts once.
 
     Raises:
-        UserError: a place does not exist, or no run is there at all.
+        UserError: a path does not exist, or no run is there at all.
     """
     found, seen = Found(), set[Path]()
-    for place in places:
-        for root in _expanded(str(place)):
+    for path in paths:
+        for root in _expanded(str(path)):
             before, empty = len(found.skipped), True
             for folder in _run_folders(root, found.skipped):
                 empty = False
@@ -44,22 +44,22 @@ def find(places: Sequence[str | Path]) -> Found:
             if empty and len(found.skipped) == before:
                 found.skipped.append((root, EMPTY))
     if not found.runs:
-        raise UserError(_nothing(places, found))
+        raise UserError(_nothing(paths, found))
     return found
 
 
-def _expanded(place: str) -> list[Path]:
-    if not has_magic(place) or Path(place).exists():
-        path = Path(place)
+def _expanded(pattern: str) -> list[Path]:
+    if not has_magic(pattern) or Path(pattern).exists():
+        path = Path(pattern)
         if not path.exists():
             others = sorted(str(other) for other in path.parent.glob("[!.]*/")) if path.parent.is_dir() else []
-            meant = nearest(place, others)
-            hint = f"did you mean '{meant}'?" if meant else "name folders of runs or studies, such as multirun/cnn."
-            raise UserError(f"{place} does not exist; {hint}")
+            near = nearest(pattern, others)
+            hint = f"did you mean '{near}'?" if near else "name folders of runs or studies, such as multirun/cnn."
+            raise UserError(f"{pattern} does not exist; {hint}")
         return [path]
-    matches = [Path(match) for match in sorted(glob(place, recursive=True))]  # noqa: PTH207 - absolute patterns too
+    matches = [Path(match) for match in sorted(glob(pattern, recursive=True))]  # noqa: PTH207 - absolute patterns too
     if not matches:
-        raise UserError(f"{place} matches nothing; name folders of runs or studies, such as multirun/cnn.")
+        raise UserError(f"{pattern} matches nothing; name folders of runs or studies, such as multirun/cnn.")
     return [match for match in matches if match.is_dir()]
 
 
@@ -76,7 +76,7 @@ def _run_folders(root: Path, skipped: list[tuple[Path, str]], linked: bool = Fal
     except OSError as error:
         skipped.append((root, f"it cannot be read: {error.strerror}"))
         return
-    inner = [Path(entry) for entry in entries if entry.name not in PASSED_BY and not entry.name.startswith(".")]
+    inner = [Path(entry) for entry in entries if entry.name not in SKIPPED_FOLDERS and not entry.name.startswith(".")]
     if root.name.isdigit() and not any(folder.name.isdigit() for folder in inner):
         skipped.append((root, f"it has no {RunFile.RECORD}: its run never began, or begins now"))
         return
@@ -101,8 +101,8 @@ def _read(folder: Path, found: Found) -> None:
         found.skipped.append((folder, str(error)))
 
 
-def _nothing(places: Sequence[str | Path], found: Found) -> str:
-    where = ", ".join(map(str, places))
+def _nothing(paths: Sequence[str | Path], found: Found) -> str:
+    where = ", ".join(map(str, paths))
     broken = [f"{folder}: {reason}" for folder, reason in found.skipped if reason != EMPTY]
     why = f" ({broken[0]})" if broken else ""
     return f"no run is in {where}{why}; name folders of runs or studies, such as multirun/cnn."

@@ -92,7 +92,7 @@ def _with_values(texts: Any, full: Any, config: DictConfig, key: str = "") -> An
         return [_with_values(text, value, config, key) for text, value in zip(texts, full, strict=True)]
     if isinstance(full, int | float) and not is_secret(key, "x"):
         return full
-    return _OF_THIS_JOB.sub(lambda found: _of_this_job(found[0], config), texts) if isinstance(texts, str) else texts
+    return _OF_THIS_JOB.sub(lambda match: _of_this_job(match[0], config), texts) if isinstance(texts, str) else texts
 
 
 def _of_this_job(text: str, config: DictConfig) -> str:
@@ -132,18 +132,18 @@ def _unbuilt(attribute: str, *default: Any) -> Any:
 
 
 def _attribute(data: Any, attribute: str, key: str = "") -> Any:
-    place = f"{key}=" * bool(key) + f"${{data:{attribute}}}"
+    link = f"{key}=" * bool(key) + f"${{data:{attribute}}}"
     try:
         value = attrgetter(attribute)(data)
     except AttributeError:
         raise SetupError(
-            f"{place}: {type(data).__name__} has no attribute '{attribute}' after setup('fit')"
+            f"{link}: {type(data).__name__} has no attribute '{attribute}' after setup('fit')"
             f"{did_you_mean(attribute, _own_attributes(data))}"
         ) from None
     try:
         return plain(value)
     except TypeError as error:
-        raise SetupError(f"{place} is {error}; a configuration holds numbers, text, lists and null.") from None
+        raise SetupError(f"{link} is {error}; a configuration holds numbers, text, lists and null.") from None
 
 
 def _own_attributes(data: Any) -> list[str]:

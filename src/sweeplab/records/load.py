@@ -28,16 +28,16 @@ def chosen(folder: Path, trial: str | None = None, top: str | None = None) -> li
     In the folder of a study, `trial` is `best` or a number, `top` how many of the best that have their checkpoints.
 
     Raises:
-        UserError: there are no such runs, or more or less is said than it takes.
+        UserError: there are no such runs, or `trial` and `top` are both given, or neither.
     """
     if trial is not None and top is not None:
         raise UserError(f"trial={trial} is one trial, top={top} several together; say one of them.")
-    word = next((f"{key}={value}" for key, value in (("trial", trial), ("top", top)) if value is not None), None)
+    selection = next((f"{key}={value}" for key, value in (("trial", trial), ("top", top)) if value is not None), None)
     if is_run(folder):
-        if word:
-            raise UserError(f"{word} chooses from a study, but {folder} is the folder of a run; remove it.")
+        if selection:
+            raise UserError(f"{selection} chooses from a study, but {folder} is the folder of a run; remove it.")
         return [folder]
-    if not word and not holds_trials(folder):
+    if not selection and not holds_trials(folder):
         return [folder]  # whoever reads it says what is wrong
     trials = Trials.read(folder)
     if trial == "best":
@@ -50,16 +50,16 @@ def chosen(folder: Path, trial: str | None = None, top: str | None = None) -> li
 
 
 def _best(trials: Trials, count: int) -> Sequence[Run]:
-    able = [run for run in trials.ranked if run.has_checkpoint]
-    if len(able) < count:
+    loadable = [run for run in trials.ranked if run.has_checkpoint]
+    if len(loadable) < count:
         raise UserError(
-            f"only {len(able)} complete trials of {trials.folder} still have their checkpoints; "
-            + (f"write top={len(able)} or less." if able else "a sweep with checkpoints.keep=null keeps all.")
+            f"only {len(loadable)} complete trials of {trials.folder} still have their checkpoints; "
+            + (f"write top={len(loadable)} or less." if loadable else "a sweep with checkpoints.keep=null keeps all.")
         )
-    return able[:count]
+    return loadable[:count]
 
 
-def _whole(text: str, sentence: str, least: int = 0) -> int:
+def _whole(text: str, mistake: str, least: int = 0) -> int:
     if not text.isdecimal() or int(text) < least:
-        raise UserError(sentence)
+        raise UserError(mistake)
     return int(text)

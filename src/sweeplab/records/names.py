@@ -11,15 +11,15 @@ def short_keys(keys: Iterable[str], taken: Sequence[str] = ()) -> dict[str, str]
     No word is one of those that are `taken`.
     """
     parts = {key: tuple(re.split(r"[./@]", key)) for key in keys}
-    return {key: _shortest(own, list(parts.values()), taken) for key, own in parts.items()}
+    return {key: _shortest(part, list(parts.values()), taken) for key, part in parts.items()}
 
 
-def _shortest(own: tuple[str, ...], every: Sequence[tuple[str, ...]], taken: Sequence[str]) -> str:
-    for length in range(1, len(own) + 1):
-        word = "_".join(own[-length:])
-        if word not in taken and sum(other[-length:] == own[-length:] for other in every) == 1:
+def _shortest(parts: tuple[str, ...], others: Sequence[tuple[str, ...]], taken: Sequence[str]) -> str:
+    for length in range(1, len(parts) + 1):
+        word = "_".join(parts[-length:])
+        if word not in taken and sum(other[-length:] == parts[-length:] for other in others) == 1:
             return word
-    return "_".join(own) + "_" * ("_".join(own) in taken)
+    return "_".join(parts) + "_" * ("_".join(parts) in taken)
 
 
 # What people put in front of a metric to say which part of the data it is of.

@@ -46,13 +46,13 @@ def words() -> list[str]:
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the installed packages that decide a run's numbers."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 @functools.cache
@@ -94,8 +94,8 @@ def sign(text: str) -> str | None:
 
 def is_signed(text: str, signature: Any) -> bool:
     """Say whether this user signed a text."""
-    own = sign(text)
-    return own is not None and isinstance(signature, str) and hmac.compare_digest(own, signature)
+    ours = sign(text)
+    return ours is not None and isinstance(signature, str) and hmac.compare_digest(ours, signature)
 
 
 def _key() -> bytes | None:

@@ -75,14 +75,14 @@ def resumed(folder: Path, overrides: Sequence[str], conf: Path | None = None, tr
     saved = config.load(folder)
     keys = [override.lstrip("~").partition("=")[0] for override in overrides]
     pairs = zip(overrides, keys, strict=True)
-    left = [word for word, key in pairs if not word.startswith("~") or OmegaConf.select(saved, key) is not None]
-    return config.load(folder, left, conf, to_build=True, trusted=trusted)
+    remaining = [word for word, key in pairs if not word.startswith("~") or OmegaConf.select(saved, key) is not None]
+    return config.load(folder, remaining, conf, to_build=True, trusted=trusted)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint that the run in `folder` goes on from: of several stages, the one written last."""
-    found = [folder / RunFile.LAST, *(folder / RunFile.CHECKPOINTS).glob(f"*/{RunFile.LAST.name}")]
-    return max((path for path in found if path.is_file()), key=lambda path: path.stat().st_mtime, default=None)
+    checkpoints = [folder / RunFile.LAST, *(folder / RunFile.CHECKPOINTS).glob(f"*/{RunFile.LAST.name}")]
+    return max((path for path in checkpoints if path.is_file()), key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _lives(folder: Path, process: Mapping[str, Any]) -> bool:

@@ -83,12 +83,12 @@ def studies_of(folders: Iterable[Path], skipped: list[tuple[Path, str]]) -> dict
 
     One whose file is broken is added to what was `skipped`.
     """
-    homes = dict.fromkeys(parent for folder in folders for parent in (folder.parent, folder.parent.parent))
-    found = {}
-    for home in homes:
-        if is_study(home):
+    candidates = dict.fromkeys(parent for folder in folders for parent in (folder.parent, folder.parent.parent))
+    studies = {}
+    for folder in candidates:
+        if is_study(folder):
             try:
-                found[home] = Study.read(home)
+                studies[folder] = Study.read(folder)
             except UserError as error:
-                skipped.append((home / StudyFile.DESCRIPTION, str(error)))
-    return found
+                skipped.append((folder / StudyFile.DESCRIPTION, str(error)))
+    return studies

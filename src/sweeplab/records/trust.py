@@ -169,7 +169,7 @@ def is_buildable(target: str, source: Source) -> bool:
     package = target.partition(".")[0]
     if package == "sweeplab":
         return home in PUBLIC and name in importlib.import_module(home).__all__
-    if package not in LIBRARIES and not _is_own(target, source.folder):
+    if package not in LIBRARIES and not _is_of_this_project(target, source.folder):
         return False
     try:
         located = resolve_name(target)
@@ -178,7 +178,7 @@ def is_buildable(target: str, source: Source) -> bool:
     module = str(getattr(located, "__module__", None) or "")
     if module.partition(".")[0] in LIBRARIES:
         return _is_of_a_kind(located)
-    return (inspect.isclass(located) or inspect.isroutine(located)) and _is_own(module, source.folder)
+    return (inspect.isclass(located) or inspect.isroutine(located)) and _is_of_this_project(module, source.folder)
 
 
 def _is_of_a_kind(located: Any) -> bool:
@@ -187,7 +187,7 @@ def _is_of_a_kind(located: Any) -> bool:
     return inspect.isclass(located) and not is_private and issubclass(located, tuple(map(resolve_name, KINDS)))
 
 
-def _is_own(name: str, folder: Path) -> bool:
+def _is_of_this_project(name: str, folder: Path) -> bool:
     """Say whether a dotted name leads into a package of this project, and not into one that `folder` brings along.
 
     This project's are those that are neither installed nor part of Python. No module is imported to find out.
@@ -206,7 +206,7 @@ def _is_own(name: str, folder: Path) -> bool:
     if any(home.is_relative_to(path) for path in _installed()) or not _is_on_the_path(home):
         return False
     while spec is not None:
-        if any(_came_along(path, folder) for path in _locations(spec)):
+        if any(_overlap(path, folder) for path in _locations(spec)):
             return False
         if not rest or spec.submodule_search_locations is None:
             return True
@@ -220,7 +220,7 @@ def _locations(spec: ModuleSpec) -> list[Path]:
     return [Path(path).resolve() for path in (*(spec.submodule_search_locations or ()), *file)]
 
 
-def _came_along(path: Path, folder: Path) -> bool:
+def _overlap(path: Path, folder: Path) -> bool:
     folder = folder.resolve()
     return path.is_relative_to(folder) or folder.is_relative_to(path)
 
