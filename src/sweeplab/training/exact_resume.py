@@ -61,16 +61,16 @@ class ExactResume(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the states of all processes to a checkpoint."""
-        own = {
+        state = {
             "generators": generator_states() | {"loaders": _loader_states(trainer)},
             "at_epoch_start": self._at_epoch_start,
             "logged": _logged(trainer),
             "metrics": {name: _metric_state(metric) for name, metric in _metrics(pl_module)},
             "callback_metrics": dict(trainer.callback_metrics),
         }
-        states: list[Any] = [own] * trainer.world_size
+        states: list[Any] = [state] * trainer.world_size
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_gather_object(states, own)
+            torch.distributed.all_gather_object(states, state)
         checkpoint[KEY] = states
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -107,10 +107,10 @@ class ExactResume(Callback):
         trainer.callbacks.append(_CountedBefore(loaded.get("metrics", {}), logged))  # type: ignore[attr-defined]  # set by one of its connectors
 
     def _begin_anew(self, trainer: Trainer) -> None:
-        """Let the first epoch begin now where nobody could note the states of all generators before."""
+        """Let the first epoch begin now where the states of some generators could not be noted before."""
         fetcher = trainer.fit_loop._data_fetcher
-        is_unknown = self._has_begun_early or _generators(trainer)
-        if fetcher is not None and is_unknown and not _knows_its_place(trainer):
+        has_lost_states = self._has_begun_early or _generators(trainer)
+        if fetcher is not None and has_lost_states and not _has_state(trainer):
             self._at_epoch_start = generator_states() | {"loaders": _loader_states(trainer)}
             iter(fetcher)
 
@@ -132,7 +132,7 @@ class _CountedBefore(Callback):
         """Do so inside an epoch too."""
         self.on_train_epoch_start(trainer, pl_module)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_last_step(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Add what was logged before the cut, once Lightning has made the entries that it belongs to."""
         results = trainer.fit_loop.epoch_loop._results
         for key in [key for key in self.logged if key in results]:
@@ -140,7 +140,7 @@ class _CountedBefore(Callback):
             if counted["is_tensor"]:
                 _add(results[key], counted)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_last_step(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring back what was not logged again."""
         for key, counted in self.logged.items():
             if result := _result(counted, trainer, pl_module):
@@ -177,15 +177,15 @@ def _loaders(trainer: Trainer) -> list[Any]:
     return list(combined.flattened) if combined is not None else []
 
 
-def _knows_its_place(trainer: Trainer) -> bool:
+def _has_state(trainer: Trainer) -> bool:
     return any(isinstance(loader, _Stateful) for loader in _loaders(trainer))
 
 
 def _generators(trainer: Trainer) -> list[torch.Generator]:
     """Return the generators that loaders and their samplers have of their own."""
     owners = [owner for loader in _loaders(trainer) for owner in (loader, getattr(loader, "sampler", None))]
-    found = (getattr(owner, "generator", None) for owner in owners)
-    return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
+    generators = [getattr(owner, "generator", None) for owner in owners]
+    return list(dict.fromkeys(each for each in generators if isinstance(each, torch.Generator)))
 
 
 def _loader_states(trainer: Trainer) -> list[Any]:
@@ -193,12 +193,12 @@ def _loader_states(trainer: Trainer) -> list[Any]:
 
 
 def _rewind(trainer: Trainer, states: list[Any] | None, batches: int) -> None:
-    """Begin the epoch anew and read so many batches of it, unless loaders know their place themselves.
+    """Begin the epoch anew and read so many batches of it, unless loaders have a state themselves.
 
     Lightning has asked for an iterator already, with the generators as they happened to be.
     """
     fetcher = trainer.fit_loop._data_fetcher
-    if fetcher is None or _knows_its_place(trainer):
+    if fetcher is None or _has_state(trainer):
         return
     for generator, state in zip(_generators(trainer), states or (), strict=False):
         generator.set_state(state.cpu())
@@ -278,7 +278,7 @@ def _check_schedules(trainer: Trainer) -> None:
         UserError: one has an end, and it comes earlier.
     """
     for config in trainer.lr_scheduler_configs:
-        end = _end(config.scheduler)
+        end = _last_step(config.scheduler)
         needed = trainer.estimated_stepping_batches if config.interval == "step" else trainer.max_epochs
         if end and needed and needed / config.frequency > end:
             raise UserError(
@@ -287,14 +287,14 @@ def _check_schedules(trainer: Trainer) -> None:
             )
 
 
-def _end(schedule: Any) -> int | None:
+def _last_step(schedule: Any) -> int | None:
     """Return the step that a schedule was laid out for; None where it has no end.
 
     Of several in a row it is that of the last, of several at once the first.
     """
     if (parts := getattr(schedule, "_schedulers", None)) is None:
         return getattr(schedule, "total_steps", None) or getattr(schedule, "T_max", None)
-    ends = [_end(part) for part in parts]
+    ends = [_last_step(part) for part in parts]
     if milestones := getattr(schedule, "_milestones", None):
         return milestones[-1] + ends[-1] if ends[-1] else None
     return min(filter(None, ends), default=None)

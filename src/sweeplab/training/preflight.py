@@ -1,4 +1,4 @@
-"""What would refuse a configuration later, asked before anything of a run is written."""
+"""What would refuse a configuration later, asked before a run begins: classes, arguments, devices, checkpoints."""
 
 import inspect
 import logging
@@ -12,20 +12,30 @@ from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
+from omegaconf import DictConfig
 
 from sweeplab.build import arguments, build, check_within, located
 from sweeplab.errors import SetupError, UserError
 from sweeplab.records.links import select
-from sweeplab.records.run import Run as Recorded
+from sweeplab.records.resume import CHECKPOINTS, last_checkpoint
+from sweeplab.records.run import Run as RecordedRun
 from sweeplab.sweep.trial import current
 from sweeplab.training.checkpoint_file import load_checkpoint
-from sweeplab.training.ranks import alone_in_a_job
+from sweeplab.training.ranks import ignoring_scheduler
 
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "callbacks", "logger")  # that every run builds
-SWITCHES = ("enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+# Arguments of a trainer that follow from the kinds of callbacks there are.
+SWITCHES = {
+    "enable_checkpointing": Checkpoint,
+    "enable_progress_bar": ProgressBar,
+    "enable_model_summary": ModelSummary,
+}
+# Keys of a checkpoint that holds more than weights.
+TRAINING_STATE = ("loops", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step")
 
 
-def look_ahead(config: Mapping[str, Any], is_new: bool = True) -> None:
+def check_components(config: Mapping[str, Any], is_new: bool = True) -> None:
     """Compare a resolved configuration with what it names: classes, their arguments and their types, devices, weights.
 
     Raises:
@@ -33,7 +43,7 @@ def look_ahead(config: Mapping[str, Any], is_new: bool = True) -> None:
     """
     for group in GROUPS:
         value = config.get(group)
-        with shared(group):
+        with setup_errors(group):
             if group == "task" and value is not None:  # whose callbacks are the trainer's
                 check_within(value.get("callbacks") if config.get("callbacks") else None, "task.callbacks")
                 value = {name: part for name, part in value.items() if name != "callbacks"}
@@ -42,13 +52,37 @@ def look_ahead(config: Mapping[str, Any], is_new: bool = True) -> None:
     if current() is None:  # a trial of seconds is spared the second trainer, and fails by the first
         _check_trainer(config["trainer"])
     if is_new and config.get("init_from"):
-        with shared("init_from"):
+        with setup_errors("init_from"):
             load_checkpoint(checkpoint_of(Path(config["init_from"])), mmap=True)
 
 
 def checkpoint_of(source: Path) -> Path:
     """Return the checkpoint that `init_from` names, by itself or by the folder of its run."""
-    return Recorded.read(source).checkpoint if source.is_dir() else source
+    return RecordedRun.read(source).checkpoint if source.is_dir() else source
+
+
+def check_checkpoint(folder: Path, config: DictConfig) -> None:
+    """Make sure that the training in `folder` can go on from its last checkpoint, as far as the file tells.
+
+    Raises:
+        UserError: it is damaged, of another kind, or of a training that went further than the configuration says.
+    """
+    path = last_checkpoint(folder)
+    assert path is not None  # check_resumable has made sure of it
+    content = load_checkpoint(path)
+    if missing := [key for key in TRAINING_STATE if key not in content]:
+        raise UserError(
+            f"{path} has no {missing[0]}, so no training can go on from it; "
+            f"init_from={path} begins one with its weights."
+        )
+    done = {
+        "max_epochs": content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
+        "max_steps": content["global_step"],
+    }
+    for key, number in done.items():
+        limit = config.trainer.get(key)
+        if path.parent.name == CHECKPOINTS and limit is not None and 0 <= limit < number:
+            raise UserError(f"{folder} has trained {number} {key.removeprefix('max_')}; trainer.{key}={limit} is less.")
 
 
 def refuse_switches(settings: Mapping[str, Any]) -> None:
@@ -61,7 +95,7 @@ def refuse_switches(settings: Mapping[str, Any]) -> None:
         raise UserError(f"trainer.{clash[0]} follows from callbacks: name a callback, or switch it off there.")
 
 
-def check_kinds(config: Any, overrides: Sequence[str], name: str) -> None:
+def check_types(config: Any, overrides: Sequence[str], name: str) -> None:
     """Refuse text in the place of a number where no type hint tells: as the configuration has it, so it should stay.
 
     `name` is that of the primary configuration. Whoever means it writes `++key=...`.
@@ -70,26 +104,26 @@ def check_kinds(config: Any, overrides: Sequence[str], name: str) -> None:
         UserError: the first such override.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    texts = {str(one.key_or_group): str(one.input_line) for one in parsed if str(one.input_line)[0] not in "+~"}
-    texts = {key: line for key, line in texts.items() if _is_unchecked(config, key)}
+    changes = {str(each.key_or_group): str(each.input_line) for each in parsed if str(each.input_line)[0] not in "+~"}
+    texts = {key: line for key, line in changes.items() if _is_unchecked(config, key)}
     if not texts or not GlobalHydra.instance().is_initialized():
         return
     before = compose(name, [line for line in overrides if line not in texts.values()])
     for key, line in texts.items():
-        there = select(before, key)
-        if isinstance(there, bool | int | float):
-            kind = "true or false" if isinstance(there, bool) else "a number"
+        value = select(before, key)
+        if isinstance(value, bool | int | float):
+            kind = "true or false" if isinstance(value, bool) else "a number"
             raise UserError(
-                f"{line} is not {kind}, as the configuration has there ({str(there).lower()}); ++{line} sets it anyway."
+                f"{line} is not {kind}, as the configuration has there ({str(value).lower()}); ++{line} sets it anyway."
             )
 
 
 def _is_unchecked(config: Any, key: str) -> bool:
-    above, _, last = key.rpartition(".")
-    if not above or key.startswith("hydra.") or not isinstance(select(config, key), str):
+    parent, _, last = key.rpartition(".")
+    if not parent or key.startswith("hydra.") or not isinstance(select(config, key), str):
         return False
-    target = select(config, f"{above}._target_")
-    return target is None or arguments(located(target, above))[0].get(last) in (None, Any)
+    target = select(config, f"{parent}._target_")
+    return target is None or arguments(located(target, parent))[0].get(last) in (None, Any)
 
 
 def _check_trainer(settings: Mapping[str, Any]) -> None:
@@ -102,13 +136,13 @@ def _check_trainer(settings: Mapping[str, Any]) -> None:
     with warnings.catch_warnings(), _silent():
         warnings.simplefilter("ignore")
         try:
-            build(plain, "trainer", callbacks=[], logger=False, **switches, **alone_in_a_job(plain))
+            build(plain, "trainer", callbacks=[], logger=False, **switches, **ignoring_scheduler(plain))
         except (TypeError, RuntimeError, AttributeError) as error:  # by which Lightning refuses a few
             raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
 
 @contextmanager
-def shared(group: str) -> Iterator[None]:
+def setup_errors(group: str) -> Iterator[None]:
     """Say that all trials share a mistake in a group of the configuration, unless the sweep searches keys of it.
 
     Raises:

@@ -5,7 +5,7 @@ import pytest
 
 from sweeplab.records.record import Status
 from sweeplab.sweep.trial import Trial, enter
-from sweeplab.training.tensorboard import TensorBoardLogger
+from sweeplab.training.loggers import TensorBoardLogger
 from tests.tensorboard_log import hparams_page
 
 CONFIG = {"seed": 0, "test": True, "model": {"width": 8, "name": "mlp", "shape": [1, 2]}, "clip": None, "space": {}}

@@ -73,10 +73,10 @@ def test_a_mistake_leaves_no_secret_behind_either(command: Command, tmp_path: Pa
 
 
 def test_the_run_itself_has_what_was_given(configured: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sweeplab.training.start import settled
+    from sweeplab.training.effective_config import effective_config
 
     monkeypatch.setenv("MY_TOKEN", ENV)
-    config = settled(configured(*SECRETS, "+workers='${oc.decode:${oc.env:WORKERS,3}}'"), [])
+    config = effective_config(configured(*SECRETS, "+workers='${oc.decode:${oc.env:WORKERS,3}}'"), [])
     assert (config.token, config.other, config.api_key, config.workers) == (ENV, ENV, PLAIN, 3)
     monkeypatch.setenv("MY_TOKEN", "later")
     assert config.other == "later"

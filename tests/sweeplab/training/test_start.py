@@ -15,7 +15,8 @@ from sweeplab import Run
 from sweeplab.errors import UserError
 from sweeplab.records.record import Status, read
 from sweeplab.training.check import check
-from sweeplab.training.start import settled, start
+from sweeplab.training.effective_config import effective_config
+from sweeplab.training.start import start
 from tests.conftest import Command, Compose, equal_weights
 from tests.training import run
 
@@ -250,7 +251,7 @@ def test_two_processes_train_test_resume_and_evaluate_one_model(tmp_path: Path, 
 def find_mistakes(config: DictConfig) -> None:
     """Look for mistakes as it is done before anything is written."""
     check(config)
-    settled(config, [])
+    effective_config(config, [])
 
 
 @pytest.mark.slow
