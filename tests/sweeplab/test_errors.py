@@ -1,8 +1,12 @@
+import errno
+from pathlib import Path
+
 import pytest
 
-from sweeplab.errors import did_you_mean, nearest
+from sweeplab.errors import did_you_mean, machine_trouble, nearest
 
 KEYS = ["optimizer", "optimizer.lr", "data.batch_size", "trainer.max_epochs", "model.width"]
+LONG = "n" * 300
 
 
 @pytest.mark.parametrize(
@@ -21,3 +25,21 @@ def test_the_nearest_spelling_is_found(word: str, meant: str | None) -> None:
 
 def test_where_nothing_is_near_the_choices_are_listed() -> None:
     assert did_you_mean("zzz", ["min", "max"]) == "; there is min, max."
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "/runs/1: No space left on device."),
+        (OSError(errno.EMFILE, "Too many open files", "/any"), "/any: Too many open files."),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", LONG),
+            f"{LONG[:80]}... (300 characters): File name too long.",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/runs/1/a"), "/runs/1/a: No such file."),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/mine/a"), None),
+        (OSError("something else"), None),
+    ],
+)
+def test_what_a_machine_refuses_is_told_by_its_name(error: OSError, words: str | None) -> None:
+    assert machine_trouble(error, [Path("/runs/1")]) == words
