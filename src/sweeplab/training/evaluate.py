@@ -27,7 +27,7 @@ from sweeplab.records.paths import moved
 from sweeplab.records.trust import check_files
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.checkpoint_file import load_checkpoint
-from sweeplab.training.lean import NoProfiler
+from sweeplab.training.fast_steps import NoProfiler
 from sweeplab.training.messages import hidden_warnings
 from sweeplab.training.model import build_model, describe, described_in, load_weights
 from sweeplab.training.predictions import Predictions, averaged, gathered, write_predictions

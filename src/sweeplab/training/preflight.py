@@ -85,6 +85,35 @@ def check_checkpoint(folder: Path, config: DictConfig) -> None:
             raise UserError(f"{folder} has trained {number} {key.removeprefix('max_')}; trainer.{key}={limit} is less.")
 
 
+def check_schedules(trainer: Trainer) -> None:
+    """Make sure that a training which goes on longer does not go beyond the end of its learning-rate schedules.
+
+    Raises:
+        UserError: one has an end, and it comes earlier.
+    """
+    for config in trainer.lr_scheduler_configs:
+        end = _last_step(config.scheduler)
+        needed = trainer.estimated_stepping_batches if config.interval == "step" else trainer.max_epochs
+        if end and needed and needed / config.frequency > end:
+            raise UserError(
+                f"{type(config.scheduler).__name__} was laid out for {end} {config.interval}s, and this training takes "
+                f"{needed}; start a new run, as in init_from=<the folder of this one>."
+            )
+
+
+def _last_step(schedule: Any) -> int | None:
+    """Return the step that a schedule was laid out for; None where it has no end.
+
+    Of several in a row it is that of the last, of several at once the first.
+    """
+    if (parts := getattr(schedule, "_schedulers", None)) is None:
+        return getattr(schedule, "total_steps", None) or getattr(schedule, "T_max", None)
+    ends = [_last_step(part) for part in parts]
+    if milestones := getattr(schedule, "_milestones", None):
+        return milestones[-1] + ends[-1] if ends[-1] else None
+    return min(filter(None, ends), default=None)
+
+
 def refuse_switches(settings: Mapping[str, Any]) -> None:
     """Refuse arguments of a trainer that follow from callbacks.
 

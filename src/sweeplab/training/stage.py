@@ -20,8 +20,8 @@ from sweeplab.records.resume import CHECKPOINTS, LAST
 from sweeplab.training.checkpoint_callbacks import CheckpointContents
 from sweeplab.training.checkpoint_file import WholeCheckpoints
 from sweeplab.training.exact_resume import ExactResume
+from sweeplab.training.fast_steps import NoProfiler, fast_steps
 from sweeplab.training.finite_loss import FiniteLoss
-from sweeplab.training.lean import NoProfiler, lean_steps
 from sweeplab.training.objective import BestObjective
 from sweeplab.training.preflight import SWITCHES, refuse_switches, setup_errors
 from sweeplab.training.pruning import Pruning
@@ -136,7 +136,7 @@ class Stage:
             for callback in pruning:
                 callback.offset = run.steps_reported
             data = [argument for argument in (*args, *kwargs.values()) if isinstance(argument, LightningDataModule)]
-            with lean_steps(model, data[0] if data else None, callbacks):
+            with fast_steps(model, data[0] if data else None, callbacks):
                 fit(*args, **kwargs)
             run.steps_reported = max([run.steps_reported, *(callback.reported_at for callback in pruning)])
             for callback in pruning:

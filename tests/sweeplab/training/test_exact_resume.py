@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, CosineAnneali
 
 from sweeplab.errors import UserError
 from sweeplab.records.record import Status, read
-from sweeplab.training.exact_resume import _last_step
+from sweeplab.training.preflight import _last_step
 from tests.conftest import Compose, equal_weights
 from tests.training import resume, run
 

@@ -1,6 +1,7 @@
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lightning.pytorch import Trainer
@@ -13,8 +14,8 @@ from sweeplab.callbacks import EpochLines, progress
 class Logging(BoringModel):
     """Logs a metric of each step, of which Lightning makes three."""
 
-    def training_step(self, batch: object, batch_idx: int) -> object:
-        output = super().training_step(batch, batch_idx)
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        output: Any = super().training_step(batch, batch_idx)
         self.log("loss", output["loss"], on_step=True, on_epoch=True)
         return output
 
