@@ -42,9 +42,9 @@ from lab.data.mnist1d import Mnist1D
 from lab.models.cnn import CNN
 from lab.models.mlp import MLP
 from sweeplab.tasks.batches import Batches
-from sweeplab.training.ending import ended
+from sweeplab.training.effective_config import effective_config
+from sweeplab.training.loggers import closing_loggers
 from sweeplab.training.run import Run
-from sweeplab.training.start import settled
 
 NETWORKS = {"cnn": CNN, "mlp": MLP}
 BATCHES = [32, 128, 512, 1024]
@@ -157,11 +157,11 @@ def ours(case: Case, _: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: st
     choices += [f"callbacks.{name}=null" for name in ("early_stopping", "progress", "summary")]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("train", choices)
-    run = Run(settled(config, []))
+    run = Run(effective_config(config, []))
     data, model = run.build("data"), run.build("model")
     trainer = run.build("trainer")
     trainer.callbacks.append(clock)
-    with ended(run.loggers, lambda facts: None):
+    with closing_loggers(run.loggers, lambda facts: None):
         trainer.fit(model, data)
 
 

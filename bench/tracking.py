@@ -26,9 +26,9 @@ def steps(rounds: int, count: int) -> None:
     from hydra import compose, initialize_config_dir
     from lightning.pytorch import Callback, LightningModule, Trainer
 
-    from sweeplab.training.ending import ended
+    from sweeplab.training.effective_config import effective_config
+    from sweeplab.training.loggers import closing_loggers
     from sweeplab.training.run import Run
-    from sweeplab.training.start import settled
 
     class Clock(Callback):
         seconds = 0.0
@@ -43,10 +43,10 @@ def steps(rounds: int, count: int) -> None:
         choices = ["model=cnn", "data=mnist1d", "trainer=cpu", "callbacks=none", f"logger={logger}", f"folder={folder}"]
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose("train", [*choices, f"root={CONF.parent}", f"trainer.max_epochs={count // 25}"])
-        run, clock = Run(settled(config, [])), Clock()
+        run, clock = Run(effective_config(config, [])), Clock()
         data, model, trainer = run.build("data"), run.build("model"), run.build("trainer")
         trainer.callbacks.append(clock)
-        with ended(run.loggers, lambda facts: None):
+        with closing_loggers(run.loggers, lambda facts: None):
             trainer.fit(model, data)
         assert trainer.global_step == count
         return clock.seconds

@@ -102,7 +102,7 @@ def test_rooms_import_downwards_only(path: Path) -> None:
         ("sweep/loop.py", "def f():\n    from sweeplab.tracking.view import view"),
         ("training/run.py", "from sweeplab.tracking.wandb_run import WandbRun"),
         ("training/run.py", "from sweeplab.tasks import Classification"),
-        ("tracking/view.py", "from sweeplab.training.ending import ended"),
+        ("tracking/view.py", "from sweeplab.training.loggers import closing_loggers"),
         ("tasks/charts.py", "from sweeplab.tracking import view"),
         ("callbacks.py", "from sweeplab import tasks"),
         ("loggers.py", "import sweeplab.listeners"),

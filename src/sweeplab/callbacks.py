@@ -1,7 +1,6 @@
 """The callbacks that a configuration names."""
 
-from sweeplab.training.best import BestCheckpoint
-from sweeplab.training.last import LastCheckpoint
+from sweeplab.training.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
 from sweeplab.training.progress import EpochLines, progress
 from sweeplab.training.pruning import Pruning
 

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sweeplab.training.csv import CSVLogger
-from sweeplab.training.tensorboard import TensorBoardLogger
+from sweeplab.training.loggers import CSVLogger, TensorBoardLogger
 
 if TYPE_CHECKING:
     from sweeplab.tracking.wandb_run import WandbRun

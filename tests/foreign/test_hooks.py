@@ -11,7 +11,7 @@ from torch import Tensor
 
 import sweeplab
 from sweeplab.records.record import read
-from sweeplab.training.lean import STEP_HOOKS, lean_steps
+from sweeplab.training.fast_steps import STEP_HOOKS, fast_steps
 from tests.conftest import Compose
 from tests.foreign.template import LitModule
 from tests.training import evaluate, run
@@ -59,7 +59,7 @@ def test_hooks_that_a_module_has_are_called(foreign: Compose) -> None:
 
 def test_hooks_that_nobody_wrote_are_back_behind_a_training() -> None:
     module = LightningModule()
-    with lean_steps(module, None, []):
+    with fast_steps(module, None, []):
         assert not [hook for hook in STEP_HOOKS if callable(getattr(module, hook))]
     assert all(callable(getattr(module, hook)) for hook in STEP_HOOKS)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sweeplab.errors import SetupError
 from sweeplab.records.record import read
-from sweeplab.training.start import settled
+from sweeplab.training.effective_config import effective_config
 from tests.conftest import Compose
 from tests.foreign.tables import TableRegression
 from tests.training import run
@@ -43,17 +43,17 @@ class WithLoss(TableRegression):
 )
 def test_a_key_that_nothing_reads_is_refused(foreign: Compose, name: str, override: str, words: str) -> None:
     with pytest.raises(SetupError, match=words):
-        settled(foreign(name, override), [override])
+        effective_config(foreign(name, override), [override])
 
 
 def test_a_run_keeps_no_group_that_nothing_read(foreign: Compose) -> None:
-    config = settled(foreign("tables"), [])
+    config = effective_config(foreign("tables"), [])
     assert not {"task", "optimizer", "scheduler"} & set(config)
 
 
 def test_a_group_that_the_model_refers_to_is_read(foreign: Compose) -> None:
     overrides = ["model.optimizer=${optimizer}", "optimizer=sgd", "optimizer.lr=0.05"]
-    config = settled(foreign("template", *overrides), overrides)
+    config = effective_config(foreign("template", *overrides), overrides)
     assert config.model.optimizer._target_ == "torch.optim.SGD"
     assert "scheduler" not in config
 

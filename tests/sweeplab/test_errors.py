@@ -6,6 +6,7 @@ import pytest
 from sweeplab.errors import UserError, did_you_mean, machine_trouble, nearest, no_early_exit
 
 KEYS = ["optimizer", "optimizer.lr", "data.batch_size", "trainer.max_epochs", "model.width"]
+LONG = "n" * 300
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,21 @@ def test_an_exit_that_says_all_is_well_counts_as_failed(code: int | None) -> Non
 def test_an_exit_that_says_what_is_wrong_stays() -> None:
     with pytest.raises(SystemExit, match="3"), no_early_exit("the training"):
         raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "/runs/1: No space left on device."),
+        (OSError(errno.EMFILE, "Too many open files", "/any"), "/any: Too many open files."),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", LONG),
+            f"{LONG[:80]}... (300 characters): File name too long.",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/runs/1/a"), "/runs/1/a: No such file."),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/mine/a"), None),
+        (OSError("something else"), None),
+    ],
+)
+def test_what_a_machine_refuses_is_told_by_its_name(error: OSError, words: str | None) -> None:
+    assert machine_trouble(error, [Path("/runs/1")]) == words

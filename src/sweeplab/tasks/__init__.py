@@ -3,18 +3,14 @@
 Only configurations name them, and code of a lab: no other room imports this one.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sweeplab.tasks.arrays import ArrayData, Arrays
-    from sweeplab.tasks.charts import Charts
-    from sweeplab.tasks.classification import Classification
-    from sweeplab.tasks.epoch_metrics import EpochMetrics
-    from sweeplab.tasks.npz import Npz
-    from sweeplab.tasks.regression import Regression
-    from sweeplab.tasks.samples import Samples
-    from sweeplab.tasks.schedules import cosine, onecycle, plateau
+from sweeplab.tasks.arrays import ArrayData, Arrays
+from sweeplab.tasks.charts import Charts
+from sweeplab.tasks.classification import Classification
+from sweeplab.tasks.epoch_metrics import EpochMetrics
+from sweeplab.tasks.network_task import cosine, onecycle, plateau
+from sweeplab.tasks.npz import Npz
+from sweeplab.tasks.pictures import Samples
+from sweeplab.tasks.regression import Regression
 
 __all__ = [
     "ArrayData",
@@ -29,23 +25,3 @@ __all__ = [
     "onecycle",
     "plateau",
 ]
-
-_HOMES = {
-    "ArrayData": "arrays",
-    "Arrays": "arrays",
-    "Charts": "charts",
-    "Classification": "classification",
-    "EpochMetrics": "epoch_metrics",
-    "Npz": "npz",
-    "Regression": "regression",
-    "Samples": "samples",
-    "cosine": "schedules",
-    "onecycle": "schedules",
-    "plateau": "schedules",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'sweeplab.tasks' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"sweeplab.tasks.{_HOMES[name]}"), name)

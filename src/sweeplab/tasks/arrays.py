@@ -211,35 +211,39 @@ def _split(
 
 
 def _check(parts: dict[str, tuple[Array, ...]], num_classes: int, fractions: tuple[float, float]) -> None:
-    count = sum(len(x) for x, _ in parts.values())
+    """Make sure that no part is empty, and that all are of one kind."""
+    x_train, y_train = parts["train"]
     if "val" not in parts:
         raise UserError(
-            f"data.val_fraction={fractions[0]} of {len(parts['train'][0])} samples is none, so there is nothing to "
-            "validate with; raise it."
+            f"data.val_fraction={fractions[0]} of {len(x_train)} samples is none, so there is nothing to validate "
+            "with; raise it."
         )
+    count = sum(len(x) for x, _ in parts.values())
     for name, (x, y) in parts.items():
         if len(x) == 0:
             raise UserError(f"none of the {count} samples is left for the {name} part.")
         if 0 in x.shape[1:]:
             raise UserError(f"x_{name} has shape {x.shape}: its samples hold nothing.")
-        if x.shape[1:] != parts["train"][0].shape[1:]:
-            raise UserError(f"x_{name} has samples of shape {x.shape[1:]}, x_train of {parts['train'][0].shape[1:]}.")
-        if _kind(y) is not _kind(parts["train"][1]):
-            train = parts["train"][1].dtype
-            raise UserError(f"y_{name} is {y.dtype}, y_train is {train}: both must be labels, or both numbers.")
-        if not num_classes:
-            if not np.isfinite(y).all():
-                raise UserError(f"y_{name} holds numbers that are not finite.")
-            continue
+        if x.shape[1:] != x_train.shape[1:]:
+            raise UserError(f"x_{name} has samples of shape {x.shape[1:]}, x_train of {x_train.shape[1:]}.")
+        if _kind(y) is not _kind(y_train):
+            raise UserError(f"y_{name} is {y.dtype}, y_train is {y_train.dtype}: both must be labels, or both numbers.")
+        if not num_classes and not np.isfinite(y).all():
+            raise UserError(f"y_{name} holds numbers that are not finite.")
+    if num_classes:
+        _check_labels({name: y for name, (_, y) in parts.items()}, num_classes)
+
+
+def _check_labels(labels: dict[str, Array], num_classes: int) -> None:
+    """Make sure that labels count from 0 without gaps, and that no part has one that training does not know."""
+    for name, y in labels.items():
         if y.min() < 0:
             raise UserError(f"y_{name} holds the label {y.min()}; labels count from 0.")
         if y.max() >= num_classes:
             raise UserError(f"y_{name} holds the label {y.max()}, which y_train (0 to {num_classes - 1}) does not.")
-    if not num_classes:
-        return
-    seen = np.unique(np.concatenate([y for _, y in parts.values()]))
-    if len(seen) < num_classes:
-        gap = next(label for label in range(num_classes) if label not in seen)
+    used = np.unique(np.concatenate(list(labels.values())))
+    if len(used) < num_classes:
+        gap = next(label for label in range(num_classes) if label not in used)
         raise UserError(
             f"no sample has the label {gap}; labels count from 0 without gaps, up to {num_classes - 1} here."
         )
@@ -253,7 +257,7 @@ def _tensors(part: str, x: Array, *labels: Array) -> tuple[Tensor, ...]:
 
 
 def _converted(name: str, array: Array, kind: type) -> Array:
-    """Return an array of another type, unless that loses what it says.
+    """Return an array of another type, unless that loses numbers.
 
     Raises:
         UserError: it is complex, or its numbers are too large.

@@ -16,7 +16,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassPre
 
 from sweeplab.records.files import cells, written_whole
 from sweeplab.sweep.trial import current
-from sweeplab.tasks.confusion import picture_of
+from sweeplab.tasks.pictures import confusion_picture
 
 COLUMNS: list[str | int] = ["sample", "predicted", "probability", "label"]
 DRAWN = 20  # classes whose curves a dashboard draws: more lines than that nobody tells apart
@@ -37,11 +37,11 @@ class Charts(Callback):
 
     def __init__(self, folder: str, count: int = 100, thresholds: int = 50, in_trials: bool = False) -> None:
         self.folder, self.count, self.thresholds, self.in_trials = Path(folder), count, thresholds, in_trials
-        self._tallies: _Tallies | None = None
+        self._counts: _Counts | None = None
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew."""
-        self._tallies = None
+        self._counts = None
 
     def on_test_batch_end(
         self,
@@ -55,29 +55,29 @@ class Charts(Callback):
         """Count a batch of the first test set."""
         if dataloader_idx == 0 and _are_logits(outputs, batch):
             assert isinstance(outputs, Tensor)
-            if self._tallies is None:
-                self._tallies = _Tallies(outputs.shape[1], self.thresholds, self.count, outputs.device)
-            self._tallies.take_in(outputs, batch[1])
+            if self._counts is None:
+                self._counts = _Counts(outputs.shape[1], self.thresholds, self.count, outputs.device)
+            self._counts.update(outputs, batch[1])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put together what all processes counted; the first one writes it."""
-        own = self._tallies.classes if self._tallies else 0
-        classes = int(trainer.strategy.reduce(torch.tensor(own, device=pl_module.device), reduce_op="max"))
+        seen = self._counts.classes if self._counts else 0
+        classes = int(trainer.strategy.reduce(torch.tensor(seen, device=pl_module.device), reduce_op="max"))
         if not classes:
             return
         # A process may have had no sample at all, and the others would wait for it.
-        tallies = self._tallies or _Tallies(classes, self.thresholds, self.count, pl_module.device)
-        found = tallies.together(trainer, pl_module)
-        self._tallies = None
+        counts = self._counts or _Counts(classes, self.thresholds, self.count, pl_module.device)
+        outcome = counts.gathered(trainer, pl_module)
+        self._counts = None
         if trainer.is_global_zero:
-            found.write(self.folder)
+            outcome.write(self.folder)
             if self.in_trials or current() is None:
-                found.draw(self.folder)
+                outcome.draw(self.folder)
                 for logger in trainer.loggers:
                     if isinstance(logger, WandbLogger):
-                        logger.log_metrics(found.for_wandb(), trainer.global_step)
+                        logger.log_metrics(outcome.for_wandb(), trainer.global_step)
                     elif isinstance(logger, TensorBoardLogger):
-                        found.to_tensorboard(logger.experiment, trainer.global_step)
+                        outcome.to_tensorboard(logger.experiment, trainer.global_step)
 
 
 def _are_logits(outputs: object, batch: Any) -> bool:
@@ -94,7 +94,7 @@ def _are_logits(outputs: object, batch: Any) -> bool:
 
 
 @dataclass
-class Findings:
+class Outcome:
     """What a test came to.
 
     `confusion` counts predictions by label and predicted class. The rates have a row a class and a column a threshold;
@@ -120,7 +120,7 @@ class Findings:
     def draw(self, folder: Path) -> None:
         """Draw the matrix, which takes longer than the rest."""
         with written_whole(folder / "confusion.png") as temporary:
-            picture_of(self.confusion.numpy()).save(temporary, "PNG", compress_level=1)
+            confusion_picture(self.confusion.numpy()).save(temporary, "PNG", compress_level=1)
 
     def for_wandb(self) -> dict[str, Any]:
         """Return charts and a table under the names that W&B shows."""
@@ -136,7 +136,7 @@ class Findings:
         }
         if len(self.confusion) <= MATRIX:
             named = enumerate(self.confusion.tolist())
-            cells = [[str(label), str(said), count] for label, row in named for said, count in enumerate(row)]
+            cells = [[str(label), str(predicted), count] for label, row in named for predicted, count in enumerate(row)]
             columns: list[str | int] = ["Actual", "Predicted", "nPredictions"]
             # What wandb.plot.confusion_matrix makes of all predictions, made of their counts.
             charts["test/confusion"] = wandb.plot_table(
@@ -150,7 +150,7 @@ class Findings:
 
     def to_tensorboard(self, writer: Any, step: int) -> None:
         """Add the picture of the matrix, and the curves to the page of PR curves."""
-        picture = np.asarray(picture_of(self.confusion.numpy()))
+        picture = np.asarray(confusion_picture(self.confusion.numpy()))
         writer.add_image("test/confusion", picture, step, dataformats="HWC")
         positives = self.confusion.sum(1)
         negatives = positives.sum() - positives
@@ -173,7 +173,7 @@ class Findings:
                 yield [label, round(threshold, 6), *("" if rate != rate else round(rate, 6) for rate in point)]
 
 
-class _Tallies:
+class _Counts:
     """Counts over the batches that one process saw."""
 
     def __init__(self, classes: int, thresholds: int, count: int, device: torch.device) -> None:
@@ -189,12 +189,12 @@ class _Tallies:
         # How much a prediction is worth being looked at, its probability, and sample, predicted class and label.
         self._rows: tuple[Tensor, ...] = (nothing, nothing, numbers, numbers, numbers)
 
-    def take_in(self, logits: Tensor, labels: Tensor) -> None:
+    def update(self, logits: Tensor, labels: Tensor) -> None:
         """Count a batch; labels of no class, which a loss may be told to ignore, are left out."""
         samples = torch.arange(self._seen, self._seen + len(labels), device=logits.device)
         self._seen += len(labels)
-        known = (labels >= 0) & (labels < self.classes)
-        probabilities, labels, samples = logits.float().softmax(1)[known], labels[known], samples[known]
+        has_class = (labels >= 0) & (labels < self.classes)
+        probabilities, labels, samples = logits.float().softmax(1)[has_class], labels[has_class], samples[has_class]
         if not len(labels):
             return
         self._confusion.update(probabilities, labels)
@@ -202,19 +202,19 @@ class _Tallies:
         sure, predicted = probabilities.max(1)
         worth = torch.where(predicted == labels, -sure, sure)
         batch = (worth, sure, samples, predicted, labels)
-        self._rows = _first(self._count, *(torch.cat(parts) for parts in zip(self._rows, batch, strict=True)))
+        self._rows = _top(self._count, *(torch.cat(parts) for parts in zip(self._rows, batch, strict=True)))
 
-    def together(self, trainer: Trainer, module: LightningModule) -> Findings:
+    def gathered(self, trainer: Trainer, module: LightningModule) -> Outcome:
         """Return what all processes counted; each of them must call it."""
         worth, sure, samples, predicted, labels = self._rows
         # As the samples were dealt out: one to each process in turn.
         samples = samples * trainer.world_size + trainer.global_rank
-        gathered = module.all_gather((worth, sure, samples, predicted, labels))
-        worth, *rows = _first(self._count, *(part.flatten().cpu() for part in gathered))
+        columns = module.all_gather((worth, sure, samples, predicted, labels))
+        worth, *rows = _top(self._count, *(part.flatten().cpu() for part in columns))
         sure, samples, predicted, labels = (part[worth >= -1] for part in rows)
         confusion, curves = self._confusion.compute(), self._curves.compute()
         (false_positives, recall, thresholds), precision = curves["roc"], curves["precision_recall"][0]
-        return Findings(
+        return Outcome(
             confusion.cpu(),
             thresholds.flip(0).cpu(),
             false_positives.flip(1).cpu(),
@@ -224,10 +224,10 @@ class _Tallies:
         )
 
 
-def _first(count: int, worth: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+def _top(count: int, worth: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
     """Return the rows that are most worth being looked at."""
-    worth, places = worth.topk(min(count, len(worth)))
-    return (worth, *(part[places] for part in rest))
+    worth, rows = worth.topk(min(count, len(worth)))
+    return (worth, *(part[rows] for part in rest))
 
 
 def _lists(*columns: Tensor) -> Iterable[tuple[Any, ...]]:

@@ -28,17 +28,14 @@ class Classification(NetworkTask):
 
     @torch.inference_mode()
     def probabilities(self, x: Tensor) -> Tensor:
-        """Return what the trained model says of inputs as they come, of shape (samples, *shape).
-
-        The answer has shape (samples, classes).
-        """
+        """Return probabilities of shape (samples, classes) for inputs of shape (samples, *shape), unscaled."""
         self.eval()
         return self(x.to(self.device)).softmax(dim=1)  # type: ignore[no-any-return]  # torch types the call as Any
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return the probabilities of all classes, of shape (samples, classes), and the labels where they are known."""
-        known = {"label": batch[1]} if len(batch) > 1 else {}
-        return {"probabilities": self(batch[0]).softmax(dim=1), **known}
+        target = {"label": batch[1]} if len(batch) > 1 else {}
+        return {"probabilities": self(batch[0]).softmax(dim=1), **target}
 
     def prediction_columns(self, predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the columns of a table of predictions: the class, how sure it is, all probabilities, the label."""
@@ -50,7 +47,7 @@ class Classification(NetworkTask):
 
     @classmethod
     def ensemble(cls, members: Sequence[Self]) -> Self:
-        """Return a classifier that says what its members say on average, and is judged by the metrics of the first."""
+        """Return a classifier with the mean probabilities of its members, and the metrics of the first."""
         metrics = dict(members[0].test_metrics.metrics.items())
         return cls(network=_MeanProbabilities(members), optimizer=members[0].optimizer, metrics=metrics)
 

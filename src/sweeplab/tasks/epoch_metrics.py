@@ -25,17 +25,17 @@ class EpochMetrics(nn.Module):
         self.metrics = nn.ModuleDict(metrics)
         self._are_numbers = False
         self._batches: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.register_state_dict_pre_hook(lambda *_: self._take_in())  # type: ignore[no-untyped-call]  # torch
+        self.register_state_dict_pre_hook(lambda *_: self._update_metrics())  # type: ignore[no-untyped-call]  # torch
 
     def update(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """Take in a batch: its mean loss, of shape (), its outputs and targets, a row a sample."""
         self._batches.append((loss.detach(), outputs.detach(), targets))
         if len(self._batches) == self.HELD_BACK:
-            self._take_in()
+            self._update_metrics()
 
     def log(self, module: LightningModule, stage: str) -> None:
         """Log everything as `<stage>/loss` and `<stage>/<metric>`, over all processes; Lightning then begins anew."""
-        self._take_in()
+        self._update_metrics()
         if not self._are_numbers:
             self._refuse_arrays(stage)
         for name, metric in [("loss", self.loss), *self._named()]:
@@ -55,7 +55,7 @@ class EpochMetrics(nn.Module):
     def _named(self) -> Iterable[tuple[str, Metric]]:
         return self.metrics.items()  # type: ignore[return-value]  # a ModuleDict does not say what it holds
 
-    def _take_in(self) -> None:
+    def _update_metrics(self) -> None:
         if not self._batches:
             return
         losses, outputs, targets = zip(*self._batches, strict=True)

@@ -1,4 +1,4 @@
-"""What the ready-made tasks share: a network, an optimizer, a schedule, and metrics over each epoch."""
+"""What the ready-made tasks share: a network, an optimizer, metrics over each epoch, and learning-rate schedules."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 from torchmetrics import Metric
 
 from sweeplab.errors import UserError
@@ -51,10 +52,10 @@ class NetworkTask(LightningModule):
         for name, values in zip(("mean", "deviation"), scale or ((), ()), strict=True):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
         for stage in STAGES:
-            own = {name: metric.clone() for name, metric in (metrics or {}).items() if metric is not None}
-            for metric in own.values():
-                metric.validate_args = False  # of each batch; the arguments of the metric itself were looked at
-            self.add_module(f"{stage}_metrics", EpochMetrics(own))
+            clones = {name: metric.clone() for name, metric in (metrics or {}).items() if metric is not None}
+            for metric in clones.values():
+                metric.validate_args = False  # of each batch; those of the metric itself are checked
+            self.add_module(f"{stage}_metrics", EpochMetrics(clones))
 
     @classmethod
     def logs(cls, config: Mapping[str, Any]) -> list[str]:
@@ -148,3 +149,23 @@ class NetworkTask(LightningModule):
         loss = self.loss(outputs, targets, training=stage == "train")
         getattr(self, f"{stage}_metrics").update(loss, outputs, targets)
         return loss, outputs
+
+
+# Schedules are in the form that Lightning takes: each knows whether it counts steps or epochs.
+def cosine(optimizer: Optimizer, steps: int, *, final_lr: float) -> dict[str, Any]:
+    """Fall from the learning rate to `final_lr` along half a cosine, over the whole training."""
+    return {"scheduler": CosineAnnealingLR(optimizer, T_max=steps, eta_min=final_lr), "interval": "step"}
+
+
+def onecycle(optimizer: Optimizer, steps: int, *, warmup: float) -> dict[str, Any]:
+    """Rise to the learning rate over the share `warmup` of the training, then fall (arXiv 1708.07120)."""
+    peak = [group["lr"] for group in optimizer.param_groups]
+    return {"scheduler": OneCycleLR(optimizer, peak, total_steps=steps, pct_start=warmup), "interval": "step"}
+
+
+def plateau(
+    optimizer: Optimizer, steps: int, *, metric: str, mode: str, factor: float, patience: int
+) -> dict[str, Any]:
+    """Multiply the learning rate by `factor` when `metric` has not improved for `patience` validations."""
+    scheduler = ReduceLROnPlateau(optimizer, "min" if mode == "min" else "max", factor=factor, patience=patience)
+    return {"scheduler": scheduler, "interval": "epoch", "monitor": metric}

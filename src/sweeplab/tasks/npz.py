@@ -32,10 +32,10 @@ class Npz(ArrayData):
             unlabelled = "x_predict" in file and not any(name in file for name in REQUIRED)
             if not unlabelled and (missing := [name for name in REQUIRED if name not in file]):
                 raise UserError(f"{self.path} has no {missing[0]}; it holds {', '.join(file.files) or 'nothing'}.")
-            found = {name: self._read(file, name) for name in (*REQUIRED, *OPTIONAL) if name in file}
+            arrays = {name: self._read(file, name) for name in (*REQUIRED, *OPTIONAL) if name in file}
         for part in ("train", "test", "val"):
-            self._check_pair(found.get(f"x_{part}"), found.get(f"y_{part}"), part)
-        return Arrays(**found)
+            self._check_pair(arrays.get(f"x_{part}"), arrays.get(f"y_{part}"), part)
+        return Arrays(**arrays)
 
     def _read(self, file: Any, name: str) -> Array:
         try:
@@ -43,8 +43,8 @@ class Npz(ArrayData):
         except Exception as error:
             if "allow_pickle" in str(error):
                 raise UserError(f"{name} in {self.path} holds objects; save it as numbers.") from None
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(f"{name} in {self.path} is damaged: {said}.") from error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{name} in {self.path} is damaged: {reason}.") from error
         if not isinstance(array, np.ndarray):
             raise UserError(f"{name} in {self.path} is not an array; write it with numpy.savez.")
         return self._inputs(array, name) if name.startswith("x_") else self._labels(array, name)
@@ -91,8 +91,8 @@ class Npz(ArrayData):
 
     def _check_pair(self, x: Array | None, y: Array | None, part: str) -> None:
         if (x is None) != (y is None):
-            there, gone = (f"x_{part}", f"y_{part}") if y is None else (f"y_{part}", f"x_{part}")
-            raise UserError(f"{self.path} has {there} but no {gone}.")
+            present, missing = (f"x_{part}", f"y_{part}") if y is None else (f"y_{part}", f"x_{part}")
+            raise UserError(f"{self.path} has {present} but no {missing}.")
         if x is not None and y is not None and len(x) != len(y):
             raise UserError(f"x_{part} has {len(x)} samples, y_{part} has {len(y)} labels.")
 

@@ -27,15 +27,15 @@ class Regression(NetworkTask):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return the predicted numbers, and the true ones where they are known."""
-        known = {"target": _flat(batch[1])} if len(batch) > 1 else {}
-        return {"predicted": self(batch[0]), **known}
+        target = {"target": _flat(batch[1])} if len(batch) > 1 else {}
+        return {"predicted": self(batch[0]), **target}
 
     def _step(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
         return super()._step(stage, (batch[0], _flat(batch[1])))
 
     @classmethod
     def ensemble(cls, members: Sequence[Self]) -> Self:
-        """Return a model that says what its members say on average, and is judged by the metrics of the first."""
+        """Return a model with the mean outputs of its members, and the metrics of the first."""
         metrics = dict(members[0].test_metrics.metrics.items())
         first = members[0]
         return cls(network=_Mean(members), optimizer=first.optimizer, metrics=metrics, criterion=first.criterion)

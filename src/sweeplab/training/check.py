@@ -1,4 +1,4 @@
-"""What the configuration alone can tell, told before anything heavy is imported and anything written."""
+"""Mistakes that the configuration alone shows, found before anything heavy is imported and anything written."""
 
 import copy
 import sys
@@ -28,7 +28,7 @@ from sweeplab.training.ranks import rank
 
 PRUNING = "sweeplab.callbacks.Pruning"
 NOT_YET = (DataNotBuiltError.__name__, "HydraConfig was not set")  # in what an interpolation raises before a run begins
-OURS = ("sweeplab.", "lightning.")  # callbacks that are known without being imported
+WITHOUT_REPORTS = ("sweeplab.", "lightning.")  # whose callbacks report nothing to a pruner, Pruning aside
 STAGES = ("test", "validate", "predict")
 SERVING = ("batch_size", "shuffle_seed", "num_workers", "pin_memory")  # of data: how it comes, not what it is
 
@@ -45,7 +45,7 @@ class Check(Callback):
             _check_or_exit(config, Path(config.hydra.run.dir))
             if (sweep := config.hydra.runtime.choices.get("sweep")) is not None:
                 sys.exit(f"Error: sweep={sweep} makes many runs; add -m, or remove it for a single one.")
-            _exit_on_mistake(lambda: _look_ahead(config))
+            _exit_on_mistake(lambda: _check_components(config))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check what all runs have in common, and that their folders are free where no sweep is resumed.
@@ -70,24 +70,24 @@ class Check(Callback):
 
 def _with_folder(config: DictConfig) -> DictConfig:
     """Return the configuration as it will be when Hydra has made the folder of the run."""
-    whole = copy.deepcopy(config)
-    with read_write(whole), open_dict(whole):
-        whole.hydra.runtime.output_dir = str(Path(whole.hydra.run.dir).absolute())
-    return whole
+    copied = copy.deepcopy(config)
+    with read_write(copied), open_dict(copied):
+        copied.hydra.runtime.output_dir = str(Path(copied.hydra.run.dir).absolute())
+    return copied
 
 
-def _look_ahead(config: DictConfig) -> None:
+def _check_components(config: DictConfig) -> None:
     """Ask the classes that are named, which takes the import of torch, before Hydra makes the folder of the run."""
-    from sweeplab.training.ahead import check_kinds, look_ahead
-    from sweeplab.training.start import settled
+    from sweeplab.training.effective_config import effective_config
+    from sweeplab.training.preflight import check_components, check_types
 
     overrides = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task, resolve=False)]  # type: ignore[union-attr]  # a list
-    own = copy.copy(config)
-    with read_write(own), open_dict(own):
-        del own["hydra"]
+    user_config = copy.copy(config)
+    with read_write(user_config), open_dict(user_config):
+        del user_config["hydra"]
     search = [line for line in config.hydra.overrides.hydra if line.startswith("hydra.searchpath=")]
-    check_kinds(own, [*search, *overrides], str(config.hydra.job.config_name))
-    look_ahead(resolved(settled(own, overrides)))
+    check_types(user_config, [*search, *overrides], str(config.hydra.job.config_name))
+    check_components(resolved(effective_config(user_config, overrides)))
 
 
 def _check_or_exit(config: DictConfig, folder: Path | None = None) -> None:
@@ -97,9 +97,9 @@ def _check_or_exit(config: DictConfig, folder: Path | None = None) -> None:
         _exit_on_mistake(lambda: check_free(folder))
 
 
-def _exit_on_mistake(look: Callable[[], None]) -> None:
+def _exit_on_mistake(find_mistakes: Callable[[], None]) -> None:
     try:
-        look()
+        find_mistakes()
     except (UserError, OmegaConfBaseException) as error:
         # Hydra turns the exceptions of callbacks into warnings, but lets this one pass.
         sys.exit(f"Error: {sentence(error) or error}")
@@ -149,7 +149,7 @@ def _check_pruning(config: DictConfig) -> None:
     pruner = config.hydra.sweeper.get("pruner")
     targets = [entry["_target_"] for entry in (config.callbacks or {}).values() if entry is not None]
     prunes = isinstance(pruner, DictConfig) and not str(pruner._target_).endswith(".NopPruner")
-    if prunes and PRUNING not in targets and all(str(target).startswith(OURS) for target in targets):
+    if prunes and PRUNING not in targets and all(str(target).startswith(WITHOUT_REPORTS) for target in targets):
         raise UserError(
             "a pruner needs callbacks.pruning to report to it; keep it, or choose hydra/sweeper/pruner=none."
         )
@@ -224,12 +224,12 @@ def _check_objective(config: DictConfig) -> None:
         _check_metric(further, f"objective.also[{number}]")
 
 
-def _check_metric(objective: DictConfig, place: str) -> None:
-    """Whether the metric is logged is known later: by the task, or when the model has logged something."""
+def _check_metric(objective: DictConfig, key: str) -> None:
+    """Whether the metric is logged shows later: by the task, or when the model has logged something."""
     if not isinstance(objective.metric, str):
-        raise UserError(f"{place}.metric={objective.metric} must be the name of a number that the model logs.")
+        raise UserError(f"{key}.metric={objective.metric} must be the name of a number that the model logs.")
     if objective.mode not in ("min", "max"):
-        raise UserError(f"{place}.mode={objective.mode} is not known; write min or max.")
+        raise UserError(f"{key}.mode={objective.mode} is not known; write min or max.")
 
 
 def _check_values(config: DictConfig, group: str) -> None:

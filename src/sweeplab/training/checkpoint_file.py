@@ -1,4 +1,4 @@
-"""Checkpoints as files: whole or damaged, with what a training needs to go on or without it."""
+"""Checkpoints as files: written whole, and loaded as plain data unless they are damaged."""
 
 import errno
 import io
@@ -13,8 +13,6 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from sweeplab.errors import UserError
 from sweeplab.records.files import written_whole
-
-OF_A_TRAINING = ("loops", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step")
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -62,7 +60,7 @@ def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         if "GLOBAL" not in str(error):
             raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
-        raise UserError(unloadable(path, error)) from error
+        raise UserError(not_plain_data(path, error)) from error
     except Exception as error:
         raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), Mapping):
@@ -70,26 +68,11 @@ def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
     return content
 
 
-def load_training(path: Path) -> dict[str, Any]:
-    """Return the content of a checkpoint that a training can go on from.
-
-    Raises:
-        UserError: as `load_checkpoint`; or it holds weights alone.
-    """
-    content = load_checkpoint(path)
-    if missing := [key for key in OF_A_TRAINING if key not in content]:
-        raise UserError(
-            f"{path} has no {missing[0]}, so no training can go on from it; "
-            f"init_from={path} begins one with its weights."
-        )
-    return content
-
-
-def unloadable(path: Path | str, error: Exception) -> str:
+def not_plain_data(path: Path | str, error: Exception) -> str:
     """Say that a checkpoint holds more than plain data, and what to do."""
-    found = next((line for line in str(error).splitlines() if "GLOBAL" in line), _first_line(error)).strip()
+    reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), _first_line(error)).strip()
     return (
-        f"{path} holds an object and not plain data alone ({found}); keep objects out of checkpoints "
+        f"{path} holds an object and not plain data alone ({reason}); keep objects out of checkpoints "
         "(save_hyperparameters(ignore=...), on_save_checkpoint), or allow them: torch.serialization.add_safe_globals."
     )
 

@@ -1,4 +1,4 @@
-"""A trained model, looked at again from its folder alone; or several of a study, together."""
+"""Test, validate or predict with a trained model from its folder alone, or with several of a study together."""
 
 import json
 import logging
@@ -27,16 +27,11 @@ from sweeplab.records.links import linked, links, plain, resolved
 from sweeplab.records.trust import check_files
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.checkpoint_file import load_checkpoint
-from sweeplab.training.lean import NoProfiler
-from sweeplab.training.model import (
-    build_model,
-    describe,
-    described_in,
-    load_weights,
-)
+from sweeplab.training.fast_steps import NoProfiler
+from sweeplab.training.messages import hidden_warnings
+from sweeplab.training.model import build_model, describe, described_in, load_weights
 from sweeplab.training.predictions import Predictions, averaged, gathered, write_predictions
-from sweeplab.training.quiet import quiet
-from sweeplab.training.ranks import alone_in_a_job
+from sweeplab.training.ranks import ignoring_scheduler
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +58,8 @@ def evaluate(
 
     `owner` is the folder of the run, or of the study of several. Overrides change the configuration, say the data.
     The results go to a new folder `<owner>/eval/<stage>-<time>`: `metrics.json`, with what the callbacks of this stage
-    write, or the predictions. Several answer with the mean of what they say; their own metrics stand below `members`,
-    and `members.json` names them.
+    write, or the predictions. Several predict the mean of their predictions; their separate metrics stand below
+    `members`, and `members.json` names them.
 
     Raises:
         UserError: there is no such run, stage or checkpoint, the data does not fit the model, several cannot answer
@@ -77,14 +72,15 @@ def evaluate(
     names = [os.path.relpath(run.resolve(), owner) for run in runs]
     folder = owner / RunFile.EVALUATIONS / f"{stage}-{datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
     log.info("%s with %s", stage, ", ".join(os.path.relpath(path, owner) for _, path in checked))
-    with quiet(), no_early_exit("the evaluation"):
+    with hidden_warnings(), no_early_exit("the evaluation"):
         members = [Member(*each, overrides, folder, trusted) for each in checked]
         for member in members:
             member.check(stage)
-        if len(members) == 1:
-            return _one(members[0], stage, folder)
-        write_text(folder / EvaluationFile.MEMBERS, json.dumps(names) + "\n")
-        return _together(members, names, stage, folder)
+        if len(members) > 1:
+            write_text(folder / EvaluationFile.MEMBERS, json.dumps(names) + "\n")
+        path = _predict(members, names, folder) if stage == "predict" else _measure(members, names, stage, folder)
+    log.info("Written to %s", os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
+    return path
 
 
 class Member:
@@ -116,12 +112,12 @@ class Member:
     def measure(self, stage: str, model: LightningModule | None = None) -> dict[str, float]:
         """Return the metrics of a test or a validation, of all loaders; of another `model` where one is given."""
         trainer = self._trainer(stage)
-        look = trainer.test if stage == "test" else trainer.validate
-        found = self._run(look, model, verbose=model is None)
-        return {name: value for each in found for name, value in each.items()}
+        loop = trainer.test if stage == "test" else trainer.validate
+        metrics = self._run(loop, model, verbose=model is None)
+        return {name: value for each in metrics for name, value in each.items()}
 
     def predict(self) -> Predictions:
-        """Return what `predict_step` says of all samples."""
+        """Return what `predict_step` returns for all samples."""
         trainer = self._trainer("predict")
         try:
             batches = self._run(trainer.predict, None)
@@ -129,35 +125,35 @@ class Member:
             if "DataLoader" not in str(error):
                 raise
             # To predict, Lightning makes each loader anew, and cannot if its batch size came without its name.
-            self.data.predict_dataloader = _as_they_are(self.data.predict_dataloader)  # type: ignore[method-assign]  # for this evaluation
+            self.data.predict_dataloader = _opaque(self.data.predict_dataloader)  # type: ignore[method-assign]  # for this evaluation
             trainer = self._trainer("predict")
             batches = self._run(trainer.predict, None)
         return gathered(batches, len(trainer.num_predict_batches))
 
     def _model(self, overrides: Sequence[str], trusted: bool) -> LightningModule:
-        """Build the model as its checkpoint describes it, or as overrides of its own say."""
+        """Build the model as its checkpoint describes it, or as overrides of it have it."""
         content = load_checkpoint(self.checkpoint)
-        has_own = any(word.lstrip("+~").split(".")[0].split("=")[0] in ("model", "task") for word in overrides)
-        description = None if has_own else described_in(content, self.checkpoint, trusted)
+        has_other = any(word.lstrip("+~").split(".")[0].split("=")[0] in ("model", "task") for word in overrides)
+        description = None if has_other else described_in(content, self.checkpoint, trusted)
         model = build_model(description or describe(resolved(self.config)))
         load_weights(model, content["state_dict"], self.checkpoint)
         return model.eval()
 
-    def _run(self, look: Any, model: LightningModule | None, **more: Any) -> Any:
+    def _run(self, loop: Any, model: LightningModule | None, **more: Any) -> Any:
         """Run the trainer; where that fails on data that is not like that of the training, say so."""
         path = None if model is not None else self.checkpoint
         try:
-            return look(model or self.model, datamodule=self.data, ckpt_path=path, weights_only=True, **more)
+            return loop(model or self.model, datamodule=self.data, ckpt_path=path, weights_only=True, **more)
         except (RuntimeError, IndexError, ValueError) as error:
-            if isinstance(error, UserError) or not (other := self._unlike()):
+            if isinstance(error, UserError) or not (mismatch := self._data_mismatch()):
                 raise
-            raise UserError(f"this data does not fit the model: {other}.") from error
+            raise UserError(f"this data does not fit the model: {mismatch}.") from error
 
-    def _unlike(self) -> str:
-        """Say what the model was told of the data of its training, and is not so of this data; nothing if all is."""
-        asked = record.read(Path(self.config.folder)).get("links") or {}
+    def _data_mismatch(self) -> str:
+        """Return an attribute on which the model was built and that this data has otherwise; empty if there is none."""
+        attributes = record.read(Path(self.config.folder)).get("links") or {}
         changes = []
-        for key, attribute in asked.items():
+        for key, attribute in attributes.items():
             before, now = OmegaConf.select(self.config, key), _attribute(self.data, attribute)
             if before is not None and now is not None and before != now:
                 changes.append(f"{attribute} was {before} in training, and is {now}")
@@ -166,13 +162,13 @@ class Member:
     def _trainer(self, stage: str) -> Trainer:
         plain_config = moved(resolved(self.config), str(self.config.folder), str(self.folder))
         # Several processes would each write a share of the samples, and none the whole.
-        settings = {k: v for k, v in plain_config["trainer"].items() if k not in ("strategy", "num_nodes", "profiler")}
-        callbacks = self._callbacks(plain_config, stage)
+        ignored = ("strategy", "num_nodes", "profiler")
+        settings = {key: value for key, value in plain_config["trainer"].items() if key not in ignored} | {"devices": 1}
         return build(  # type: ignore[no-any-return]  # whatever the target is
-            settings | {"devices": 1},
+            settings,
             "trainer",
-            **alone_in_a_job(settings | {"devices": 1}),
-            callbacks=callbacks,
+            **ignoring_scheduler(settings),
+            callbacks=self._callbacks(plain_config, stage),
             logger=False,
             profiler=NoProfiler(),
             enable_checkpointing=False,
@@ -201,8 +197,8 @@ def _attribute(data: Any, name: str) -> Any:
         return None
 
 
-class _AsItIs:
-    """A loader that Lightning takes for somebody else's."""
+class _OpaqueLoader:
+    """A loader that Lightning does not take for a DataLoader, and so leaves as it is."""
 
     def __init__(self, loader: Iterable[Any]) -> None:
         self.loader = loader
@@ -214,22 +210,29 @@ class _AsItIs:
         return len(self.loader)  # type: ignore[arg-type]  # those without a length raise TypeError, as they should
 
 
-def _as_they_are(loaders: Callable[[], Any]) -> Callable[[], Any]:
-    return lambda: apply_to_collection(loaders(), DataLoader, _AsItIs)
+def _opaque(loaders: Callable[[], Any]) -> Callable[[], Any]:
+    return lambda: apply_to_collection(loaders(), DataLoader, _OpaqueLoader)
 
 
-def _one(member: Member, stage: str, folder: Path) -> Path:
-    if stage == "predict":
-        return _told(write_predictions(folder, member.predict(), member.model))
-    return _told(_write_metrics(folder, member.measure(stage)))
+def _predict(members: Sequence[Member], names: Sequence[str], folder: Path) -> Path:
+    predictions = [member.predict() for member in members]
+    mean, not_averaged = averaged(predictions) if len(members) > 1 else (predictions[0], [])
+    if not_averaged:
+        log.warning("Not averaged, but those of %s: %s", names[0], ", ".join(not_averaged))
+    return write_predictions(folder, mean, members[0].model)
 
 
-def _together(members: Sequence[Member], names: Sequence[str], stage: str, folder: Path) -> Path:
-    if stage == "predict":
-        together, left = averaged([member.predict() for member in members])
-        if left:
-            log.warning("Not averaged, but those of %s: %s", names[0], ", ".join(left))
-        return _told(write_predictions(folder, together, members[0].model))
+def _measure(members: Sequence[Member], names: Sequence[str], stage: str, folder: Path) -> Path:
+    metrics = members[0].measure(stage) if len(members) == 1 else _measure_together(members, names, stage)
+    if not metrics:
+        log.warning("The model logged nothing.")
+    path = folder / EvaluationFile.METRICS
+    write_text(path, json.dumps(metrics, indent=2) + "\n")
+    return path
+
+
+def _measure_together(members: Sequence[Member], names: Sequence[str], stage: str) -> dict[str, Any]:
+    """Return the metrics of several models as one, and of each by itself."""
     kinds = {type(member.model) for member in members}
     ensemble = getattr(members[0].model, "ensemble", None)
     if len(kinds) > 1 or ensemble is None:
@@ -237,22 +240,9 @@ def _together(members: Sequence[Member], names: Sequence[str], stage: str, folde
             f"{' and '.join(sorted(kind.__name__ for kind in kinds))} cannot be measured together: that takes a method "
             "ensemble(members) of one class; measure one with trial=<number>, or average with stage=predict."
         )
-    own = {name: member.measure(stage) for name, member in zip(names, members, strict=True)}
+    each = {name: member.measure(stage) for name, member in zip(names, members, strict=True)}
     metrics = members[0].measure(stage, ensemble([member.model for member in members]).eval())
     for name, value in metrics.items():
-        alone = sorted(each[name] for each in own.values())
-        log.info("%s %.4g; its members alone %.4g to %.4g", name, value, alone[0], alone[-1])
-    return _told(_write_metrics(folder, metrics | {"members": own}))
-
-
-def _write_metrics(folder: Path, metrics: Mapping[str, Any]) -> Path:
-    path = folder / EvaluationFile.METRICS
-    write_text(path, json.dumps(metrics, indent=2) + "\n")
-    if not metrics:
-        log.warning("The model logged nothing.")
-    return path
-
-
-def _told(path: Path) -> Path:
-    log.info("Written to %s", os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
-    return path
+        values = [metrics_of_member[name] for metrics_of_member in each.values()]
+        log.info("%s %.4g; its members alone %.4g to %.4g", name, value, min(values), max(values))
+    return {**metrics, "members": each}

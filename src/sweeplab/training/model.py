@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from sweeplab.build import arguments, build, located
-from sweeplab.errors import SetupError, UserError, nearest
+from sweeplab.errors import SetupError, UserError
 from sweeplab.records import config as run_config
 from sweeplab.records import earlier, record, trust
 from sweeplab.records.links import resolved
 from sweeplab.records.run import Run as Recorded
 from sweeplab.secrets import hidden
 from sweeplab.training.checkpoint_file import load_checkpoint
-from sweeplab.training.quiet import quiet
+from sweeplab.training.messages import hidden_warnings
 
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "model_config"  # the key of a checkpoint under which the description of its model stands
-# What a task may be given besides its own keys: the argument, and the key of the configuration that it comes from.
-GIVEN_TO_TASKS = {"network": "model", "optimizer": "optimizer", "scheduler": "scheduler"}
+# Arguments of a task besides its own keys, and the keys of the configuration that they come from.
+TASK_ARGUMENTS = {"network": "model", "optimizer": "optimizer", "scheduler": "scheduler"}
 
 
 def is_lightning_module(model: Mapping[str, Any]) -> bool:
@@ -50,50 +50,14 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     task = config.get("task")
     if task is None or is_lightning_module(config["model"]):
         return dict(config["model"])
-    known, open_ended = arguments(located(task.get("_target_"), "task"))
-    given = {name: config[key] for name, key in GIVEN_TO_TASKS.items() if config.get(key)}
-    if "network" not in known and not open_ended:
+    accepted, open_ended = arguments(located(task.get("_target_"), "task"))
+    given = {name: config[key] for name, key in TASK_ARGUMENTS.items() if config.get(key)}
+    if "network" not in accepted and not open_ended:
         raise SetupError(
             f"task._target_={task['_target_']} takes no network, so it cannot train model={config['model']}."
         )
-    own = {key: value for key, value in task.items() if key != "callbacks"}
-    return {**{name: value for name, value in given.items() if name in known or open_ended}, **own}
-
-
-def unread(config: Mapping[str, Any], references: Mapping[str, Any]) -> list[str]:
-    """Return the groups that nothing reads where the model is a LightningModule: the task and what it would be given.
-
-    `references` is the configuration with its interpolations: what refers to a group reads it.
-    """
-    rest = {key: value for key, value in references.items() if key not in ("task", *GIVEN_TO_TASKS.values())}
-    text = repr({**rest, "model": references["model"]})
-    groups = [key for key in GIVEN_TO_TASKS.values() if key != "model" and f"${{{key}" not in text]
-    return [key for key in ("task", *groups) if key in config]
-
-
-def refuse_unread(overrides: Sequence[str], groups: Sequence[str], model: Mapping[str, Any]) -> None:
-    """Refuse overrides of groups that nothing reads.
-
-    Raises:
-        SetupError: the first of them, with the key of the model that is meant.
-    """
-    for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        if key.split(".")[0] in groups:
-            keys = [f"model.{name}" for name in _keys(model)]
-            tails = [name for name in keys if name.rpartition(".")[2] == key.rpartition(".")[2]]
-            meant = (tails or [nearest(key, keys) or ""])[0] if "." in key else None
-            remedy = f"did you mean '{meant}'?" if meant else "remove it, or set keys of model."
-            raise SetupError(
-                f"'{override}' sets nothing: {model['_target_']} is a LightningModule of its own; {remedy}"
-            )
-
-
-def _keys(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    for key, value in config.items():
-        yield f"{above}{key}"
-        if isinstance(value, Mapping):
-            yield from _keys(value, f"{above}{key}.")
+    rest = {key: value for key, value in task.items() if key != "callbacks"}
+    return {**{name: value for name, value in given.items() if name in accepted or open_ended}, **rest}
 
 
 def build_model(description: Mapping[str, Any], **more: Any) -> LightningModule:
@@ -132,12 +96,12 @@ def load_model(
             f"<class>.load_from_checkpoint('{path}', weights_only=True)."
         )
     try:
-        with quiet():
+        with hidden_warnings():
             model = build_model(description)
     except (UserError, TypeError) as error:
-        said = " ".join(str(error).split()).removesuffix(".")
+        reason = " ".join(str(error).split()).removesuffix(".")
         raise UserError(
-            f"the model of {path} cannot be built ({said}); if its class has another name or other arguments now, "
+            f"the model of {path} cannot be built ({reason}); if its class has another name or other arguments now, "
             "give them: load_model(path, {'_target_': ...}), or model._target_=... to eval.py."
         ) from error
     load_weights(model, checkpoint["state_dict"], path)
@@ -153,18 +117,18 @@ def described_in(
         UserError: it is not `trusted`, and names what `trust` does not let through.
     """
     folder = next((parent for parent in path.absolute().parents if record.is_run(parent)), None)
-    found = earlier.renamed(checkpoint[DESCRIPTION]) if DESCRIPTION in checkpoint else None
-    found = found or earlier.description(checkpoint.get("hyper_parameters") or {})
-    if not found:
+    description = earlier.renamed(checkpoint[DESCRIPTION]) if DESCRIPTION in checkpoint else None
+    description = description or earlier.description(checkpoint.get("hyper_parameters") or {})
+    if not description:
         return describe(resolved(run_config.load(folder, to_build=True, trusted=trusted))) if folder else None
-    own = run_config.load(folder) if folder and run_config.is_own(folder) else None
+    config = run_config.load(folder) if folder and run_config.is_own(folder) else None
     if not trusted:
-        known = trust.named(OmegaConf.to_container(own, resolve=False)) if own is not None else frozenset()
-        trust.check(found, trust.Source(path, folder or path.absolute().parent, allowed=known, remedy=remedy))
-    for key in hidden(found):
+        named = trust.named(OmegaConf.to_container(config, resolve=False)) if config is not None else frozenset()
+        trust.check(description, trust.Source(path, folder or path.absolute().parent, allowed=named, remedy=remedy))
+    for key in hidden(description):
         raise UserError(f"{path} does not keep {key} of its model, which was given in plain; give it again.")
     # What asks the environment, or refers to a key that does, is answered where all keys are.
-    return describe(resolved(own)) if own is not None and "${" in str(found) else dict(found)
+    return describe(resolved(config)) if config is not None and "${" in str(description) else dict(description)
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -178,12 +142,12 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) ->
     if isinstance(model, LightningModule):
         model.configure_model()
     strict = getattr(model, "strict_loading", True)
-    lacking, unknown, others = compared(model, weights)
+    missing, unexpected, reshaped = compared(model, weights)
     if not strict:
-        lacking = unknown = []
-    if found := lacking or unknown or others:
-        what = "has no" if lacking else "has a" if unknown else "has another shape of"
-        raise UserError(f"the weights in {path} are not those of {_name(model)}: the file {what} {found[0]}.")
+        missing = unexpected = []
+    if names := missing or unexpected or reshaped:
+        what = "has no" if missing else "has a" if unexpected else "has another shape of"
+        raise UserError(f"the weights in {path} are not those of {_name(model)}: the file {what} {names[0]}.")
     model.load_state_dict(dict(weights), strict=strict)
 
 
@@ -193,22 +157,21 @@ def load_fitting(model: nn.Module, weights: Mapping[str, Tensor], path: Path) ->
     Raises:
         UserError: none fits.
     """
-    lacking, _, others = compared(model, weights)
-    own = model.state_dict()
-    fitting = {name: value for name, value in weights.items() if name in own and name not in others}
+    missing, unexpected, reshaped = compared(model, weights)
+    fitting = {name: value for name, value in weights.items() if name not in (*unexpected, *reshaped)}
     if not fitting:
         raise UserError(f"no weight in {path} fits {_name(model)}.")
     model.load_state_dict(fitting, strict=False)
-    return [*lacking, *others]
+    return [*missing, *reshaped]
 
 
 def compared(model: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list[str], list[str], list[str]]:
     """Return the names that only the model has, those that only the weights have, and those of different shapes."""
-    own = model.state_dict()
-    lacking, unknown = [n for n in own if n not in weights], [n for n in weights if n not in own]
-    both = [name for name in own if name in weights and not is_lazy(own[name])]
-    others = [name for name in both if own[name].shape != weights[name].shape]
-    return lacking, unknown, others
+    current = model.state_dict()
+    missing = [name for name in current if name not in weights]
+    unexpected = [name for name in weights if name not in current]
+    common = [name for name in current if name in weights and not is_lazy(current[name])]
+    return missing, unexpected, [name for name in common if current[name].shape != weights[name].shape]
 
 
 def _name(model: nn.Module) -> str:

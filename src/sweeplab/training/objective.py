@@ -22,8 +22,8 @@ class BestObjective(Checkpoint):
     when an epoch does. `value`, `epoch` and `metrics` belong together; `metrics` holds all that was measured at that
     moment, and the number of weights that were trained.
 
-    That the objective is logged at all is found out as early as it can be: in the sanity check of the validation, else
-    behind the first training step, else at the end of the first epoch. (A `Checkpoint`, since Lightning lets these see
+    Whether the objective is logged at all is checked as early as it can be: in the sanity check of the validation, else
+    after the first training step, else at the end of the first epoch. (A `Checkpoint`, since Lightning lets these see
     what a module logs at the end of an epoch.)
     """
 
@@ -34,7 +34,7 @@ class BestObjective(Checkpoint):
         self.metrics: dict[str, float] = {}
         self._before: dict[str, Tensor] = {}
         self._of_validation: set[str] = set()
-        self._found = self._has_checked = self._has_validated = self._has_stepped = self._is_over = False
+        self._is_logged = self._has_checked = self._has_validated = self._has_stepped = self._is_over = False
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note what was logged before: training metrics are still those of the epoch before."""
@@ -48,22 +48,23 @@ class BestObjective(Checkpoint):
         self._has_checked = True
         self._has_validated |= not trainer.sanity_checking
         if trainer.sanity_checking:
-            self._look(new, trained=pl_module)
+            self._look_for_objective(new, trained=pl_module)
         elif self.objective.metric in self._of_validation:
             self._judge(trainer, pl_module, new)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Look once whether the objective is logged, now that the first step has shown what a step logs."""
-        if not (self._found or self._has_stepped):
+        if not (self._is_logged or self._has_stepped):
             self._has_stepped = True
-            known = (self._has_checked or not trainer.enable_validation) and not _may_log_later(trainer, pl_module)
+            is_all = (self._has_checked or not trainer.enable_validation) and not _may_log_later(trainer, pl_module)
             logged = {*trainer.callback_metrics, *logged_names(trainer.fit_loop.epoch_loop._results)}
-            self._look(logged, decided=known, trained=pl_module)
+            self._look_for_objective(logged, is_all=is_all, trained=pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at an epoch that has just ended, if the objective is a metric of the training."""
         _refuse_arrays(trainer)
-        self._look(trainer.callback_metrics, decided=self._knows_validation(trainer))
+        is_all = self._has_validated or not trainer.enable_validation
+        self._look_for_objective(trainer.callback_metrics, is_all=is_all)
         metric = self.objective.metric
         if metric in trainer.callback_metrics and metric not in self._of_validation:
             self._judge(trainer, pl_module, set(trainer.callback_metrics))
@@ -71,7 +72,7 @@ class BestObjective(Checkpoint):
             self._complete(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep what was found: a test of a checkpoint restores all callbacks as they were when it was saved."""
+        """Keep the best: a test of a checkpoint restores all callbacks as they were when it was saved."""
         self._is_over = True
 
     def result(self) -> list[float]:
@@ -120,20 +121,19 @@ class BestObjective(Checkpoint):
                 raise SetupError(_not_logged(metric, {*self.metrics, *trainer.callback_metrics}))
             self.metrics.setdefault(metric, float(trainer.callback_metrics.get(metric, math.nan)))
 
-    def _knows_validation(self, trainer: Trainer) -> bool:
-        return self._has_validated or not trainer.enable_validation
-
-    def _look(self, logged: Iterable[str], decided: bool = False, trained: LightningModule | None = None) -> None:
+    def _look_for_objective(
+        self, logged: Iterable[str], is_all: bool = False, trained: LightningModule | None = None
+    ) -> None:
         """Look for the objective in what is logged so far; unless that is all, refuse what is clearly misspelt only.
 
         A name that stands in the source of the module, `trained`, may be logged by the training, which comes later.
         """
         metric, names = self.objective.metric, {*logged, *self._of_validation}
-        self._found = self._found or metric in names
-        if self._found:
+        self._is_logged = self._is_logged or metric in names
+        if self._is_logged:
             return
         in_source = trained is not None and _is_in_source(trained, rf"['\"]{re.escape(metric)}['\"]")
-        if not in_source and (decided or nearest(metric, names) is not None):
+        if not in_source and (is_all or nearest(metric, names) is not None):
             raise SetupError(_not_logged(metric, names))
 
 
@@ -166,7 +166,8 @@ def _not_logged(metric: str, logged: Iterable[str]) -> str:
 def _may_log_later(trainer: Trainer, module: LightningModule) -> bool:
     """Say whether the end of an epoch may log more than its first step and the sanity check have shown."""
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
-    has_others = any(type(one).__module__.partition(".")[0] not in ("lightning", "sweeplab") for one in callbacks)
+    packages = {type(callback).__module__.partition(".")[0] for callback in callbacks}
+    has_others = not packages <= {"lightning", "sweeplab"}
     has_hook = type(module).on_train_epoch_end is not LightningModule.on_train_epoch_end
     return has_others or has_hook or _is_in_source(module, "sanity_checking")
 

@@ -1,4 +1,4 @@
-"""What a model predicts, in a form that a person can use: a table of numbers a sample, arrays for the rest."""
+"""What a model predicts, as files: a table with a row a sample, arrays for the rest."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ def gathered(batches: Sequence[Any], loaders: int = 1) -> Predictions:
     """
     if loaders > 1:
         named = [(f"_{number}" if number else "", gathered(each)) for number, each in enumerate(batches)]
-        return {f"{name}{end}": value for end, found in named for name, value in found.items()}
+        return {f"{name}{end}": value for end, outputs in named for name, value in outputs.items()}
     parts: dict[str, list[Any]] = {}
     for batch in batches:
         for name, value in _named(batch).items():
@@ -41,16 +41,16 @@ def averaged(members: Sequence[Predictions]) -> tuple[Predictions, list[str]]:
 
     Numbers that are the same everywhere, such as labels, stay what they are.
     """
-    together, left = {}, []
+    means, not_averaged = {}, []
     for name, first in members[0].items():
         values = [member.get(name) for member in members]
         if all(isinstance(v, Tensor) and v.is_floating_point() and v.shape == first.shape for v in values):
-            together[name] = torch.stack(values).mean(dim=0)  # type: ignore[arg-type]  # all tensors, as was just seen
+            means[name] = torch.stack(values).mean(dim=0)  # type: ignore[arg-type]  # all tensors, as was just seen
             continue
-        together[name] = first
+        means[name] = first
         if not all(_same(first, value) for value in values):
-            left.append(name)
-    return together, left
+            not_averaged.append(name)
+    return means, not_averaged
 
 
 def write_predictions(folder: Path, predictions: Predictions, model: LightningModule | None = None) -> Path:
@@ -63,8 +63,8 @@ def write_predictions(folder: Path, predictions: Predictions, model: LightningMo
     flat: dict[str, list[Any]] = {}
     arrays: dict[str, Any] = {}
     for name, value in columns.items():
-        found = _columns(name, value)
-        (flat if found else arrays).update(found or {name: value})
+        as_columns = _columns(name, value)
+        (flat if as_columns else arrays).update(as_columns or {name: value})
     lengths = {len(column) for column in flat.values()}
     if len(lengths) > 1:  # not a row a sample
         arrays, flat = dict(columns), {}
@@ -152,6 +152,8 @@ def _plain(value: Any) -> Any:
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         return one.shape == other.shape and bool((one == other).all())
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

@@ -54,7 +54,7 @@ class EpochLines(ProgressBar):
         metrics = trainer.callback_metrics
         # What is logged by step and by epoch has three names; the learning rates have a curve.
         names = [name for name in metrics if not name.endswith("_step") and not name.startswith("lr-")]
-        shown = [name for name in names if name.removesuffix("_epoch") not in metrics.keys() - {name}]
-        values = [f"{name} {metrics[name]:.4g}" for name in sorted(shown)[:MOST]]
+        logged = [name for name in names if name.removesuffix("_epoch") not in metrics.keys() - {name}]
+        values = [f"{name} {metrics[name]:.4g}" for name in sorted(logged)[:MOST]]
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
         log.info("epoch %*d%s  %.1fs  %s", len(of) - 1, epoch, of, seconds, "  ".join(values))

@@ -45,7 +45,7 @@ def is_distributed(trainer: Mapping[str, Any] | DictConfig) -> bool:
     return several or _count(trainer.get("devices", "auto"), trainer.get("accelerator")) > 1
 
 
-def alone_in_a_job(trainer: Mapping[str, Any]) -> dict[str, Any]:
+def ignoring_scheduler(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments by which a trainer leaves the scheduler alone whose job has several tasks.
 
     Lightning would take each of the tasks for a part of one training, and refuse it.

@@ -71,7 +71,7 @@ def best(trials: Iterable[FrozenTrial], objectives: Sequence[Objective], keep: i
 
     ordered = sorted(trials, key=lambda trial: (breaks(trial), ranks(trial), trial.number))
     whole = [trial for trial in ordered if not breaks(trial)] if len(objectives) > 1 else []
-    front = [whole[place] for place in unbeaten([ranks(trial) for trial in whole])]
+    front = [whole[index] for index in unbeaten([ranks(trial) for trial in whole])]
     return list({trial.number: trial for trial in [*ordered[:keep], *front]}.values())
 
 
@@ -83,8 +83,8 @@ def _runs(spec: SweepSpec, trial: FrozenTrial) -> Iterator[Path]:
     for run in (folder, *folder.glob("[0-9]*")):
         if (facts := record.as_left(run)) is not None:
             # Another machine may have such a folder too, with a run of another study.
-            ours = facts["process"]["host"] == trial.user_attrs.get("lease", {}).get("host")
-            if ours and facts["status"] in (Status.COMPLETE, Status.PRUNED) and "attempts" not in facts:
+            is_of_trial = facts["process"]["host"] == trial.user_attrs.get("lease", {}).get("host")
+            if is_of_trial and facts["status"] in (Status.COMPLETE, Status.PRUNED) and "attempts" not in facts:
                 yield run
 
 

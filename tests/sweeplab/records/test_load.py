@@ -1,5 +1,8 @@
+import csv
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sweeplab
@@ -7,7 +10,9 @@ from sweeplab.errors import UserError
 from sweeplab.records.load import chosen
 from sweeplab.records.run import Run
 from sweeplab.records.trials import Trials
+from tests.conftest import ROOT, Compose
 from tests.sweeplab.records.made_runs import make_run
+from tests.training import run
 
 
 @pytest.fixture
@@ -55,10 +60,10 @@ def test_what_cannot_be_chosen_is_said(
 
 def test_load_takes_the_folder_of_a_run_or_of_a_study(tmp_path: Path) -> None:
     make_run(tmp_path / "cnn" / "0", acc=0.5)
-    run, study = sweeplab.load(str(tmp_path / "cnn" / "0")), sweeplab.load(tmp_path / "cnn")
-    assert isinstance(run, Run)
+    one, study = sweeplab.load(str(tmp_path / "cnn" / "0")), sweeplab.load(tmp_path / "cnn")
+    assert isinstance(one, Run)
     assert isinstance(study, Trials)
-    assert study.best.folder == run.folder
+    assert study.best.folder == one.folder
 
 
 def test_load_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
@@ -69,3 +74,57 @@ def test_load_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
         sweeplab.load(tmp_path / "cnn")
     with pytest.raises(UserError, match=r"cm does not exist; did you mean '.*cnn'"):
         sweeplab.load(tmp_path / "cm")
+
+
+@pytest.fixture
+def trained(configured: Compose, tmp_path: Path) -> Path:
+    for number, words in enumerate((("model=cnn", "seed=3"), ("model=mlp",), ("model=linear", "data.batch_size=32"))):
+        run(configured(*words, folder=f"study/{number}"))
+    return tmp_path / "study"
+
+
+def probabilities(member: Run) -> tuple[np.ndarray, np.ndarray]:
+    """What a member says of the test part, without the code under test, and the truth."""
+    from sweeplab.build import build
+
+    data = build(member.config.data, "data")
+    data.setup()
+    x, labels = data.parts["test"]
+    return member.model.probabilities(x).double().numpy(), labels.numpy()
+
+
+@pytest.mark.slow
+def test_load_gives_a_run_with_the_model_that_was_best_and_what_it_logged(trained: Path) -> None:
+    loaded = sweeplab.load(trained / "0")
+    assert isinstance(loaded, Run)
+    assert not loaded.model.training
+    said, labels = probabilities(loaded)
+    assert (said.argmax(1) == labels).mean() == pytest.approx(loaded.facts["metrics"]["test/acc"])
+    assert loaded.config.model._target_ == "lab.models.cnn.CNN"
+    assert loaded.config.folder == str(trained / "0")
+    steps, values = loaded.curve("val/acc")
+    with (trained / "0" / "metrics.csv").open(newline="") as file:
+        logged = [(int(row["step"]), float(row["val/acc"])) for row in csv.DictReader(file) if row["val/acc"]]
+    assert list(zip(steps.tolist(), values.tolist(), strict=True)) == logged
+    assert max(values) == loaded.objective
+
+    trained.rename(trained.with_name("moved"))
+    moved = sweeplab.load(trained.with_name("moved"))
+    assert isinstance(moved, Trials)
+    assert moved.runs[0].config.folder == str(trained.with_name("moved") / "0")
+    assert moved.best.model is moved.best.model  # built once
+
+
+@pytest.mark.slow
+def test_the_snippet_of_the_page_on_notebooks_works(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (trained.parent / "multirun").mkdir()
+    trained.rename(trained.parent / "multirun" / "cnn")
+    monkeypatch.chdir(trained.parent)
+    snippet, *_ = re.findall("```python\n(.*?)```", (ROOT / "docs" / "notebooks.md").read_text(), re.DOTALL)
+    exec(snippet, {})
+    said = capsys.readouterr().out
+    assert re.findall(r"^cnn/\d complete 0\.\d+ ", said, re.MULTILINE)
+    assert "reaches" in said
+    assert said.count("tensor([") == 1

@@ -81,7 +81,7 @@ NOT_MADE_OF = (
     "sweeplab.records.files.write_text",
     "sweeplab.callbacks",
     "sweeplab.callbacks.best.BestCheckpoint",
-    "sweeplab.training.best.ModelCheckpoint",
+    "sweeplab.training.checkpoint_callbacks.ModelCheckpoint",
     "lab.models.cnn.nn.Linear.load_state_dict",
     "lab.models.gan.LightningModule.load_from_checkpoint",
     "lab.models.gan.DigitGan.load_from_checkpoint",

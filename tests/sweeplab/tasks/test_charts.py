@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from sweeplab.sweep import trial
-from sweeplab.tasks.charts import DRAWN, MATRIX, Charts, Findings
+from sweeplab.tasks.charts import DRAWN, MATRIX, Charts, Outcome
 from tests import wandb_log
 from tests.conftest import Command, Compose, small
 from tests.training import run
@@ -150,16 +150,16 @@ def test_half_precision_is_taken(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
 
 
-def findings(classes: int) -> Findings:
+def outcome(classes: int) -> Outcome:
     rates = torch.linspace(1, 0, 5).expand(classes, 5)
     precision = torch.linspace(0, 1, classes)[:, None].expand(classes, 5)
-    return Findings(
+    return Outcome(
         torch.eye(classes, dtype=torch.long), torch.linspace(0, 1, 5), rates, rates, precision, [(0, 1, 0.5, 0)]
     )
 
 
 def test_many_classes_are_not_all_drawn_but_all_written(tmp_path: Path) -> None:
-    many = findings(150)
+    many = outcome(150)
     charts = many.for_wandb()
     assert "test/confusion" not in charts
     drawn = {row[0] for row in charts["test/roc"].table.data}
@@ -167,7 +167,7 @@ def test_many_classes_are_not_all_drawn_but_all_written(tmp_path: Path) -> None:
     many.write(tmp_path)
     assert len({row["class"] for row in table(tmp_path / "curves.csv")}) == 150
     many.draw(tmp_path)
-    assert "test/confusion" in findings(MATRIX).for_wandb()
+    assert "test/confusion" in outcome(MATRIX).for_wandb()
 
 
 TINY = ("model=linear", "trainer.max_epochs=1")

@@ -11,7 +11,7 @@ from sweeplab.records.ending import TrialPruned
 from sweeplab.records.record import read
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.tracking.wandb_run import WandbRun
-from sweeplab.training.ending import ended
+from sweeplab.training.loggers import closing_loggers
 from tests.conftest import Compose
 from tests.training import resume, run
 from tests.wandb_log import offline_runs, records, summary
@@ -228,7 +228,7 @@ def test_one_tag_is_one_tag(configured: Compose) -> None:
 
 def test_a_run_that_never_started_needs_no_end(tmp_path: Path) -> None:
     noted: list[Any] = []
-    with ended([WandbRun(save_dir=str(tmp_path))], noted.append):
+    with closing_loggers([WandbRun(save_dir=str(tmp_path))], noted.append):
         pass
     assert noted == [{}]
     assert not offline_runs(tmp_path)
@@ -236,7 +236,7 @@ def test_a_run_that_never_started_needs_no_end(tmp_path: Path) -> None:
 
 def test_a_model_is_handed_over_with_its_configuration(tmp_path: Path) -> None:
     logger = WandbRun(save_dir=str(tmp_path), offline=True, project="p", id="abc123")
-    with ended([logger], lambda facts: None):
+    with closing_loggers([logger], lambda facts: None):
         config = {"a": {"b": 1}, "folder": str(tmp_path), "model": {"_target_": "nets.Net"}}
         where = logger.begin(config, LightningModule(), {"command": "python train.py"})["wandb"]
     assert (where["id"], where["project"], where["mode"], where["url"]) == ("abc123", "p", "offline", None)

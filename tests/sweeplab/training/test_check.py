@@ -8,8 +8,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, read_write
 
-from sweeplab.training.check import Check
-from tests.conftest import ROOT, Command
+from sweeplab.errors import UserError
+from sweeplab.training.check import Check, check
+from sweeplab.training.effective_config import effective_config
+from tests.conftest import ROOT, Command, Compose
 
 
 @pytest.fixture
@@ -77,3 +79,37 @@ def test_only_hydras_own_sweeper_needs_a_new_folder(composed: Callable[..., Dict
     with read_write(config.hydra):
         config.hydra.sweeper._target_ = "hydra_plugins.sweeplab_sweeper.sweeper.SweeplabSweeper"
     Check().on_multirun_start(config)
+
+
+def find_mistakes(config: DictConfig) -> None:
+    """Look for mistakes as it is done before anything is written."""
+    check(config)
+    effective_config(config, [])
+
+
+@pytest.mark.slow
+def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> None:
+    for override, words in {
+        "objective.metric=val/ac": "did you mean 'val/acc'",
+        "objective.metric=test/acc": "objective.metric=test/acc is not logged",
+        "objective.mode=up": "write min or max",
+        "objective.also=[{metric: val/los, mode: min}]": r"also\[0\].metric=val/los .* did you mean 'val/loss'",
+        "objective.also=[{metric: parameters, mode: min}]": "did you mean 'model/parameters'",
+        "objective.also=[{metric: val/f1, mode: min}]": "there is val/loss, val/acc, train/loss, .*model/parameters",
+        "objective.also=[{metric: val/loss, mode: down}]": r"also\[0\].mode=down is not known; write min or max",
+        "objective.also=[{metric: val/loss}]": "must have a metric and a mode",
+        "objective.also=[val/loss]": "must have a metric and a mode",
+        "objective.also=val/loss": "is not a list; write objective.also=",
+        "seed=-1": "whole number",
+        "+logger.mine={name: x}": "logger.mine has no _target_",
+        "data=npz": "data.path has no value",
+    }.items():
+        with pytest.raises(UserError, match=words):
+            find_mistakes(configured(override))
+
+
+def test_where_to_begin_is_looked_for_before_anything_runs(configured: Compose, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"init_from=.*none\.ckpt does not exist; name a checkpoint, or the folder"):
+        check(configured(f"init_from={tmp_path}/none.ckpt"))
+    with pytest.raises(UserError, match="init_strict=maybe must be true or false"):
+        check(configured("init_strict=maybe"))

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, CosineAnneali
 
 from sweeplab.errors import UserError
 from sweeplab.records.record import Status, read
-from sweeplab.training.exact_resume import _end
+from sweeplab.training.preflight import _last_step
 from tests.conftest import Compose, equal_weights
 from tests.training import resume, run
 
@@ -160,7 +160,7 @@ def test_the_last_of_several_schedules_in_a_row_has_the_end(ends: bool) -> None:
     last = CosineAnnealingLR(optimizer, T_max=20) if ends else ConstantLR(optimizer)
     inner = ChainedScheduler([last, ConstantLR(optimizer)])
     row = SequentialLR(optimizer, [warm, last], milestones=[5])
-    assert (_end(row), _end(inner)) == ((25, 20) if ends else (None, None))
+    assert (_last_step(row), _last_step(inner)) == ((25, 20) if ends else (None, None))
 
 
 def test_a_schedule_in_a_row_is_not_trained_beyond_its_end(configured: Compose) -> None:

@@ -65,6 +65,12 @@ def test_the_mean_of_several_leaves_what_has_none() -> None:
     assert left == ["text", "own", "shape"]
 
 
+def test_arrays_of_numpy_that_are_the_same_everywhere_stay() -> None:
+    same = {"ids": [np.array([1, 2]), np.array([3, 4])]}
+    assert averaged([same, {"ids": [ids.copy() for ids in same["ids"]]}]) == (same, [])
+    assert averaged([same, {"ids": [np.array([1, 2]), np.array([3, 5])]}]) == (same, ["ids"])
+
+
 def test_a_number_or_a_row_of_numbers_a_sample_is_a_table(tmp_path: Path) -> None:
     outputs = {"value": A / 3, "pair": torch.tensor([[1, 2], [3, 4], [5, 6]]), "name": ["x", "y, z", "ü"]}
     written = write_predictions(tmp_path, outputs)

@@ -11,7 +11,7 @@ from sweeplab.errors import UserError
 from sweeplab.records.ending import TrialPruned
 from sweeplab.records.record import Status, read
 from sweeplab.sweep.trial import Trial, enter
-from sweeplab.training.lean import STEP_HOOKS, lean_steps
+from sweeplab.training.fast_steps import STEP_HOOKS, fast_steps
 from sweeplab.training.pruning import Pruning
 from tests.conftest import ROOT, Command, Compose
 from tests.training import resume, run
@@ -146,7 +146,7 @@ def test_pruning_reads_the_objective(configured: Compose) -> None:
 
 def test_a_step_of_training_pays_nothing_for_it() -> None:
     pruning = Pruning("val/acc")
-    with lean_steps(LightningModule(), None, [pruning]):
+    with fast_steps(LightningModule(), None, [pruning]):
         assert [getattr(pruning, hook) for hook in STEP_HOOKS] == [None] * len(STEP_HOOKS)
     assert all(callable(getattr(pruning, hook)) for hook in STEP_HOOKS)
 

@@ -1,23 +1,26 @@
 import csv
 import json
+import os
+import shlex
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from omegaconf import DictConfig
+from hydra import compose, initialize_config_dir
 
-from lab.train import train
 from sweeplab import Run
 from sweeplab.errors import UserError
+from sweeplab.records import record
 from sweeplab.records.record import Status, read
-from sweeplab.training.check import check
-from sweeplab.training.start import settled, start
-from tests.conftest import Command, Compose, equal_weights
-from tests.training import run
+from sweeplab.records.rerun import NUMERIC, Rerun
+from sweeplab.sweep.trial import Trial, enter
+from sweeplab.training.start import start
+from tests.conftest import ROOT, SMALL, Command, Compose, equal_weights, small
+from tests.training import resume, run
 
 LAST = Path("checkpoints", "last.ckpt")
 
@@ -38,19 +41,6 @@ def test_a_run_folder_explains_itself(configured: Compose) -> None:
     assert "${" not in (folder / "config.yaml").read_text()
     assert facts["versions"]["torch"].startswith("2.")
     assert {"train/loss", "train/acc", "val/loss", "val/acc", "test/loss", "test/acc"} <= facts["metrics"].keys()
-
-
-def test_the_objective_is_the_best_value_and_not_the_last(configured: Compose) -> None:
-    # A learning rate that jumps up makes the last epochs worse than the first ones.
-    options = ("optimizer=sgd", "optimizer.lr=0.05", "trainer.max_epochs=6", "scheduler=plateau", "scheduler.mode=min")
-    folder = trained(configured, *options, "scheduler.patience=0", "scheduler.factor=0.99", "optimizer.momentum=0.999")
-    with (folder / "metrics.csv").open(newline="") as file:
-        values = [float(row["val/acc"]) for row in csv.DictReader(file) if row["val/acc"]]
-    facts = read(folder)
-    assert values[-1] < max(values), "the training was meant to get worse"
-    assert facts["objective"]["value"] == pytest.approx(max(values))
-    assert facts["objective"]["epoch"] == values.index(max(values))
-    assert facts["best"]["val/acc"] == facts["objective"]["value"]
 
 
 @pytest.mark.parametrize("seed", [0, 3])
@@ -81,16 +71,6 @@ def test_a_training_that_diverges_fails(configured: Compose) -> None:
     assert "never a finite number" in facts["error"]
 
 
-def returning(value: Any) -> Callable[[Run], Any]:
-    """A training function that returns something of its own."""
-
-    def train_and_return(under_way: Run) -> Any:
-        train(under_way)
-        return value
-
-    return train_and_return
-
-
 @pytest.mark.parametrize(("code", "said"), [(0, 1), (None, 1), (256, 1), (3, 3), ("enough", "enough")])
 def test_an_exit_is_never_a_success(configured: Compose, code: Any, said: Any) -> None:
     def leave(under_way: Run) -> None:
@@ -109,45 +89,6 @@ def test_an_exit_is_never_a_success(configured: Compose, code: Any, said: Any) -
 
 
 TINY = ("model=linear", "trainer.max_epochs=1", "test=false")
-LESS_LOSS = "objective.also=[{metric: val/loss, mode: min}]"
-
-
-@pytest.mark.parametrize("value", [0.25, np.float32(0.25), torch.tensor(0.25), [0.25]], ids=repr)
-def test_a_number_that_the_training_returns_is_the_objective(configured: Compose, value: Any) -> None:
-    config = configured(*TINY)
-    assert start(returning(value), config) == 0.25
-    assert read(Path(config.folder))["objective"]["value"] == 0.25
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("value", [None, True, "0.25", {"acc": 0.25}, [], torch.zeros(2)], ids=repr)
-def test_what_else_the_training_returns_is_not_the_objective(configured: Compose, value: Any) -> None:
-    config = configured(*TINY)
-    assert start(returning(value), config) == read(Path(config.folder))["best"]["val/acc"]
-
-
-def test_several_objectives_are_returned_together(configured: Compose) -> None:
-    config = configured(*TINY, LESS_LOSS)
-    assert start(returning((0.25, 3)), config) == [0.25, 3.0]
-    assert read(Path(config.folder))["objective"]["also"] == [{"metric": "val/loss", "mode": "min", "value": 3.0}]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "value", "words"),
-    [
-        ((), float("nan"), r"train\(run\) returned nan: the objective must be a finite number"),
-        ((), torch.tensor(float("inf")), r"returned inf: the objective must be a finite number"),
-        ((), [0.25, 3.0], r"returned \[0\.25, 3\.0\]; return one number for each objective, 1 in all"),
-        ((LESS_LOSS,), 0.25, r"returned 0\.25; return one number for each objective, 2 in all"),
-    ],
-)
-def test_a_run_fails_by_what_its_training_returns(
-    configured: Compose, overrides: tuple[str, ...], value: Any, words: str
-) -> None:
-    config = configured(*TINY, *overrides)
-    with pytest.raises(UserError, match=words):
-        start(returning(value), config)
-    assert read(Path(config.folder))["status"] == Status.FAILED
 
 
 def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
@@ -156,69 +97,6 @@ def test_a_second_run_does_not_touch_the_first(configured: Compose) -> None:
     with pytest.raises(UserError, match="already holds a run"):
         run(configured("seed=1"))
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["best", "last", "early_stopping", "learning_rate", "samples", "charts", "pruning", "progress", "summary"]
-)
-def test_each_callback_can_be_switched_off(configured: Compose, name: str) -> None:
-    config = configured("trainer.max_epochs=1")
-    (config.callbacks if name in config.callbacks else config.task.callbacks)[name] = None
-    run(config)
-    folder = Path(config.folder)
-    assert (folder / "checkpoints" / "best.ckpt").exists() == (name != "best")
-    assert (folder / LAST).exists() == (name != "last")
-    assert (folder / "test").exists() == (name != "charts")
-    assert read(folder)["objective"]["value"] > 0
-
-
-def test_no_callbacks_and_no_logger_leave_config_and_record_alone(configured: Compose) -> None:
-    folder = trained(configured, "logger=none", "callbacks=none")
-    assert {path.name for path in folder.iterdir()} - {"uncommitted.patch"} == {"config.yaml", "run.json"}
-    assert read(folder)["metrics"]["test/acc"] > 0
-
-
-@pytest.mark.slow
-def test_predictions_are_drawn(configured: Compose) -> None:
-    from PIL import Image
-
-    for data in ("digits", "mnist1d"):
-        config = configured(f"data={data}", folder=data)
-        config.task.callbacks.samples = {
-            "_target_": "sweeplab.tasks.Samples",
-            "folder": f"{config.folder}/samples",
-            "count": 5,
-        }
-        run(config)
-        (path,) = (Path(config.folder) / "samples").iterdir()
-        with Image.open(path) as picture:
-            assert picture.size == (768, 110)
-            assert len(picture.getcolors(10**6) or []) > 2, "an empty picture"
-
-
-def test_tensorboard_records_the_same_curves(configured: Compose) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    folder = trained(configured, "logger=[csv,tensorboard]")
-    events = EventAccumulator(str(folder / "tensorboard")).Reload()
-    with (folder / "metrics.csv").open(newline="") as file:
-        values = [float(row["val/acc"]) for row in csv.DictReader(file) if row["val/acc"]]
-    assert [scalar.value for scalar in events.Scalars("val/acc")] == pytest.approx(values)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("group", ["trainer=debug", "debug=fast", "debug=overfit", "debug=profile"])
-def test_debugging_presets_run(configured: Compose, group: str) -> None:
-    folder = trained(
-        configured, group, "trainer.max_epochs=2", "~callbacks.best" if group == "debug=fast" else "seed=0"
-    )
-    assert read(folder)["status"] == Status.COMPLETE
-
-
-def test_overfit_sees_the_same_batches_each_epoch(configured: Compose) -> None:
-    folder = trained(configured, "debug=overfit", "trainer.max_epochs=30", "model.width=200", "optimizer.lr=1e-2")
-    assert read(folder)["metrics"]["train/acc"] == 1.0
 
 
 @pytest.mark.slow
@@ -247,28 +125,146 @@ def test_two_processes_train_test_resume_and_evaluate_one_model(tmp_path: Path, 
     assert (len(table), right / len(table)) == (359, pytest.approx(facts["metrics"]["test/acc"]))
 
 
-def find_mistakes(config: DictConfig) -> None:
-    """Look for mistakes as it is done before anything is written."""
-    check(config)
-    settled(config, [])
+@pytest.fixture
+def pruned_at_two() -> Iterator[None]:
+    params = {"model.width": 3, "model": "mlp"}
+    enter(Trial("study", 7, params, repeat=1, prunes=True, _report=lambda value, step: step == 2))
+    yield
+    enter(None)
+
+
+@pytest.mark.usefixtures("pruned_at_two")
+def test_a_run_says_which_trial_it_is(configured: Compose) -> None:
+    config = configured(*TINY, "trainer.max_epochs=1")
+    run(config)
+    params = {"model.width": 3, "model": "mlp"}
+    assert read(Path(config.folder))["trial"] == {"study": "study", "number": 7, "repeat": 1, "params": params}
+
+
+def test_a_single_run_belongs_to_no_trial(configured: Compose) -> None:
+    config = configured(*TINY, "trainer.max_epochs=1")
+    run(config)
+    assert "trial" not in read(Path(config.folder))
+
+
+def train_py(folder: Path, *words: str) -> str:
+    """Run train.py as a user does who leaves the number of threads to the machine."""
+    others = {name: value for name, value in os.environ.items() if name not in NUMERIC}
+    command = [sys.executable, str(ROOT / "train.py"), *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**others, "COLUMNS": "200"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> None:
-    for override, words in {
-        "objective.metric=val/ac": "did you mean 'val/acc'",
-        "objective.metric=test/acc": "objective.metric=test/acc is not logged",
-        "objective.mode=up": "write min or max",
-        "objective.also=[{metric: val/los, mode: min}]": r"also\[0\].metric=val/los .* did you mean 'val/loss'",
-        "objective.also=[{metric: parameters, mode: min}]": "did you mean 'model/parameters'",
-        "objective.also=[{metric: val/f1, mode: min}]": "there is val/loss, val/acc, train/loss, .*model/parameters",
-        "objective.also=[{metric: val/loss, mode: down}]": r"also\[0\].mode=down is not known; write min or max",
-        "objective.also=[{metric: val/loss}]": "must have a metric and a mode",
-        "objective.also=[val/loss]": "must have a metric and a mode",
-        "objective.also=val/loss": "is not a list; write objective.also=",
-        "seed=-1": "whole number",
-        "+logger.mine={name: x}": "logger.mine has no _target_",
-        "data=npz": "data.path has no value",
-    }.items():
-        with pytest.raises(UserError, match=words):
-            find_mistakes(configured(override))
+def test_a_trial_from_a_slot_has_the_same_numbers_again(tmp_path: Path) -> None:
+    # Wide enough for torch to share a product out over threads, where it has them.
+    search = small("seed=1,2", "study=demo", "model=mlp", "model.width=512", "model.dropout=0.2", "data.batch_size=256")
+    said = train_py(tmp_path, "-m", *search, "hydra.sweeper.n_jobs=2")
+    line = shlex.split(said.partition("to run it again ")[2].splitlines()[0])
+    trial = tmp_path / line[2].removeprefix("rerun=")
+    said = train_py(tmp_path, *line[2:], "logger=none")
+    (again,) = (tmp_path / "outputs").glob("*/*")
+    old, new = read(trial), read(again)
+    assert "the number of threads was" not in said
+    for fact in ("objective", "best", "threads", "environment", "seed"):
+        assert old[fact] == new[fact]
+    # What only a logger asks for, the second had no use for.
+    assert new["metrics"] == {name: value for name, value in old["metrics"].items() if not name.startswith("lr-")}
+    assert equal_weights(trial / old["checkpoint"], again / new["checkpoint"])
+    assert new["rerun"] == str(trial)
+    assert new["overrides"] == [*old["overrides"], "logger=none"]
+    assert new["choices"] == {**old["choices"], "logger": "none"}
+    assert "trial" not in new
+    assert json.loads((trial / "run.json").read_text()) == old, "the trial itself stays as it was"
+
+
+def rerun(origin: Path, *words: str) -> dict[str, Any]:
+    folder = origin.parent / "again"
+    quiet = ("hydra/job_logging=none", f"hydra.run.dir={folder}")
+    Rerun.of(origin, [*quiet, *words], ROOT / "conf", "train").start(lambda config: run(config, origin))
+    return read(folder)
+
+
+@pytest.mark.slow
+def test_overrides_go_on_top(configured: Compose) -> None:
+    config = configured("model=linear", "trainer.max_epochs=1")
+    run(config)
+    facts = rerun(Path(config.folder), "trainer.max_epochs=2", "optimizer=sgd")
+    assert facts["objective"]["epoch"] == 1
+    assert "lr-SGD" in facts["metrics"]
+
+
+@pytest.mark.slow
+def test_in_wandb_it_is_a_run_of_its_own(configured: Compose) -> None:
+    wandb = ("logger=wandb", "logger.wandb.offline=true", "logger.wandb.id=mine")
+    config = configured("model=linear", "trainer.max_epochs=1", *wandb)
+    run(config)
+    assert read(Path(config.folder))["wandb"]["id"] == "mine"
+    assert rerun(Path(config.folder))["wandb"]["id"] != "mine"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run of two epochs."""
+    folder = tmp_path_factory.mktemp("original") / "run"
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", [*SMALL, f"folder={folder}", f"root={folder.parent}", "model=linear", "test=false"])
+    run(config)
+    return folder
+
+
+@pytest.fixture
+def complete(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "run"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["trainer.max_epochs=1"], "has trained 2 epochs; trainer.max_epochs=1 is less"),
+        (["+trainer.max_steps=5"], "has trained 34 steps; trainer.max_steps=5 is less"),
+        (["trainer.max_epochs=ten"], "trainer.max_epochs='ten' is of the wrong type"),
+        (["trainer.accelerator=gpu"], "No supported gpu backend found"),
+        (["+trainer.max_epoch=3"], "no argument 'trainer.max_epoch'"),
+        (["callbacks.last.path=7"], "callbacks.last.path=7 is of the wrong type"),
+        (["+logger.mine._target_=lab.models.nothing.Logger"], "cannot be imported|does not exist"),
+        (["data.path=nowhere.npz"], "data.path"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_leaves_no_trace(complete: Path, overrides: list[str], words: str) -> None:
+    before = content(complete)
+    with pytest.raises(Exception, match=words):
+        resume(complete, overrides)
+    assert content(complete) == before
+
+
+def test_an_error_while_the_model_is_built_leaves_no_trace(complete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.models.linear import Linear
+
+    before = content(complete)
+    monkeypatch.setattr(Linear, "__init__", lambda self, in_shape, num_classes: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        resume(complete, ["trainer.max_epochs=3"])
+    assert content(complete) == before
+
+
+def test_nothing_left_to_train_is_recorded_all_the_same(complete: Path) -> None:
+    resume(complete, ["trainer.max_epochs=2"])
+    facts = read(complete)
+    assert facts["status"] == Status.COMPLETE
+    assert [attempt["status"] for attempt in facts["attempts"]] == [Status.COMPLETE]
+
+
+def test_a_run_that_another_process_took_up_meanwhile_is_left_to_it(complete: Path) -> None:
+    first, second = record.begin_again(complete, ["a=1"]), record.begin_again(complete, ["a=2"])
+    first.begin()
+    before = content(complete)
+    with pytest.raises(UserError, match="was resumed by another process meanwhile"):
+        second.begin()
+    assert content(complete) == before

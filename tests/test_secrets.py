@@ -72,21 +72,11 @@ def test_a_mistake_leaves_no_secret_behind_either(command: Command, tmp_path: Pa
     assert holding(tmp_path, ENV, PLAIN, DIGITS) == []
 
 
-def test_the_run_itself_has_what_was_given(configured: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sweeplab.training.start import settled
-
-    monkeypatch.setenv("MY_TOKEN", ENV)
-    config = settled(configured(*SECRETS, "+workers='${oc.decode:${oc.env:WORKERS,3}}'"), [])
-    assert (config.token, config.other, config.api_key, config.workers) == (ENV, ENV, PLAIN, 3)
-    monkeypatch.setenv("MY_TOKEN", "later")
-    assert config.other == "later"
-
-
 def test_a_checkpoint_describes_its_model_without_secrets(
     configured: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MY_NAME", ENV)
-    model = ("model._target_=tests.sweeplab.training.test_secrets.Named", "+model.name=${oc.env:MY_NAME}")
+    model = ("model._target_=tests.test_secrets.Named", "+model.name=${oc.env:MY_NAME}")
     config = configured("model=linear", "trainer.max_epochs=1", *model, f"+model.key={PLAIN}")
     run(config)
     folder = Path(config.folder)

@@ -1,7 +1,6 @@
 """What resume finds before it trains leaves the folder bit for bit as it was; so do damaged files."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from sweeplab.errors import UserError
-from sweeplab.records import record
 from sweeplab.records.record import Status, read
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.model import load_model
@@ -142,61 +140,6 @@ def test_a_checkpoint_of_another_training_is_refused(
     with pytest.raises(UserError, match=words) as told:
         resume(complete, ["trainer.max_epochs=3"])
     assert "\n" not in str(told.value)
-    assert content(complete) == before
-
-
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        (["trainer.max_epochs=1"], "has trained 2 epochs; trainer.max_epochs=1 is less"),
-        (["+trainer.max_steps=5"], "has trained 34 steps; trainer.max_steps=5 is less"),
-        (["trainer.max_epochs=ten"], "trainer.max_epochs='ten' is of the wrong type"),
-        (["trainer.accelerator=gpu"], "No supported gpu backend found"),
-        (["+trainer.max_epoch=3"], "no argument 'trainer.max_epoch'"),
-        (["callbacks.last.path=7"], "callbacks.last.path=7 is of the wrong type"),
-        (["+logger.mine._target_=lab.models.nothing.Logger"], "cannot be imported|does not exist"),
-        (["data.path=nowhere.npz"], "data.path"),
-    ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
-)
-def test_what_cannot_be_leaves_no_trace(complete: Path, overrides: list[str], words: str) -> None:
-    before = content(complete)
-    with pytest.raises(Exception, match=words):
-        resume(complete, overrides)
-    assert content(complete) == before
-
-
-def test_an_error_while_the_model_is_built_leaves_no_trace(complete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lab.models.linear import Linear
-
-    before = content(complete)
-    monkeypatch.setattr(Linear, "__init__", lambda self, in_shape, num_classes: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        resume(complete, ["trainer.max_epochs=3"])
-    assert content(complete) == before
-
-
-def test_an_evaluation_that_leaves_before_its_end_has_failed(complete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lab.models.linear import Linear
-
-    monkeypatch.setattr(Linear, "forward", lambda self, x: sys.exit(0))
-    with pytest.raises(UserError, match=r"the evaluation called sys\.exit\(0\) before it finished"):
-        evaluate(complete, "validate")
-
-
-def test_nothing_left_to_train_is_recorded_all_the_same(complete: Path) -> None:
-    resume(complete, ["trainer.max_epochs=2"])
-    facts = read(complete)
-    assert facts["status"] == Status.COMPLETE
-    assert [attempt["status"] for attempt in facts["attempts"]] == [Status.COMPLETE]
-
-
-def test_a_run_that_another_process_took_up_meanwhile_is_left_to_it(complete: Path) -> None:
-    first, second = record.begin_again(complete, ["a=1"]), record.begin_again(complete, ["a=2"])
-    first.begin()
-    before = content(complete)
-    with pytest.raises(UserError, match="was resumed by another process meanwhile"):
-        second.begin()
     assert content(complete) == before
 
 

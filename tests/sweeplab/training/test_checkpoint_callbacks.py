@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from sweeplab.errors import UserError
-from sweeplab.training.contents import CheckpointContents, plain_items
+from sweeplab.training.checkpoint_callbacks import CheckpointContents, plain_items
 from sweeplab.training.model import DESCRIPTION
 from tests.conftest import Compose
 from tests.training import resume, run

@@ -1,4 +1,4 @@
-"""A machine in trouble, told in one sentence, with the traceback in the log."""
+"""What Lightning, torch and the machine tell users."""
 
 import contextlib
 import errno
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeplab.errors import UserError, machine_trouble
+from sweeplab.errors import UserError
 from sweeplab.records.record import Status, read
-from tests.conftest import ROOT, Command, Compose, small
+from tests.conftest import ROOT, SMALL, Command, Compose, small
 from tests.sweeplab.tracking.mishaps import At
 from tests.training import run
 
@@ -21,22 +21,15 @@ AT_STEP = "+callbacks.mishap={_target_: tests.sweeplab.tracking.mishaps.At, step
 LONG = "n" * 300
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), "/runs/1: No space left on device."),
-        (OSError(errno.EMFILE, "Too many open files", "/any"), "/any: Too many open files."),
-        (
-            OSError(errno.ENAMETOOLONG, "File name too long", LONG),
-            f"{LONG[:80]}... (300 characters): File name too long.",
-        ),
-        (FileNotFoundError(errno.ENOENT, "No such file", "/runs/1/a"), "/runs/1/a: No such file."),
-        (FileNotFoundError(errno.ENOENT, "No such file", "/mine/a"), None),
-        (OSError("something else"), None),
-    ],
-)
-def test_what_a_machine_refuses_is_told_by_its_name(error: OSError, words: str | None) -> None:
-    assert machine_trouble(error, [Path("/runs/1")]) == words
+@pytest.mark.slow
+def test_a_run_beside_an_idle_slurm_says_nothing_of_srun(command: Command, tmp_path: Path) -> None:
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.touch(0o755)
+    path = f"{srun.parent}:/usr/bin:/bin"
+    done = command(str(ROOT / "train.py"), *SMALL, "model=linear", "hydra.run.dir=run", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert "srun" not in done.stdout + done.stderr
 
 
 def move(folder: Path) -> None:

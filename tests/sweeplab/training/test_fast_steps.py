@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
 
-from sweeplab.training.lean import STEP_HOOKS, lean_steps
+from sweeplab.training.fast_steps import STEP_HOOKS, fast_steps
 
 STEPS = 3
 TRAINER: dict[str, Any] = {
@@ -49,7 +49,7 @@ def fit(folder: Path, module: LightningModule, *callbacks: Callback) -> None:
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         **TRAINER,
     )
-    with lean_steps(module, None, callbacks):
+    with fast_steps(module, None, callbacks):
         trainer.fit(module, BoringDataModule())
 
 
@@ -67,7 +67,7 @@ def test_one_hook_of_a_callback_is_called_where_the_others_are_spared(tmp_path: 
             self.steps += 1
 
     callback = Ends()
-    with lean_steps(BoringModel(), None, [callback]):
+    with fast_steps(BoringModel(), None, [callback]):
         assert [hook for hook in STEP_HOOKS if callable(getattr(callback, hook))] == ["on_train_batch_end"]
     fit(tmp_path, BoringModel(), callback)
     assert callback.steps == STEPS
@@ -112,7 +112,7 @@ def test_a_checkpoint_inside_an_epoch_is_written(tmp_path: Path) -> None:
 
 def test_the_checkpoint_of_an_epoch_is_spared_each_step_and_written_at_the_end(tmp_path: Path) -> None:
     checkpoint = ModelCheckpoint(tmp_path, "{step}", every_n_epochs=1, save_on_train_epoch_end=True)
-    with lean_steps(BoringModel(), None, [checkpoint]):
+    with fast_steps(BoringModel(), None, [checkpoint]):
         assert not callable(checkpoint.on_train_batch_end)
     fit(tmp_path, BoringModel(), checkpoint)
     assert [path.name for path in tmp_path.glob("*.ckpt")] == [f"step={STEPS}.ckpt"]
@@ -132,7 +132,7 @@ def test_what_the_data_does_to_a_batch_reaches_the_module(tmp_path: Path) -> Non
             return super().training_step(batch, batch_idx)
 
     module, data = Looks(), Transfers()
-    with lean_steps(module, data, []):
+    with fast_steps(module, data, []):
         Trainer(default_root_dir=tmp_path, enable_checkpointing=False, **TRAINER).fit(module, data)
 
 
@@ -143,7 +143,7 @@ def test_gradients_are_clipped_if_the_trainer_was_asked_to(tmp_path: Path, clip:
             self.norm = max([float(p.grad.norm()) for p in self.parameters() if p.grad is not None], default=0.0)
 
     module = Norms()
-    with lean_steps(module, None, []):
+    with fast_steps(module, None, []):
         trainer = Trainer(default_root_dir=tmp_path, enable_checkpointing=False, gradient_clip_val=clip, **TRAINER)
         trainer.fit(module, BoringDataModule())
     assert (module.norm <= 1.001e-3) == (clip is not None)
@@ -152,7 +152,7 @@ def test_gradients_are_clipped_if_the_trainer_was_asked_to(tmp_path: Path, clip:
 def test_a_copy_made_in_a_training_is_one_of_its_own(tmp_path: Path) -> None:
     """As callbacks that average weights make one."""
     module = BoringModel()
-    with lean_steps(module, None, []):
+    with fast_steps(module, None, []):
         copied = copy.deepcopy(module)
         assert copied.configure_gradient_clipping.args == (copied,)  # type: ignore[attr-defined]  # a partial, for now
         pickle.loads(pickle.dumps(module))  # as processes that are started get it
