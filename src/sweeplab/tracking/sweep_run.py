@@ -17,9 +17,9 @@ from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.client import came_to, counts, took
 from sweeplab.tracking.failover import Failover, first_line
 from sweeplab.tracking.names import run_id, short_keys
+from sweeplab.tracking.offline_run import mark_unsent
 from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
 from sweeplab.tracking.study_plots import figures, importances
-from sweeplab.tracking.sync import note_unsent
 from sweeplab.tracking.verdict import exit_code_of
 
 TRIALS = "trials"  # the x axis: how many have ended
@@ -60,7 +60,7 @@ class SweepRun:
 
     def go_offline(self) -> None:
         """Go on in a second part of the run, offline; what its server has not taken of the first is on the disk."""
-        note_unsent(Path(self._failover.directory))
+        mark_unsent(Path(self._failover.directory))
         self._failover.cut()
         self._arguments["mode"] = "offline"
         self._open()

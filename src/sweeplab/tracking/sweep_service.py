@@ -102,11 +102,11 @@ class SweepService(Listener):
             return
         import wandb
 
+        from sweeplab.tracking.offline_run import mark_unsent
         from sweeplab.tracking.settings import settings
-        from sweeplab.tracking.sync import note_unsent
 
         if facts["mode"] == "online":
-            note_unsent(job.folder / facts["directory"])
+            mark_unsent(job.folder / facts["directory"])
         self._finish(
             wandb.init(
                 id=facts["id"],

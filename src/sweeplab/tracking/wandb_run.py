@@ -24,9 +24,8 @@ from sweeplab.sweep.trial import Trial, current
 from sweeplab.tracking.failover import GONE, SILENT, Failover, first_line, forget_service, leave_service
 from sweeplab.tracking.mode import Mode, find_key, pick_mode, why_not
 from sweeplab.tracking.names import columns, run_id, run_name
-from sweeplab.tracking.offline_run import read
+from sweeplab.tracking.offline_run import mark_unsent, read
 from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
-from sweeplab.tracking.sync import note_unsent
 from sweeplab.tracking.verdict import conclude, exit_code_of
 
 log = logging.getLogger(__name__)
@@ -243,7 +242,7 @@ class WandbRun(WandbLogger):
         online = self._mode == "online"
         trouble = "" if not online else "it takes too long" if run._finish_timed_out else self._trouble(run)
         if online and (trouble or failover.broken):
-            note_unsent(Path(failover.first_directory))
+            mark_unsent(Path(failover.first_directory))
         if trouble:
             log.warning("W&B: not all was taken (%s); later: python -m sweeplab.tracking.sync %s", trouble, directory)
         if failover.silent or failover.left_out:
