@@ -7,7 +7,6 @@ whose artifacts' files are gone or moved, and sends artifacts to the old project
 
 import argparse
 import json
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -117,7 +116,7 @@ def find_logs(paths: Iterable[Path], online: bool = False) -> list[Path]:
     Raises:
         UserError: a path that does not exist, or has no such run.
     """
-    found: dict[Path, None] = {}
+    logs: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
             near = nearest(path.name, (other.name for other in path.absolute().parent.glob("*/")))
@@ -128,8 +127,8 @@ def find_logs(paths: Iterable[Path], online: bool = False) -> list[Path]:
         if not chosen:
             hint = "; --online uploads those that were online" if every else ""
             raise UserError(f"{path} holds no offline runs of W&B{hint}.")
-        found |= dict.fromkeys(chosen)
-    return list(found)
+        logs |= dict.fromkeys(chosen)
+    return list(logs)
 
 
 def _is_log(path: Path) -> bool:
@@ -187,18 +186,16 @@ def _prepare(run: OfflineRun, asked: argparse.Namespace, folder: Path) -> Part:
         return Part(run, run.log, missing)
     copy = folder / run.log.parent.name / run.log.name
     copy.parent.mkdir(parents=True)
-    copy.parent.joinpath("files").symlink_to(run.log.parent / "files")
     rewrite(run.log, copy, asked.entity, asked.project, moved)
-    if _steps_of(run.log).exists():
-        shutil.copy(_steps_of(run.log), _steps_of(copy))
+    # W&B notes in the second at which step it began, so that the same rows are at the same steps next time.
+    for neighbor in ("files", f"{run.log.name}.syncstate"):
+        copy.with_name(neighbor).symlink_to(run.log.with_name(neighbor))
     return Part(run, copy, missing)
 
 
 def _settle(part: Part, upload: Upload, is_last: bool) -> Result:
     """Return what became of a log that was sent, and mark it as uploaded if all that there is has arrived."""
     run, sent = part.run, part.sent
-    if sent != run.log and _steps_of(sent).exists():
-        shutil.copy(_steps_of(sent), _steps_of(run.log))
     if not mark_of(sent).exists():
         gone = f"the server is gone or fails ({upload.given_up})" if upload.given_up else ""
         return Result(run.log, "not uploaded", gone or "; ".join(dict.fromkeys(upload.errors)))
@@ -212,11 +209,6 @@ def _settle(part: Part, upload: Upload, is_last: bool) -> Result:
         why = "the log breaks off, for the run was killed or still goes on; W&B shows it as failed"
         return Result(run.log, "uploaded in part", why)
     return Result(run.log, "uploaded")
-
-
-def _steps_of(log: Path) -> Path:
-    """W&B notes there at which step it began, so that the same rows are at the same steps next time."""
-    return log.with_name(f"{log.name}.syncstate")
 
 
 def _without(files: Sequence[ArtifactFile]) -> str:

@@ -100,7 +100,7 @@ def logged_in() -> Iterator[None]:
     """
     import wandb
 
-    from sweeplab.tracking.mode import find_key, why_not
+    from sweeplab.tracking.settings import find_key, why_not
 
     os.environ.pop("WANDB_SERVICE", None)  # somebody else's service would go on with what is given up here
     settings = wandb.setup(settings=wandb.Settings(silent=True, mode="online")).settings

@@ -14,7 +14,7 @@ from sweeplab.records.names import of_training
 from sweeplab.records.objective import PARAMETERS, Objective
 from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.spec import SweepSpec
-from sweeplab.tracking.names import run_id, short_keys
+from sweeplab.tracking.metadata import run_id, short_keys
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces.internal import View
