@@ -41,7 +41,7 @@ def test_only_what_came_to_its_end_is_finished(status: Status) -> None:
 def test_a_run_tells_how_it_ended(
     tmp_path: Path, status: Status, in_study: bool, optuna: str | None, tags: list[str]
 ) -> None:
-    run = wandb.init(mode="offline", dir=tmp_path, project="p", tags=["mine"], settings={"silent": True})  # type: ignore[arg-type]  # a dict
+    run = wandb.init(mode="offline", dir=tmp_path, project="p", tags=["mine"], settings={"silent": True})
     write_ending(run, status, "why", in_study=in_study)
     run.finish(exit_code=exit_code_of(status))
     wandb.teardown()
