@@ -26,7 +26,7 @@ def agent_sweep(spec: SweepSpec, project: str, entity: str | None = None) -> str
     """Return the file, with comments on what W&B cannot do of this sweep.
 
     Raises:
-        UserError: the sweep cannot be said in W&B's format, and would be another one.
+        UserError: W&B's format has no words for this sweep, and would make another one of it.
     """
     if spec.settings.one_at_a_time:
         raise UserError("a W&B sweep cannot change one factor at a time; search with -m instead.")
@@ -62,10 +62,10 @@ def distribution(parameter: Parameter, method: str) -> dict[str, Any]:
             return {"distribution": "log_uniform_values" if log else "uniform", "min": low, "max": high}
         case FloatDistribution(low=low, step=None):
             return {"values": [low]}
-    return {"values": [said(value) for value in parameter.values() or ()]}
+    return {"values": [agent_value(value) for value in parameter.values() or ()]}
 
 
-def said(value: Value) -> Any:
+def agent_value(value: Value) -> Any:
     """Return a value such that Hydra reads it back from `key=value` as an agent writes it, by Python's `str`."""
     is_plain = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
     return value if is_plain else text(value)

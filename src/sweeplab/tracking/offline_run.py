@@ -1,14 +1,15 @@
-"""An offline run of W&B as it lies on disk: what its log says, and where its artifacts' files are now."""
+"""An offline run of W&B on disk: what its log says, where its artifacts' files are, whether it is uploaded."""
 
 import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sweeplab.records.files import written_whole
+from sweeplab.records.files import write_text, written_whole
 
 Record = Any  # W&B's, which has no types
 
@@ -17,6 +18,8 @@ IDENT = struct.pack("<4sHB", b":W&B", 0xBEE1, 0)
 BLOCK = 32 * 1024
 PIECE = struct.Struct("<IHB")  # checksum, length, kind
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+
+UNSENT = "unsent"  # a file in the folder of a run that was online, but did not reach its server whole
 
 
 class TornLogError(Exception):
@@ -70,6 +73,33 @@ class ArtifactFile:
 def home_of(log: Path) -> Path:
     """Return the folder that holds the run's `wandb/`: a study's, or a single run's."""
     return log.parent.parent.parent
+
+
+def mark_of(log: Path) -> Path:
+    """Return the file by which W&B knows that a log is uploaded."""
+    return log.with_name(f"{log.name}.synced")
+
+
+def mark_uploaded(log: Path, size: int | None = None) -> None:
+    """Mark a log as uploaded; with a size, as far as that, since it breaks off there. W&B leaves its marks empty."""
+    write_text(mark_of(log), "" if size is None else str(size))
+
+
+def is_uploaded(log: Path) -> bool:
+    """Say whether a log is marked as uploaded, and has not grown since if it broke off."""
+    mark = mark_of(log)
+    return mark.exists() and mark.read_text(encoding="utf-8") in ("", str(log.stat().st_size))
+
+
+def mark_unsent(directory: Path) -> None:
+    """Note in the folder of a run that was online that its server did not take all of it."""
+    with suppress(OSError):  # the disk may be full
+        (directory / UNSENT).touch()
+
+
+def is_unsent(log: Path) -> bool:
+    """Say whether a run that was online has noted that its server did not take all of it."""
+    return (log.parent / UNSENT).exists()
 
 
 def read(log: Path) -> OfflineRun | None:

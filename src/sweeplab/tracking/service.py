@@ -71,5 +71,5 @@ def service_process() -> psutil.Process | None:
 
 def _service_number() -> int:
     """Return the service's process id, which stands in the name of its socket; 0 where it has another form."""
-    found = re.search(r"wandb-\d+-(\d+)-", os.environ.get(SERVICE, ""))
-    return int(found[1]) if found else 0
+    match = re.search(r"wandb-\d+-(\d+)-", os.environ.get(SERVICE, ""))
+    return int(match[1]) if match else 0

@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 def importances(spec: SweepSpec, summary: Summary) -> dict[str, float]:
     """Return the share of each key in what the first objective varies by (PED-ANOVA); nothing for too few trials."""
-    found = shares(_by_first(summary), spec.objectives[0].direction)
+    by_name = shares(_by_first(summary), spec.objectives[0].direction)
     keys = {parameter.name: parameter.key for parameter in spec.space.parameters}
-    return {keys.get(name, name): share for name, share in found.items()}
+    return {keys.get(name, name): share for name, share in by_name.items()}
 
 
 def figures(spec: SweepSpec, summary: Summary) -> Iterator[tuple[str, Any]]:

@@ -8,20 +8,18 @@ from typing import Any
 import wandb
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeplab.errors import UserError
 from sweeplab.records import record
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
-from sweeplab.secrets import masked_arguments, masked_command, masked_words
+from sweeplab.secrets import masked_command, masked_words
 from sweeplab.sweep.results import Summary, ending, folder_of
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.client import came_to, counts, took
-from sweeplab.tracking.failover import Failover, first_line
-from sweeplab.tracking.names import run_id, short_keys
-from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
+from sweeplab.tracking.failover import Failover
+from sweeplab.tracking.metadata import exit_code_of, run_id, short_keys
+from sweeplab.tracking.offline_run import mark_unsent
+from sweeplab.tracking.settings import DATA_DIR, begin_run, settings, stage_artifacts
 from sweeplab.tracking.study_plots import figures, importances
-from sweeplab.tracking.sync import note_unsent
-from sweeplab.tracking.verdict import exit_code_of
 
 TRIALS = "trials"  # the x axis: how many have ended
 ROWS = 10_000  # of a table; W&B shows no more
@@ -61,8 +59,8 @@ class SweepRun:
 
     def go_offline(self) -> None:
         """Go on in a second part of the run, offline; what its server has not taken of the first is on the disk."""
-        note_unsent(Path(self._failover.directory))
-        self._failover.cut()
+        mark_unsent(Path(self._failover.directory))
+        self._failover.abandon()
         self._arguments["mode"] = "offline"
         self._open()
 
@@ -74,7 +72,7 @@ class SweepRun:
         """Find out whether the service lives."""
         self._run.summary.update({"status": str(Status.RUNNING)})
 
-    def told(self, trial: FrozenTrial) -> None:
+    def add(self, trial: FrozenTrial) -> None:
         """Add a trial that has ended to the history, unless it is queued again."""
         if not counts(trial):
             return
@@ -100,15 +98,8 @@ class SweepRun:
             self._failover.finish(exit_code_of(_status(summary)))
 
     def _init(self, **more: Any) -> Any:
-        ways = settings(files=self.checkpoint, requirements=True)
-        try:
-            with masked_arguments():
-                run = wandb.init(**{**self._arguments, **more}, settings=ways)
-        except wandb.errors.UsageError as error:
-            raise UserError(f"W&B: {first_line(error)}") from error
-        run.define_metric(TRIALS)
-        run.define_metric("*", step_metric=TRIALS, step_sync=True)
-        return run
+        arguments = {**self._arguments, **more}
+        return begin_run(TRIALS, **arguments, settings=settings(files=self.checkpoint, requirements=True))
 
     def _config(self) -> dict[str, Any]:
         spec = self.spec
@@ -137,17 +128,8 @@ class SweepRun:
     def _table(self, summary: Summary) -> Any:
         names = [objective.metric for objective in self.spec.objectives]
         best = {trial.number for trial in summary.best}
-        columns: list[str | int] = [
-            "trial",
-            "status",
-            *names,
-            *self._short.values(),
-            "best",
-            "steps",
-            "seconds",
-            "reason",
-            "run",
-        ]
+        columns: list[str | int] = ["trial", "status", *names, *self._short.values()]
+        columns += ["best", "steps", "seconds", "reason", "run"]
         rows, repeats = [], range(self.spec.settings.repeats)
         for trial in summary.trials[-ROWS:]:
             values = self.spec.space.values(trial.params)
@@ -190,8 +172,8 @@ class SweepRun:
         path = folder / str(facts.get("checkpoint"))
         if not path.is_file():
             return
-        known = {"trial": trial.number, "objective": trial.values[0], "params": self.spec.space.values(trial.params)}
-        artifact = wandb.Artifact(f"{run_id(self.spec.name)}-{BEST}", type="model", metadata=known)
+        metadata = {"trial": trial.number, "objective": trial.values[0], "params": self.spec.space.values(trial.params)}
+        artifact = wandb.Artifact(f"{run_id(self.spec.name)}-{BEST}", type="model", metadata=metadata)
         for file in (path, folder / RunFile.CONFIG, folder / RunFile.RECORD):
             if file.is_file():
                 artifact.add_file(str(file))

@@ -1,7 +1,6 @@
 """W&B's part of a sweep: one service for all its trials, an end for runs that have none, and the sweep's own run."""
 
 import logging
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,13 +17,12 @@ from sweeplab.records import record
 from sweeplab.records.layout import StudyFile
 from sweeplab.sweep.console import short
 from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.listener import Listener
 from sweeplab.sweep.results import Summary
 from sweeplab.sweep.spec import SweepSpec
-from sweeplab.tracking.service import LATE, SERVICE, service_lives, service_process, start_service
+from sweeplab.tracking.service import LATE, SharedService, service_lives, service_process, start_service
 
 if TYPE_CHECKING:
-    from sweeplab.tracking.mode import Mode
+    from sweeplab.tracking.settings import Mode
     from sweeplab.tracking.sweep_run import SweepRun
 
 log = logging.getLogger(__name__)
@@ -33,7 +31,7 @@ LOGGERS = ("sweeplab.loggers.WandbRun", "sweeplab.tracking.wandb_run.WandbRun")
 MODE = "WANDB_MODE"
 
 
-class SweepService(Listener):
+class SweepService(SharedService):
     """Starts the service before the trials, ends the runs that they leave open, and records the sweep as a run.
 
     Does nothing where no trial logs to W&B. `checkpoint` says whether the best checkpoint becomes an artifact of the
@@ -44,8 +42,8 @@ class SweepService(Listener):
         self.checkpoint = checkpoint
         self._mode: Mode | None = None
         self._run: SweepRun | None = None
-        self._left: psutil.Process | None = None
-        self._untold: list[FrozenTrial] = []
+        self._abandoned_service: psutil.Process | None = None
+        self._unrecorded: list[FrozenTrial] = []
 
     def preview(self, spec: SweepSpec) -> str:
         """Return a file for `wandb sweep`, which searches the same space by W&B's own means."""
@@ -63,7 +61,7 @@ class SweepService(Listener):
         entry = logger_of(spec)
         if entry is None:
             return
-        from sweeplab.tracking.mode import pick_mode
+        from sweeplab.tracking.settings import pick_mode
 
         self._mode = pick_mode(entry.get("offline"))
         if self._mode == "disabled":
@@ -82,9 +80,7 @@ class SweepService(Listener):
             log.warning("W&B: its service has died; the next trials get another one.")
             if self._run is not None:
                 self._run.touch()  # which starts one for itself
-            if not service_lives():
-                start_service()
-        return {MODE: str(self._mode), SERVICE: os.environ[SERVICE]}
+        return {MODE: str(self._mode), **super().environment(job)}
 
     def trial_ended(self, job: Job, outcome: Outcome) -> None:
         """End the run of a process that could not do it; keep further ones offline if this one found no server."""
@@ -103,11 +99,11 @@ class SweepService(Listener):
             return
         import wandb
 
+        from sweeplab.tracking.offline_run import mark_unsent
         from sweeplab.tracking.settings import settings
-        from sweeplab.tracking.sync import note_unsent
 
         if facts["mode"] == "online":
-            note_unsent(job.folder / facts["directory"])
+            mark_unsent(job.folder / facts["directory"])
         self._finish(
             wandb.init(
                 id=facts["id"],
@@ -125,9 +121,9 @@ class SweepService(Listener):
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
         """Add a trial to the history of the sweep."""
         if self._run is not None:
-            self._run.told(trial)
+            self._run.add(trial)
         else:
-            self._untold.append(trial)
+            self._unrecorded.append(trial)
 
     def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
         """Write what the sweep came to, and end the service; a run that is still open ends as failed."""
@@ -140,19 +136,19 @@ class SweepService(Listener):
             self._conclude(spec, entry, summary)
         finally:
             wandb.teardown(exit_code=1)
-            if self._left is not None:  # it would wait for its server until the very end
-                self._left.kill()
+            if self._abandoned_service is not None:  # it would wait for its server until the very end
+                self._abandoned_service.kill()
         if self._mode == "offline":
-            where = shlex.join(map(short, dict.fromkeys((spec.folder, _place(spec, entry)))))
+            where = shlex.join(map(short, dict.fromkeys((spec.folder, _runs_folder(spec, entry)))))
             log.info("W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", where)
 
     def _conclude(self, spec: SweepSpec, entry: Mapping[str, Any], summary: Summary) -> None:
         if self._run is None and not summary.running:  # the controller that began is gone
-            untold = {trial.number for trial in self._untold}
-            earlier = [trial for trial in summary.trials if trial.number not in untold]
+            unrecorded = {trial.number for trial in self._unrecorded}
+            earlier = [trial for trial in summary.trials if trial.number not in unrecorded]
             self._run = self._sweep_run(spec, entry, replace(summary, trials=earlier))
-            for trial in self._untold:
-                self._run.told(trial)
+            for trial in self._unrecorded:
+                self._run.add(trial)
         if self._run is not None:
             self._run.end(summary)
             if self._mode == "offline":
@@ -173,11 +169,11 @@ class SweepService(Listener):
     def _go_offline(self) -> None:
         """Keep all that is to come offline, in a service that waits for nobody."""
         log.warning("W&B: the server is gone, so what follows is kept offline.")
-        from sweeplab.tracking.failover import leave_service
+        from sweeplab.tracking.failover import abandon_service
 
         self._mode = "offline"
-        self._left = service_process()
-        leave_service()
+        self._abandoned_service = service_process()
+        abandon_service()
         start_service()
         if self._run is not None:
             self._run.go_offline()
@@ -185,7 +181,7 @@ class SweepService(Listener):
     def _sweep_run(self, spec: SweepSpec, entry: Mapping[str, Any], before: Summary) -> "SweepRun":
         from sweeplab.tracking.sweep_run import SweepRun
 
-        where = (entry["project"], entry["entity"], _place(spec, entry))
+        where = (entry["project"], entry["entity"], _runs_folder(spec, entry))
         run = SweepRun(spec, str(self._mode), *where, self.checkpoint)
         run.start(before)
         return run
@@ -200,18 +196,18 @@ class SweepService(Listener):
         self._finish(run, outcome)
 
     def _finish(self, run: Any, outcome: Outcome) -> None:
-        from sweeplab.tracking.verdict import conclude, exit_code_of
+        from sweeplab.tracking.metadata import exit_code_of, write_ending
 
-        conclude(run, outcome.status, outcome.reason, in_study=True)
+        write_ending(run, outcome.status, outcome.reason, in_study=True)
         run.finish(exit_code=exit_code_of(outcome.status))
 
 
 def logger_of(spec: SweepSpec) -> dict[str, Any] | None:
     """Return what the configuration of W&B's logger says of where runs go; None if the trials share no such logger."""
-    found = next(_loggers(OmegaConf.to_container(spec.base, resolve=False), ()), None)
-    if found is None:
+    first = next(_loggers(OmegaConf.to_container(spec.base, resolve=False), ()), None)
+    if first is None:
         return None
-    path, logger = found
+    path, logger = first
     chosen = {key: OmegaConf.select(spec.base, ".".join((*path, key))) for key in ("project", "entity", "offline")}
     return chosen | {"save_dir": logger.get("save_dir")}  # as it is written: each trial has a value of its own
 
@@ -239,7 +235,7 @@ def _is_ours(target: Any, path: Sequence[str]) -> bool:
     return isinstance(kind, type) and issubclass(kind, WandbRun)
 
 
-def _place(spec: SweepSpec, entry: Mapping[str, Any]) -> Path:
+def _runs_folder(spec: SweepSpec, entry: Mapping[str, Any]) -> Path:
     """Return where the runs lie: in the study's folder, unless the user has chosen one for all."""
     chosen = str(entry["save_dir"] or "${")
     return spec.folder if "${" in chosen else Path(chosen).absolute()

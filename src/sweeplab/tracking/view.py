@@ -14,7 +14,7 @@ from sweeplab.records.names import of_training
 from sweeplab.records.objective import PARAMETERS, Objective
 from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.spec import SweepSpec
-from sweeplab.tracking.names import run_id, short_keys
+from sweeplab.tracking.metadata import run_id, short_keys
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces.internal import View
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 OBJECTIVE = "objective"
 X_AXIS = "trainer/global_step"
 MOST = 50  # runs that a panel draws
-
-FIND = """
-query View($entityName: String, $name: String, $viewType: String, $viewName: String) {
-    project(name: $name, entityName: $entityName) {
-        allViews(viewType: $viewType, viewName: $viewName) { edges { node { id } } }
-    }
-}
-"""
 
 
 def available() -> bool:
@@ -67,11 +59,12 @@ def build(spec: SweepSpec, project: str, entity: str = "") -> dict[str, Any]:
             pinned_columns=["run:displayName", "run:state", *numbers, *columns],
         ),
     )
+    # Its public `save` needs an account, gives each new view a name at random, and parses filters as text.
     view = workspace._to_model()
     view.name = f"nw-{_token(spec.id)}-v"
     (runs,) = view.spec.section.run_sets
     runs.id = _token(f"{spec.id} runs")
-    # Not by RunsetSettings: it parses what it is given, and reads signs into a study's name.
+    # Not by RunsetSettings, which would read the = and < of a study's name as signs of its own.
     wanted = expr.And(expr.Metric("Group") == spec.name, expr.Metric("JobType") == "trial")
     runs.filters = expr.filters_tree_to_v2(wanted.to_model())
     panels: list[Any] = [panel for part in view.spec.section.panel_bank_config.sections for panel in part.panels]
@@ -99,30 +92,33 @@ def push(path: Path, entity: str | None = None, project: str | None = None) -> s
     """
     _load()
     import wandb
-    from wandb_workspaces import _graphql
     from wandb_workspaces.workspaces import internal
+    from wandb_workspaces.workspaces.errors import SpecVersionError
 
     view = _read(path)
     try:
-        api = wandb.Api()
-        view.entity = entity or view.entity or str(api.default_entity)
+        view.entity = entity or view.entity or str(wandb.Api().default_entity)
         view.project = project or view.project
-        view.id = _pushed_before(api, view)
+        view.id = _id_at_wandb(view)
         internal.upsert_view2(view)
-    except wandb.errors.Error as error:
+    except (wandb.errors.Error, SpecVersionError) as error:
         raise UserError(f"the view {path} was not saved, W&B says: {str(error).splitlines()[0]}") from error
-    name = internal._internal_name_to_url_query_str(view.name)
-    return f"{_graphql.get_app_url(api).rstrip('/')}/{view.entity}/{view.project}?nw={name}"
+    return f"{wandb.setup().settings.app_url}/{view.entity}/{view.project}?nw={_in_address(view)}"
 
 
-def _pushed_before(api: Any, view: "View") -> str:
+def _id_at_wandb(view: "View") -> str:
     """Return the id of the view of that name, empty if there is none: W&B's client changes a view by its id only."""
-    from wandb_workspaces import _graphql
+    from wandb_workspaces.workspaces import internal
 
-    where = {"entityName": view.entity, "name": view.project, "viewType": "project-view", "viewName": view.name}
-    found = _graphql.execute_graphql(api, FIND, where)["project"]
-    edges = found["allViews"]["edges"] if found else []
-    return str(edges[0]["node"]["id"]) if edges else ""
+    try:
+        return str(internal.get_view_dict(view.entity, view.project, _in_address(view))["id"])
+    except ValueError:
+        return ""
+
+
+def _in_address(view: "View") -> str:
+    """Return the name of a view as its address has it."""
+    return view.name.removeprefix("nw-").removesuffix("-v")
 
 
 def _read(path: Path) -> "View":

@@ -5,7 +5,6 @@ import inspect
 import logging
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -19,26 +18,21 @@ from wandb.sdk.data_types._private import MEDIA_TMP
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.record import Status
-from sweeplab.secrets import masked_arguments, masked_command
+from sweeplab.secrets import masked_command
 from sweeplab.sweep.trial import Trial, current
-from sweeplab.tracking.failover import GONE, SILENT, Failover, first_line, forget_service, leave_service
-from sweeplab.tracking.mode import Mode, find_key, pick_mode, why_not
-from sweeplab.tracking.names import columns, run_id, run_name
-from sweeplab.tracking.offline_run import read
-from sweeplab.tracking.settings import DATA_DIR, settings, stage_artifacts
-from sweeplab.tracking.sync import note_unsent
-from sweeplab.tracking.verdict import conclude, exit_code_of
+from sweeplab.tracking.failover import GONE, SILENT, Failover, abandon_service, forget_service
+from sweeplab.tracking.metadata import columns, exit_code_of, run_id, run_name, write_ending
+from sweeplab.tracking.settings import DATA_DIR, Mode, begin_run, first_line, pick_mode, settings, stage_artifacts
 
 log = logging.getLogger(__name__)
 
 X_AXIS = "trainer/global_step"
 WATCHABLE = ("all", "gradients", "parameters")
 SINGLE = "train"  # the job type in conf/logger/wandb.yaml, which a trial replaces
-FULL = 2**16  # bytes: a disk with less can't take what is logged
 
 
-def _spared(method: Callable[..., Any]) -> Any:
-    """Let a call of the logger end no training: what W&B cannot take is left out, and said so once."""
+def _optional(method: Callable[..., Any]) -> Any:
+    """Let a call of the logger end no training: what W&B cannot take is left out, with one warning."""
 
     @functools.wraps(method)
     def call(self: "WandbRun", *arguments: Any, **named: Any) -> Any:
@@ -82,9 +76,9 @@ class WandbRun(WandbLogger):
             raise UserError(f"logger.wandb.watch={watch} is not known{did_you_mean(watch, WATCHABLE)}")
         if log_model not in (True, False, "all"):
             raise UserError(f"logger.wandb.log_model={log_model} is not known; write true, false or all.")
-        known = [*inspect.signature(wandb.init).parameters, *inspect.signature(WandbLogger).parameters]
-        for key in init.keys() - set(known):
-            raise UserError(f"W&B's init has no argument 'logger.wandb.{key}'{did_you_mean(key, known)}")
+        parameters = [*inspect.signature(wandb.init).parameters, *inspect.signature(WandbLogger).parameters]
+        for key in init.keys() - set(parameters):
+            raise UserError(f"W&B's init has no argument 'logger.wandb.{key}'{did_you_mean(key, parameters)}")
         self._title, self._trial = name, (trial := current())
         if trial is not None and (id or version):
             raise UserError("logger.wandb.id names one run; remove it in a sweep, where each trial has its own.")
@@ -167,24 +161,24 @@ class WandbRun(WandbLogger):
             run.finish()
             return {"wandb": {"mode": self._mode, "kept": "nowhere"}}
         try:
-            conclude(run, status, reason, in_study=self._trial is not None)
+            write_ending(run, status, reason, in_study=self._trial is not None)
             failover.finish(exit_code_of(status))
-            kept = "partly" if self._has_left_out else self._kept(run, failover)
+            kept = "partly" if self._has_left_out else failover.kept(online=self._mode == "online")
         except OSError as error:  # of its folder, which somebody took away
             log.warning("W&B: what became of the record in %s is unknown: %s", failover.directory, first_line(error))
             kept = "partly"
         return {"wandb": {"mode": self._mode, "kept": kept}}
 
-    log_metrics = _spared(WandbLogger.log_metrics)
-    log_hyperparams = _spared(WandbLogger.log_hyperparams)
-    log_table = _spared(WandbLogger.log_table)
-    log_text = _spared(WandbLogger.log_text)
-    log_image = _spared(WandbLogger.log_image)
-    log_audio = _spared(WandbLogger.log_audio)
-    log_video = _spared(WandbLogger.log_video)
-    watch = _spared(WandbLogger.watch)
-    after_save_checkpoint = _spared(WandbLogger.after_save_checkpoint)
-    finalize = _spared(WandbLogger.finalize)
+    log_metrics = _optional(WandbLogger.log_metrics)
+    log_hyperparams = _optional(WandbLogger.log_hyperparams)
+    log_table = _optional(WandbLogger.log_table)
+    log_text = _optional(WandbLogger.log_text)
+    log_image = _optional(WandbLogger.log_image)
+    log_audio = _optional(WandbLogger.log_audio)
+    log_video = _optional(WandbLogger.log_video)
+    watch = _optional(WandbLogger.watch)
+    after_save_checkpoint = _optional(WandbLogger.after_save_checkpoint)
+    finalize = _optional(WandbLogger.finalize)
 
     def _start(self) -> Any:
         self._stages = stage_artifacts(Path(self.save_dir or "."))
@@ -193,7 +187,7 @@ class WandbRun(WandbLogger):
                 run = self._init(mode)
             except (*GONE, OSError, wandb.errors.Error) as error:
                 log.warning("W&B: no run in mode %s: %s", mode, first_line(error))
-                leave_service()
+                abandon_service()
                 continue
             self._mode = mode
             if mode != "disabled":
@@ -210,51 +204,22 @@ class WandbRun(WandbLogger):
         else:  # from the start, for `wandb leet` filters by what a run begins with
             arguments["config"] = self._config
         Path(self.save_dir or ".").mkdir(parents=True, exist_ok=True)
-        run: Any
+        advice = "; or write logger.wandb.offline=true." if mode == "online" else ""
         before, logging.raiseExceptions = logging.raiseExceptions, False  # on a full disk W&B cannot log, and says so
         try:
-            with masked_arguments():
-                run = wandb.init(**arguments)
-        except wandb.errors.UsageError as error:
-            advice = "; or write logger.wandb.offline=true." if mode == "online" else ""
-            raise UserError(f"W&B: {first_line(error)}{advice}") from error
+            run = begin_run(X_AXIS, advice, **arguments)
         except GONE:
             if "WANDB_SERVICE" not in os.environ:
                 raise
             forget_service()  # the sweep's has died, so this run takes one of its own
-            with masked_arguments():
-                run = wandb.init(**arguments)
+            run = begin_run(X_AXIS, advice, **arguments)
         finally:
             logging.raiseExceptions = before
         for handler in logging.getLogger("wandb").handlers:
             handler.handleError = _ignore  # type: ignore[method-assign]  # its own log is nobody's concern on a full disk
-        run.define_metric(X_AXIS)
-        run.define_metric("*", step_metric=X_AXIS, step_sync=True)
         if os.environ.get("WANDB_SWEEP_ID"):
             run.config.update(_beside_an_agents_choice(self._config, run), allow_val_change=True)
         return run
-
-    def _kept(self, run: Any, failover: Failover) -> str:
-        """Say where the run's record is, and warn where it is not whole or not there."""
-        directory = Path(failover.directory)
-        if shutil.disk_usage(directory).free < FULL and not _is_whole(directory):
-            log.warning("W&B: the disk is full, so the end of the record in %s is missing.", directory)
-            return "partly"
-        online = self._mode == "online"
-        trouble = "" if not online else "it takes too long" if run._finish_timed_out else self._trouble(run)
-        if online and (trouble or failover.broken):
-            note_unsent(Path(failover.first_directory))
-        if trouble:
-            log.warning("W&B: not all was taken (%s); later: python -m sweeplab.tracking.sync %s", trouble, directory)
-        if failover.silent or failover.left_out:
-            return "partly"
-        if trouble or not online:
-            return "disk"
-        return "both" if failover.broken else "server"
-
-    def _trouble(self, run: Any) -> str:
-        """Say why the server cannot have all: W&B ends a run in silence if its key is no longer good."""
-        return why_not(run.settings.base_url, find_key(run.settings) or "")
 
     def _leave_out(self, error: BaseException) -> None:
         if not self._has_left_out:
@@ -264,10 +229,6 @@ class WandbRun(WandbLogger):
     def _directory(self, config: Mapping[str, Any]) -> str:
         assert self._failover is not None
         return os.path.relpath(self._failover.directory, str(config.get("folder", ".")))
-
-
-def _is_whole(directory: Path) -> bool:
-    return all(found is not None and found.is_whole for found in map(read, directory.glob("run-*.wandb")))
 
 
 def _study_folder(save_dir: str, trial: Trial) -> str:

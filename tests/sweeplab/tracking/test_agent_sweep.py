@@ -15,7 +15,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from sweeplab.errors import UserError
 from sweeplab.sweep.space.values import Value, plain, same
 from sweeplab.sweep.spec import SweepSpec
-from sweeplab.tracking.agent_sweep import agent_sweep, said
+from sweeplab.tracking.agent_sweep import agent_sweep, agent_value
 from tests.conftest import Command, small
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.tracking.specs import ACCURACY, spec_of
@@ -35,13 +35,13 @@ FORMS = {
 TOP = {"program", "project", "entity", "name", "method", "metric", "run_cap", "parameters", "command"}
 
 
-def said_of(spec: SweepSpec) -> dict[str, Any]:
+def content_of(spec: SweepSpec) -> dict[str, Any]:
     read: dict[str, Any] = yaml.safe_load(agent_sweep(spec, "proj"))
     return read
 
 
 def sweep(*overrides: str) -> dict[str, Any]:
-    return said_of(spec_of(*ACCURACY, *overrides))
+    return content_of(spec_of(*ACCURACY, *overrides))
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_bounds_are_those_of_the_search() -> None:
     spec = spec_of(*ACCURACY, "x=tag(log,interval(3e-4,3e-2))", "y=range(2,7)", "sleep=interval(0.1,0.7)", BUDGET)
     for parameter in spec.space.parameters:
         ours: Any = parameter.distribution
-        theirs = said_of(spec)["parameters"][parameter.key]
+        theirs = content_of(spec)["parameters"][parameter.key]
         assert (theirs["min"], theirs["max"]) == (ours.low, ours.high)
 
 
@@ -119,7 +119,7 @@ def test_the_file_holds_what_wandbs_schema_allows(method: str) -> None:
 
 @pytest.mark.parametrize(("mode", "goal"), [("min", "minimize"), ("max", "maximize")])
 def test_the_metric_is_what_the_summary_calls_objective(mode: str, goal: str) -> None:
-    read = said_of(spec_of("+objective.metric=val/loss", f"+objective.mode={mode}", "x=1,2"))
+    read = content_of(spec_of("+objective.metric=val/loss", f"+objective.mode={mode}", "x=1,2"))
     assert read["metric"] == {"name": "objective", "goal": goal}
 
 
@@ -134,7 +134,7 @@ VALUES: list[Value] = [
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_hydra_reads_what_an_agent_writes(value: Value) -> None:
     """The agent's own code, behind the YAML and the JSON that a value goes through on its way."""
-    handed = json.loads(json.dumps(yaml.safe_load(yaml.safe_dump(said(value)))))
+    handed = json.loads(json.dumps(yaml.safe_load(yaml.safe_dump(agent_value(value)))))
     (word,) = create_sweep_command_args({"args": {"key": {"value": handed}}})["args_no_hyphens"]
     parsed = OverridesParser.create().parse_override(word)
     assert parsed.key_or_group == "key"
@@ -195,7 +195,7 @@ def loggers(tmp_path: Path) -> Path:
     [((), ["logger=wandb"]), (("logger=wandb",), ["logger=wandb"]), (("logger=[csv,wandb]",), ["logger=[csv,wandb]"])],
 )
 def test_agents_log_to_wandb(loggers: Path, chosen: tuple[str, ...], words: list[str]) -> None:
-    command = said_of(spec_of("x=1,2", *chosen, conf=loggers))["command"]
+    command = content_of(spec_of("x=1,2", *chosen, conf=loggers))["command"]
     assert [word for word in command if "logger" in word] == words
 
 
@@ -224,7 +224,7 @@ def test_what_is_left_out_is_said() -> None:
 
 def test_project_and_entity_are_named_where_they_are_known() -> None:
     spec = spec_of("x=1,2")
-    assert "entity" not in said_of(spec)
+    assert "entity" not in content_of(spec)
     read = yaml.safe_load(agent_sweep(spec, "proj", "team"))
     assert (read["project"], read["entity"]) == ("proj", "team")
 

@@ -1,5 +1,4 @@
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,14 +6,11 @@ from typing import Any
 
 import pytest
 import wandb
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-from sweeplab.sweep.results import Summary, ending
 from sweeplab.sweep.spec import SweepSpec
-from sweeplab.sweep.study.client import counts
-from sweeplab.tracking.study_plots import importances
 from sweeplab.tracking.sweep_run import SweepRun
-from tests.sweeplab.tracking.specs import spec_of
+from tests.sweeplab.tracking.specs import came_to, spec_of, trial
 from tests.wandb_log import offline_runs, records, summary
 
 SPACE = ("x=interval(0,1)", "opt.lr=tag(log,interval(1e-4,1))")
@@ -27,33 +23,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wandb.teardown()
 
 
-def trial(spec: SweepSpec, number: int, x: float, *values: float, **more: Any) -> FrozenTrial:
-    """A trial of the spec, complete if it has values."""
-    state = more.pop("state", TrialState.COMPLETE if values else TrialState.FAIL)
-    params = {"x": x, "opt.lr": 10 ** -(1 + x)}
-    distributions = {parameter.name: parameter.distribution for parameter in spec.space.parameters}
-    made = create_trial(state=state, values=values or None, params=params, distributions=distributions, user_attrs=more)
-    made.number = number
-    return made
-
-
-def came_to(trials: list[FrozenTrial], best: list[FrozenTrial], stopped: str = "") -> Summary:
-    endings = Counter(str(ending(one)) for one in trials if counts(one))
-    return Summary(trials, endings, best, {}, 0, len(trials), stopped, 0.9)
-
-
 def recorded(spec: SweepSpec, trials: list[FrozenTrial], best: list[FrozenTrial], stopped: str = "") -> Path:
     """Record a sweep, and return W&B's folder of it."""
     spec = replace(spec, folder=Path("study").absolute())
     spec.folder.mkdir(exist_ok=True)
-    known = set(offline_runs(spec.folder))
+    before = set(offline_runs(spec.folder))
     run = SweepRun(spec, "offline", "project", None, spec.folder, checkpoint=True)
     run.start(came_to([], []))
     for one in trials:
-        run.told(one)
+        run.add(one)
     run.end(came_to(trials, best, stopped))
-    (found,) = set(offline_runs(spec.folder)) - known
-    return found
+    (folder,) = set(offline_runs(spec.folder)) - before
+    return folder
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -165,14 +146,3 @@ def test_importances_of_too_few_trials_are_not_made_up() -> None:
     told = summary(recorded(spec, trials, trials[:1]))["summary"]
     assert not [key for key in told if key.startswith("importance") or key == "plots/importance"]
     assert "plots/history" in told
-
-
-def test_importances_follow_the_direction_of_the_first_of_several_objectives() -> None:
-    """The best of the objective depend on x alone, the worst on the learning rate as well."""
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=[maximize,minimize]", "objectives=2")
-    alone = spec_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=maximize")
-    points = [(n % 7 / 7, n % 5 / 5) for n in range(35)]
-    values = [-((x - 0.3) ** 2) if x < 0.6 else -1.0 - 5 * y for x, y in points]
-    both = [trial(spec, n, x, value, y) for n, ((x, y), value) in enumerate(zip(points, values, strict=True))]
-    one = [trial(alone, n, x, value) for n, ((x, _), value) in enumerate(zip(points, values, strict=True))]
-    assert importances(spec, came_to(both, both[:1])) == importances(alone, came_to(one, one[:1])) != {}

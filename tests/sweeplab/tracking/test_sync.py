@@ -8,20 +8,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
 
-from sweeplab.tracking.offline_run import read
 from sweeplab.tracking.sync import main
+from tests.sweeplab.tracking.conftest import Make, whole_log
 from tests.wandb_server import Json, WandbServer
 
 pytestmark = pytest.mark.slow
-
-Make = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -31,44 +29,6 @@ def fresh_service(wandb_server: WandbServer) -> Iterator[None]:
     yield
     wandb.teardown()
     assert wandb_server.unknown == []
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "multirun" / "cnn"
-
-
-@pytest.fixture
-def make(study: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Make an offline run in the study's folder, as WandbRun does; return its log."""
-
-    def made(id: str, first: int = 0, weights: bytes = b"", exit_code: int = 0, folder: Path = study) -> Path:
-        monkeypatch.setenv("WANDB_DATA_DIR", str(folder / "wandb" / "data"))
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = wandb.Settings(silent=True, console="off", x_disable_stats=True, x_save_requirements=False)
-        where: dict[str, Any] = {
-            "project": "p",
-            "dir": str(folder),
-            "mode": "offline",
-            "resume": "allow",
-            "settings": settings,
-        }
-        run = wandb.init(id=id, group=folder.name, job_type="trial", tags=["t"], config={"lr": {"x": 1}}, **where)
-        for row in range(first, first + 10):
-            run.log({"row": row, "trainer/global_step": row})
-        if weights:
-            (folder / "best.ckpt").write_bytes(weights)
-            artifact = wandb.Artifact(f"model-{id}", "model")
-            artifact.add_file(str(folder / "best.ckpt"))
-            run.log_artifact(artifact, aliases=["best"])
-        run.summary["objective"] = 0.5
-        run.finish(exit_code=exit_code)
-        (log,) = Path(run.settings.sync_dir).resolve().glob("*.wandb")
-        while not ((written := read(log)) and written.is_whole):  # W&B's service writes it by and by
-            time.sleep(0.01)
-        return log
-
-    return made
 
 
 def renamed(log: Path, time: str) -> Path:
@@ -124,21 +84,6 @@ def test_a_list_uploads_nothing(
     assert main([str(study), "--list"]) == 0
     assert log.parent.name in capsys.readouterr().out
     assert wandb_server.runs == {}
-
-
-def test_runs_are_uploaded_at_the_same_time(make: Make, study: Path, wandb_server: WandbServer) -> None:
-    for number in range(3):
-        make(f"cnn-{number}")
-    met, all_there = set[str](), threading.Barrier(3)
-
-    def wait(what: str, sent: Json) -> None:
-        if what == "UpsertBucket" and sent["name"] not in met:
-            met.add(sent["name"])
-            all_there.wait(timeout=30)
-
-    wandb_server.on_request = wait
-    assert main([str(study), "-n", "3"]) == 0
-    assert len(met) == 3
 
 
 def test_parts_of_a_resumed_run_arrive_in_the_order_of_time(make: Make, study: Path, wandb_server: WandbServer) -> None:
@@ -214,10 +159,11 @@ def test_a_server_that_goes_half_way_is_told_and_the_same_command_finishes(
     wandb_server.on_request = go
     assert main([str(study), "-n", "1", "--patience", "0.5"]) == 1
     out = capsys.readouterr().out
+    every = {f"cnn-{number}" for number in range(4)}
     arrived = {run.id for run in wandb_server.runs.values() if run.state == "finished"}
-    (named,) = [line for line in out.splitlines() if "the server is gone" in line]
-    assert {id for id in ("cnn-0", "cnn-1", "cnn-2", "cnn-3") if id in named} == {"cnn-2", "cnn-3"}
-    assert arrived == {"cnn-0", "cnn-1"}
+    (line,) = [line for line in out.splitlines() if "the server is gone" in line]
+    assert len(arrived) == 2  # the order is W&B's
+    assert {id for id in every if id in line} == every - arrived
     wandb_server.on_request = None
     wandb_server.back()
     assert main([str(study)]) == 0
@@ -226,50 +172,6 @@ def test_a_server_that_goes_half_way_is_told_and_the_same_command_finishes(
         run = wandb_server.run(f"cnn-{number}")
         assert rows(wandb_server, run.id) == list(range(10))
         assert [artifact.files for artifact in run.artifacts] == [{"best.ckpt": bytes([number])}]
-
-
-def test_a_server_that_fails_all_the_time_is_given_up(
-    make: Make, study: Path, wandb_server: WandbServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make("cnn-0")
-    wandb_server.failing = "file_stream"
-    assert main([str(study), "--patience", "0.5"]) == 1
-    assert "not uploaded: cnn-0: the server is gone or fails (retrying HTTP 500" in capsys.readouterr().out
-    wandb_server.failing = None
-    assert main([str(study)]) == 0
-
-
-def no_key(server: WandbServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WANDB_API_KEY")
-
-
-def refused(server: WandbServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.refuses = 401
-
-
-def unreachable(server: WandbServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.gone()
-
-
-@pytest.mark.parametrize(
-    ("trouble", "said"),
-    [(no_key, "no key on this machine"), (refused, "refuses the key"), (unreachable, "does not answer")],
-)
-def test_no_account_or_no_server_is_said_at_once(
-    make: Make,
-    study: Path,
-    wandb_server: WandbServer,
-    monkeypatch: pytest.MonkeyPatch,
-    trouble: Callable[[WandbServer, pytest.MonkeyPatch], None],
-    said: str,
-) -> None:
-    make("cnn-0")
-    trouble(wandb_server, monkeypatch)
-    wandb.teardown()
-    with pytest.raises(SystemExit, match=said) as error:
-        main([str(study)])
-    assert str(error.value).startswith("Error: ")
-    assert wandb_server.runs == {}
 
 
 def test_a_run_whose_record_is_damaged_is_named(tmp_path: Path) -> None:
@@ -318,18 +220,6 @@ def test_a_file_of_an_artifact_that_changed_is_not_uploaded_for_what_it_was(
     assert "without model-cnn-0" in capsys.readouterr().out
 
 
-def test_files_that_the_storage_refuses_are_told(
-    make: Make, study: Path, wandb_server: WandbServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make("cnn-0", weights=b"best")
-    wandb_server.storage_refuses = True
-    assert main([str(study)]) == 1
-    assert "W&B did not take all files (status: 403" in capsys.readouterr().out
-    wandb_server.storage_refuses = False
-    assert main([str(study)]) == 0
-    assert [artifact.files for artifact in wandb_server.run("cnn-0").artifacts] == [{"best.ckpt": b"best"}]
-
-
 def test_another_project_gets_all_of_a_run(
     make: Make, study: Path, wandb_server: WandbServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -351,6 +241,7 @@ def test_pictures_and_tables_arrive_from_a_copied_log_too(
     study.mkdir(parents=True)
     with wandb.init(project="p", dir=str(study), id="cnn-0", mode="offline", settings={"silent": True}) as run:
         run.log({"table": wandb.Table(columns=["a"], data=[[1], [2]])})
+    whole_log(run)
     assert main([str(study), "--project", "other"]) == 0
     arrived = wandb_server.run("cnn-0")
     assert any(name.startswith("media/table/") for name in arrived.files)

@@ -11,7 +11,7 @@ from sweeplab.errors import UserError
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.trial import Trial
 from sweeplab.tracking import view
-from sweeplab.tracking.names import columns
+from sweeplab.tracking.metadata import columns
 from tests.sweeplab.tracking.specs import ACCURACY, spec_of
 from tests.wandb_server import ENTITY, WandbServer
 

@@ -1,4 +1,4 @@
-"""What a trial is called in W&B: its run's id and name, and its columns in the table of runs."""
+"""What W&B's table of runs shows of a run: id, name, the columns of its trial, and how it ended."""
 
 import re
 from collections.abc import Iterable
@@ -6,10 +6,12 @@ from typing import Any
 
 from sweeplab.records import names
 from sweeplab.records.names import short_value
+from sweeplab.records.record import Status
 from sweeplab.sweep.trial import Trial
 
 LONGEST = 80  # characters of a name; the table of runs shows fewer
 OURS = ("study", "trial", "repeat", "point")
+STATES = {Status.COMPLETE: "COMPLETE", Status.PRUNED: "PRUNED"}  # Optuna's, of runs that W&B shows as finished
 
 
 def run_id(name: str) -> str:
@@ -39,8 +41,24 @@ def run_name(title: str | None, trial: Trial) -> str:
     short = short_keys([*trial.searched, *trial.params])
     varied = {key: value for key, value in trial.params.items() if value != title}
     number = f"#{trial.number}" + (f".{trial.repeat}" if trial.repeat else "")
-    said = [f"{short[key]}={short_value(value)}" for key, value in varied.items()]
-    words = [*([title] if title else []), number, *said]
+    values = [f"{short[key]}={short_value(value)}" for key, value in varied.items()]
+    words = [*([title] if title else []), number, *values]
     while len(words) > 2 and len(" ".join(words)) > LONGEST:
         words = [*words[:-1], "..."] if words[-1] != "..." else [*words[:-2], "..."]
     return " ".join(words)
+
+
+def exit_code_of(status: Status) -> int:
+    """Return the exit code that W&B tells finished runs from failed ones by."""
+    return 0 if status in STATES else 1
+
+
+def write_ending(run: Any, status: Status, reason: str = "", *, in_study: bool) -> None:
+    """Write into a run how it ended, in the words of `run.json` and, for a trial, of Optuna."""
+    ending = {"status": str(status)} | ({"reason": reason} if reason else {})
+    if in_study:
+        ending["optuna/state"] = STATES.get(status, "FAIL")
+    run.summary.update(ending)
+    # A single run may be resumed, and tags cannot be removed then.
+    if in_study and status in (Status.PRUNED, Status.INTERRUPTED):
+        run.tags = (*(run.tags or ()), str(status))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import wandb
 
-from sweeplab.tracking.mode import pick_mode
+from sweeplab.tracking.settings import pick_mode
 from tests.wandb_server import WandbServer
 
 
