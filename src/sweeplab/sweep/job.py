@@ -77,6 +77,11 @@ class Job:
     interactive: bool = False
 
 
+def job_id(study: str, number: int, repeat: int, repeats: int) -> str:
+    """Return a name that no other run has; `study` is the id of its study."""
+    return f"{study}-{number:04d}" + (f"-{repeat}" if repeats > 1 else "")
+
+
 @dataclass
 class Outcome:
     """How a job ended, in the words of `run.json`, and the reason where it did not end well.

@@ -24,12 +24,12 @@ from sweeplab.sweep.execute.inline import Inline
 from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
-from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.results import FOLDER
+from sweeplab.sweep.listener import Listener, Listeners
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.search import Search
 from sweeplab.sweep.study.suggestions import Suggestions
+from sweeplab.sweep.study.trials import FOLDER
 
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
 OFTEN = 1.0  # seconds between two writes of a trial's reports, where no pruner waits for them
@@ -77,11 +77,11 @@ class Loop:
         client: StudyClient,
         executor: Executor,
         limits: Limits,
-        listener: Listener,
+        listeners: Listeners,
         progress: Progress,
     ) -> None:
         self.spec, self.search, self.client, self.executor, self.limits = spec, search, client, executor, limits
-        self.listener, self.progress = listener, progress
+        self.listeners, self.progress = listeners, progress
         self._busy, self._runs = 0.0, 0
         self._prepared: Job | None = None
         self._suggestions = Suggestions(spec, search, client, limits.n_trials, executor.slots)
@@ -209,8 +209,8 @@ class Loop:
         before = time.monotonic()
         active.waiting -= 1
         active.running += 1
-        job = replace(job, environment=self.listener.environment(job))
-        self.listener.trial_started(job)
+        job = replace(job, environment=self.listeners.environment(job))
+        self.listeners.tell(Listener.trial_started, job)
 
         def report(value: float, step: int) -> bool:
             return self._report(active, value, step) if repeat == 0 else False
@@ -263,7 +263,7 @@ class Loop:
             outcome.status, outcome.reason = Status.INTERRUPTED, "the sweep was interrupted"
         self._busy += outcome.seconds
         self._runs += 1
-        self.listener.trial_ended(job, outcome)
+        self.listeners.tell(Listener.trial_ended, job, outcome)
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds)
         active.running -= 1
@@ -285,7 +285,8 @@ class Loop:
         counts = self.client.tell(active.trial, outcome)
         self._suggestions.told()
         self.progress.ended(active, outcome, counts)
-        self.listener.trial_told(self.client.study._storage.get_trial(active.trial._trial_id), counts)
+        stored = self.client.study._storage.get_trial(active.trial._trial_id)
+        self.listeners.tell(Listener.trial_told, stored, counts)
         if outcome.status in FAILURES and counts:
             self.limits.failed(self.spec, active.number, active.values, outcome)
         elif outcome.status in (Status.COMPLETE, Status.PRUNED):
@@ -294,7 +295,10 @@ class Loop:
     def _look_after_others(self) -> None:
         """Show that this controller lives, and take over what others have lost."""
         if self.client.heartbeat():
-            self.client.recover(Recovery(self.spec, self.listener.trial_lost).settle)
+            self.client.recover(Recovery(self.spec, self._lost).settle)
+
+    def _lost(self, job: Job, outcome: Outcome) -> None:
+        self.listeners.tell(Listener.trial_lost, job, outcome)
 
     def _obey(self) -> None:
         """Do what signals have asked for since the last time."""

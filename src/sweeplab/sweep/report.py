@@ -13,9 +13,8 @@ from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.job import Job
-from sweeplab.sweep.listener import Listener
+from sweeplab.sweep.listener import Listener, SweepInfo
 from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import SweepSpec
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +40,9 @@ class Report(Listener):
         self._written = -float("inf")
         self._told = 0
 
-    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
+    def sweep_started(self, sweep: SweepInfo, before: Summary, is_only_controller: bool) -> None:
         """Note where the runs will lie."""
-        self._folder = spec.folder
+        self._folder = sweep.folder
 
     def trial_started(self, job: Job) -> None:
         """Write the page anew, if it is time."""
@@ -56,7 +55,7 @@ class Report(Listener):
             threading.Thread(target=lambda: [importlib.import_module(name) for name in SLOW]).start()
         self._refresh()
 
-    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
+    def sweep_ended(self, sweep: SweepInfo, summary: Summary) -> None:
         """Write the page of all there is; one that is being written now is out of date."""
         from sweeplab.report.page import write_study_report
 
@@ -64,7 +63,7 @@ class Report(Listener):
             self._writer.kill()
             self._writer.communicate()
         try:
-            write_study_report(spec.folder)
+            write_study_report(sweep.folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep itself went well
             log.warning("no report.html: %s", str(error) or type(error).__name__)
 

@@ -5,7 +5,6 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,10 +16,10 @@ from sweeplab.records.record import Status
 from sweeplab.records.spreadsheet import cells
 from sweeplab.secrets import masked_config
 from sweeplab.sweep.spec import SweepSpec
-from sweeplab.sweep.study.client import NO_VALUE, StudyClient, beginning, came_to, counts, took
+from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.compatibility import fixed_of
+from sweeplab.sweep.study.trials import NO_VALUE, beginning, came_to, counts, ending, folder_of, took
 
-FOLDER = "folder"  # where a trial says the name of its folder, if that is not its number
 RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"
 
 
@@ -46,22 +45,6 @@ class Summary:
         ended = sum(self.endings.values()) - self.endings[Status.INTERRUPTED]
         done = bool(self.best) or any(NO_VALUE in trial.user_attrs for trial in self.trials)
         return done and not self.stopped and (self.total is None or ended + self.running >= self.total)
-
-
-def ending(trial: FrozenTrial) -> Status:
-    """Return how a trial stands, in the words of `run.json`."""
-    if trial.state in (TrialState.RUNNING, TrialState.WAITING):
-        return Status.RUNNING
-    by_state = {TrialState.COMPLETE: Status.COMPLETE, TrialState.PRUNED: Status.PRUNED}
-    return Status(trial.user_attrs.get("ending", by_state.get(trial.state, Status.FAILED)))
-
-
-def folder_of(spec: SweepSpec, trial: FrozenTrial) -> Path | None:
-    """Return the folder of a trial, on the machine that ran it; None if it was no sweep of ours."""
-    lease = trial.user_attrs.get("lease")
-    if lease is None:
-        return None
-    return Path(lease.get("folder", spec.folder), trial.user_attrs.get(FOLDER, str(trial.number)))
 
 
 def summarize(spec: SweepSpec, client: StudyClient, total: int | None, stopped: str, use: float | None) -> Summary:
@@ -148,7 +131,7 @@ def _table(spec: SweepSpec, trials: Sequence[FrozenTrial]) -> str:
             trial.last_step,
             took(trial),
             began and began.isoformat(timespec="seconds"),
-            str(folder_of(spec, trial) or ""),
+            str(folder_of(trial, spec.folder) or ""),
             trial.user_attrs.get("reason"),
         ]
         rows.writerow(cells(row))

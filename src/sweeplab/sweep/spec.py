@@ -28,7 +28,7 @@ from sweeplab.sweep.config.hydra_job import current, hydra_context
 from sweeplab.sweep.config.objectives import objectives
 from sweeplab.sweep.config.settings import Settings
 from sweeplab.sweep.config.snapshot import ConfigSnapshot
-from sweeplab.sweep.job import Job, Task
+from sweeplab.sweep.job import Job, Task, job_id
 from sweeplab.sweep.program import find
 from sweeplab.sweep.space.one_at_a_time import around_base, variants
 from sweeplab.sweep.space.space import Space
@@ -159,7 +159,7 @@ class SweepSpec:
             has_objective=self.has_objective,
             repeat=repeat,
             repeats=self.settings.repeats,
-            id=f"{self.id}-{number:04d}" + (f"-{repeat}" if self.settings.repeats > 1 else ""),
+            id=job_id(self.id, number, repeat, self.settings.repeats),
             home=self.folder,
             subdir=os.path.relpath(folder, self.folder) if self.names_folders or self.settings.repeats > 1 else "",
             seed_key=self.settings.repeat_key,

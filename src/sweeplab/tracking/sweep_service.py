@@ -15,11 +15,8 @@ from optuna.trial import FrozenTrial
 from sweeplab.build import located
 from sweeplab.errors import UserError
 from sweeplab.records import record
-from sweeplab.sweep.console import short
-from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.records.names import short_path
+from sweeplab.sweep.listener import Job, Listener, Outcome, Summary, SweepInfo
 from sweeplab.tracking.service import LATE, SERVICE, service_lives, service_process, start_service
 
 if TYPE_CHECKING:
@@ -46,20 +43,20 @@ class SweepService(Listener):
         self._left: psutil.Process | None = None
         self._untold: list[FrozenTrial] = []
 
-    def preview(self, spec: SweepSpec) -> str:
+    def preview(self, sweep: SweepInfo) -> str:
         """Return a file for `wandb sweep`, which searches the same space by W&B's own means."""
         from sweeplab.tracking.agent_sweep import agent_sweep
 
-        entry = logger_of(spec) or {}
-        return agent_sweep(spec, str(entry.get("project", "sweeplab")), entry.get("entity"))
+        entry = logger_of(sweep) or {}
+        return agent_sweep(sweep, str(entry.get("project", "sweeplab")), entry.get("entity"))
 
-    def preload(self, spec: SweepSpec) -> Sequence[str]:
+    def preload(self, sweep: SweepInfo) -> Sequence[str]:
         """Spare each trial what W&B imports late."""
-        return LATE if logger_of(spec) is not None else ()
+        return LATE if logger_of(sweep) is not None else ()
 
-    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
+    def sweep_started(self, sweep: SweepInfo, before: Summary, is_only_controller: bool) -> None:
         """Decide for all trials whether they are online, start their service, and the sweep's run."""
-        entry = logger_of(spec)
+        entry = logger_of(sweep)
         if entry is None:
             return
         from sweeplab.tracking.mode import pick_mode
@@ -68,10 +65,10 @@ class SweepService(Listener):
         if self._mode == "disabled":
             return
         start_service()
-        if is_only_controller and spec.settings.executor != "inline":  # there each trial ends what runs in its process
-            self._run = self._sweep_run(spec, entry, before)
+        if is_only_controller and sweep.settings.executor != "inline":  # there each trial ends what runs in its process
+            self._run = self._sweep_run(sweep, entry, before)
             if self._mode == "online":
-                self._save_view(spec, entry)
+                self._save_view(sweep, entry)
 
     def environment(self, job: Job) -> Mapping[str, str]:
         """Tell a trial of the mode and the service, which is started again if it has died."""
@@ -128,36 +125,36 @@ class SweepService(Listener):
         else:
             self._untold.append(trial)
 
-    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
+    def sweep_ended(self, sweep: SweepInfo, summary: Summary) -> None:
         """Write what the sweep came to, and end the service; a run that is still open ends as failed."""
-        entry = logger_of(spec)
+        entry = logger_of(sweep)
         if entry is None or self._mode in (None, "disabled"):
             return
         import wandb
 
         try:
-            self._conclude(spec, entry, summary)
+            self._conclude(sweep, entry, summary)
         finally:
             wandb.teardown(exit_code=1)
             if self._left is not None:  # it would wait for its server until the very end
                 self._left.kill()
         if self._mode == "offline":
-            where = shlex.join(map(short, dict.fromkeys((spec.folder, _place(spec, entry)))))
+            where = shlex.join(map(short_path, dict.fromkeys((sweep.folder, _place(sweep, entry)))))
             log.info("W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", where)
 
-    def _conclude(self, spec: SweepSpec, entry: Mapping[str, Any], summary: Summary) -> None:
+    def _conclude(self, sweep: SweepInfo, entry: Mapping[str, Any], summary: Summary) -> None:
         if self._run is None and not summary.running:  # the controller that began is gone
             untold = {trial.number for trial in self._untold}
             earlier = [trial for trial in summary.trials if trial.number not in untold]
-            self._run = self._sweep_run(spec, entry, replace(summary, trials=earlier))
+            self._run = self._sweep_run(sweep, entry, replace(summary, trials=earlier))
             for trial in self._untold:
                 self._run.told(trial)
         if self._run is not None:
             self._run.end(summary)
             if self._mode == "offline":
-                self._save_view(spec, entry)
+                self._save_view(sweep, entry)
 
-    def _save_view(self, spec: SweepSpec, entry: Mapping[str, Any]) -> None:
+    def _save_view(self, sweep: SweepInfo, entry: Mapping[str, Any]) -> None:
         """Leave a view of the study, for its dashboard or for the upload."""
         from sweeplab.tracking import view
         from sweeplab.tracking.sync import VIEW
@@ -165,8 +162,8 @@ class SweepService(Listener):
         if not view.available():
             log.info("W&B: no saved view of the study; pip install -e '.[views]' makes them.")
             return
-        path = spec.folder / VIEW
-        view.save(spec, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)
+        path = sweep.folder / VIEW
+        view.save(sweep, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)
         if self._mode == "online":
             log.info("W&B: a view of the study is at %s", view.push(path))
 
@@ -182,11 +179,11 @@ class SweepService(Listener):
         if self._run is not None:
             self._run.go_offline()
 
-    def _sweep_run(self, spec: SweepSpec, entry: Mapping[str, Any], before: Summary) -> "SweepRun":
+    def _sweep_run(self, sweep: SweepInfo, entry: Mapping[str, Any], before: Summary) -> "SweepRun":
         from sweeplab.tracking.sweep_run import SweepRun
 
-        where = (entry["project"], entry["entity"], _place(spec, entry))
-        run = SweepRun(spec, str(self._mode), *where, self.checkpoint)
+        where = (entry["project"], entry["entity"], _place(sweep, entry))
+        run = SweepRun(sweep, str(self._mode), *where, self.checkpoint)
         run.start(before)
         return run
 
@@ -206,13 +203,13 @@ class SweepService(Listener):
         run.finish(exit_code=exit_code_of(outcome.status))
 
 
-def logger_of(spec: SweepSpec) -> dict[str, Any] | None:
+def logger_of(sweep: SweepInfo) -> dict[str, Any] | None:
     """Return what the configuration of W&B's logger says of where runs go; None if the trials share no such logger."""
-    found = next(_loggers(OmegaConf.to_container(spec.base, resolve=False), ()), None)
+    found = next(_loggers(OmegaConf.to_container(sweep.config, resolve=False), ()), None)
     if found is None:
         return None
     path, logger = found
-    chosen = {key: OmegaConf.select(spec.base, ".".join((*path, key))) for key in ("project", "entity", "offline")}
+    chosen = {key: OmegaConf.select(sweep.config, ".".join((*path, key))) for key in ("project", "entity", "offline")}
     return chosen | {"save_dir": logger.get("save_dir")}  # as it is written: each trial has a value of its own
 
 
@@ -239,10 +236,10 @@ def _is_ours(target: Any, path: Sequence[str]) -> bool:
     return isinstance(kind, type) and issubclass(kind, WandbRun)
 
 
-def _place(spec: SweepSpec, entry: Mapping[str, Any]) -> Path:
+def _place(sweep: SweepInfo, entry: Mapping[str, Any]) -> Path:
     """Return where the runs lie: in the study's folder, unless the user has chosen one for all."""
     chosen = str(entry["save_dir"] or "${")
-    return spec.folder if "${" in chosen else Path(chosen).absolute()
+    return sweep.folder if "${" in chosen else Path(chosen).absolute()
 
 
 def _wandb_facts(job: Job) -> dict[str, Any] | None:

@@ -8,8 +8,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from sweeplab.sweep import loop
-from sweeplab.sweep.study.client import beginning
 from sweeplab.sweep.study.storage import write_reports
+from sweeplab.sweep.study.trials import beginning
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 

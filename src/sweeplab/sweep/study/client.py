@@ -1,11 +1,10 @@
 """What a controller asks of a study and tells it: the one place that writes trials to Optuna's storage."""
 
 import contextlib
-import json
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,24 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.records.process import is_alive, this_process
 from sweeplab.records.record import Status
 from sweeplab.sweep.job import Outcome
+from sweeplab.sweep.study.search import Points
 from sweeplab.sweep.study.storage import Lock, together, write_reports
 from sweeplab.sweep.study.study import Study
+from sweeplab.sweep.study.trials import (
+    BEGAN,
+    BEST,
+    ENDING,
+    LEASE,
+    NO_VALUE,
+    NOT_COUNTED,
+    SECONDS,
+    counts,
+    params_of,
+    point_key,
+)
 
-BEAT = 20.0  # seconds between two signs of life
-LEASE = 120.0  # seconds without one, after which a controller on another machine counts as lost
-NOT_COUNTED = "queued again"
-NO_VALUE = "no value"  # of a task that has no objective
-BEGAN = "began"
-SECONDS, BEST = "seconds", "best"
+HEARTBEAT = 20.0  # seconds between two signs of life
+LOST_AFTER = 120.0  # seconds without one, after which a controller on another machine counts as lost
 
 
 class StudyClient:
@@ -63,7 +71,7 @@ class StudyClient:
         return self.study.get_trials(deepcopy=False)
 
     def ask(
-        self, total: int | None, suggest: Callable[[optuna.Trial], Any], point: "Points | None"
+        self, total: int | None, suggest: Callable[[optuna.Trial], Any], points: Points | None
     ) -> optuna.Trial | None:
         """Take the next trial, its parameters suggested; None if the budget is spent or the grid gone through."""
         while True:
@@ -71,14 +79,14 @@ class StudyClient:
                 trials = self.trials()
                 if total is not None and sum(map(counts, trials)) >= total:
                     return None
-                if point is not None and not any(trial.state is TrialState.WAITING for trial in trials):
-                    following = point.following(trials)
+                if points is not None and not any(trial.state is TrialState.WAITING for trial in trials):
+                    following = points.following(trials)
                     if following is None:
                         return None
                     self.study.enqueue_trial(dict(following))
                 trial = self.study.ask()
-                trial.set_user_attr("lease", self.lease)
-            if not self._is_locked() and self._somebody_was_faster(trial.number, total, point is not None):
+                trial.set_user_attr(LEASE, self.lease)
+            if not self._is_locked() and self._somebody_was_faster(trial.number, total, points is not None):
                 self._drop(trial, "another controller was faster")
                 continue
             try:
@@ -111,7 +119,7 @@ class StudyClient:
         """Requeue the trials that were asked for in the name of this controller and, by their number, never began."""
         with self._lock:
             for trial in self.trials():
-                own = trial.user_attrs.get("lease", {}).get("controller") == self.controller
+                own = trial.user_attrs.get(LEASE, {}).get("controller") == self.controller
                 if own and trial.state is TrialState.RUNNING and not has_begun(trial.number):
                     self.requeue(trial._trial_id)
 
@@ -131,7 +139,7 @@ class StudyClient:
             return False  # another controller took us for lost, and the trial over
         put = self.study._storage.set_trial_user_attr
         with together(self.study._storage):
-            put(id_, "ending", str(outcome.status))
+            put(id_, ENDING, str(outcome.status))
             put(id_, SECONDS, outcome.seconds or None)
             if outcome.reason:
                 put(id_, "reason", outcome.reason)
@@ -172,7 +180,7 @@ class StudyClient:
 
     def heartbeat(self) -> bool:
         """Give a sign of life if it is time; say whether it was."""
-        if time.monotonic() - self._beaten < BEAT:
+        if time.monotonic() - self._beaten < HEARTBEAT:
             return False
         self._beaten = time.monotonic()
         self.study.set_user_attr(f"controller {self.controller}", {**self.lease, "beat": time.time()})
@@ -181,17 +189,17 @@ class StudyClient:
     def _lives(self, controller: Mapping[str, Any]) -> bool:
         """Say whether a controller is at work, here or on another machine."""
         alive = is_alive(controller)
-        return time.time() - controller["beat"] <= LEASE if alive is None else alive
+        return time.time() - controller["beat"] <= LOST_AFTER if alive is None else alive
 
     def _is_locked(self) -> bool:
         return not isinstance(self._lock, contextlib.nullcontext)
 
     def _loss(self, trial: FrozenTrial) -> Outcome | None:
         """Say how a running trial was lost, None if it was not."""
-        lease = trial.user_attrs.get("lease")
+        lease = trial.user_attrs.get(LEASE)
         if lease is None:  # its controller died, or is just about to sign
             started = trial.datetime_start
-            fresh = started is not None and abs(time.time() - started.astimezone().timestamp()) < LEASE
+            fresh = started is not None and abs(time.time() - started.astimezone().timestamp()) < LOST_AFTER
             return None if fresh and not self._is_locked() else Outcome(Status.INTERRUPTED, "its controller was killed")
         known = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
         if lease["controller"] == self.controller or self._lives({**lease, **known}):
@@ -208,7 +216,7 @@ class StudyClient:
     def _queue_again(self, trial: FrozenTrial, status: Status) -> None:
         """Queue a trial's parameters again, once, however often this is tried."""
         attempt = trial.user_attrs.get("attempt", 0) + (status is Status.KILLED)
-        params = _params(trial)
+        params = params_of(trial)
         if not any(other.user_attrs.get("again") == trial.number for other in self.trials()):
             self.study.enqueue_trial(params, user_attrs={"again": trial.number, "attempt": attempt})
         self.study._storage.set_trial_user_attr(trial._trial_id, NOT_COUNTED, True)
@@ -226,59 +234,7 @@ class StudyClient:
             return True
         if (again := own.user_attrs.get("again")) is not None:
             return any(trial.user_attrs.get("again") == again for trial in counted)
-        return walks and _key(_params(own)) in {_key(_params(trial)) for trial in counted}
-
-
-class Points:
-    """The points of a grid, in order."""
-
-    def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
-        self._points = iter(points)
-        self._taken: set[str] = set()
-        self._read = 0
-
-    def following(self, trials: Sequence[FrozenTrial]) -> Mapping[str, Any] | None:
-        """Return the first point that no trial has, None when all were tried."""
-        self._taken |= {_key(_params(trial)) for trial in trials[self._read :]}
-        self._read = len(trials)
-        return next((point for point in self._points if _key(point) not in self._taken), None)
-
-
-def _params(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial's parameters, those that it was queued with and has not taken up yet included."""
-    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-
-
-def _key(point: Mapping[str, Any]) -> str:
-    return json.dumps(dict(point), sort_keys=True, default=repr)
+        return walks and point_key(params_of(own)) in {point_key(params_of(trial)) for trial in counted}
 
 
 _STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
-
-
-def beginning(trial: FrozenTrial) -> datetime | None:
-    """Return when a trial began to run, in local time as Optuna's own; None if it has not."""
-    noted = trial.user_attrs.get(BEGAN)
-    return datetime.fromisoformat(noted).astimezone().replace(tzinfo=None) if noted else trial.datetime_start
-
-
-def came_to(trial: FrozenTrial) -> Sequence[float | None] | None:
-    """Return what a trial came to, of one that was pruned its best; None where nobody knows."""
-    if NO_VALUE in trial.user_attrs:
-        return None
-    best: Sequence[float | None] | None = trial.user_attrs.get(BEST, trial.values)
-    return best
-
-
-def took(trial: FrozenTrial) -> float | None:
-    """Return the seconds that a trial's runs took, as they say themselves; None before the end, or if nobody knows."""
-    if SECONDS in trial.user_attrs:
-        return trial.user_attrs[SECONDS]  # type: ignore[no-any-return]  # as it was told
-    # A study of before has the times of its trials in the study alone.
-    began, over = beginning(trial), trial.datetime_complete
-    return round((over - began).total_seconds(), 3) if over and began else None
-
-
-def counts(trial: FrozenTrial) -> bool:
-    """Say whether a trial is part of the budget: it ended or runs, and was not queued again."""
-    return trial.state is not TrialState.WAITING and not trial.user_attrs.get(NOT_COUNTED)

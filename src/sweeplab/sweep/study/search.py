@@ -1,6 +1,6 @@
 """How a sweep finds its points: by walking a grid in order, or by a sampler; and how many it needs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -13,7 +13,22 @@ from sweeplab.sweep.config.functions import function
 from sweeplab.sweep.space.space import check_searchable
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build_pruner, build_sampler, default_sampler
-from sweeplab.sweep.study.client import Points, counts
+from sweeplab.sweep.study.trials import counts, params_of, point_key
+
+
+class Points:
+    """The points of a grid, in order."""
+
+    def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
+        self._points = iter(points)
+        self._taken: set[str] = set()
+        self._read = 0
+
+    def following(self, trials: Sequence[FrozenTrial]) -> Mapping[str, Any] | None:
+        """Return the first point that no trial has, None when all were tried."""
+        self._taken |= {point_key(params_of(trial)) for trial in trials[self._read :]}
+        self._read = len(trials)
+        return next((point for point in self._points if point_key(point) not in self._taken), None)
 
 
 class Search:

@@ -15,7 +15,7 @@ from sweeplab.sweep.execute.executor import Executor, make_executor
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
-from tests.sweeplab.tracking.specs import spec_of
+from tests.sweeplab.sweep.specs import spec_of
 
 SPAWN = pytest.param("spawn", marks=pytest.mark.slow)
 every = pytest.mark.parametrize("executor", ["inline", "local", SPAWN], indirect=True)
@@ -24,7 +24,7 @@ concurrent = pytest.mark.parametrize("executor", ["local", SPAWN], indirect=True
 
 @pytest.fixture
 def spec(folder: Path) -> SweepSpec:
-    return spec_of("x=1,2,3")
+    return spec_of("x=1,2,3")[0]
 
 
 @pytest.fixture

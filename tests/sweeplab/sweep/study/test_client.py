@@ -8,9 +8,10 @@ from optuna.trial import TrialState
 
 from sweeplab.records.record import Status
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.study.client import StudyClient, beginning, came_to, counts, took
+from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.storage import open_storage
 from sweeplab.sweep.study.study import open_study
+from sweeplab.sweep.study.trials import beginning, came_to, counts, took
 
 
 @pytest.fixture(params=["journal", "sqlite"])
