@@ -1,5 +1,7 @@
 """What a sweep would do, without doing it."""
 
+from typing import Any
+
 import optuna
 
 from sweeplab.sweep.config.objectives import directions
@@ -50,7 +52,7 @@ def _study(spec: SweepSpec, search: Search) -> Study:
     return study
 
 
-def _budget(spec: SweepSpec, search: Search, study: Study) -> dict[str, object]:
+def _budget(spec: SweepSpec, search: Search, study: Study) -> dict[str, Any]:
     settings = spec.settings
     sampler = type(study.sampler).__name__
     if search.walks:

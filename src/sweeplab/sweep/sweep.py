@@ -108,7 +108,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
         if limits.first:
             progress.print(limits.first)
         progress.print(closing(spec, summary, time.monotonic() - start))
-    return loop.exit_code or (0 if summary.met or (over and summary.best) else 1)
+    return loop.interrupts.exit_code or (0 if summary.met or (over and summary.best) else 1)
 
 
 def _check_folder(spec: SweepSpec) -> None:

@@ -27,10 +27,7 @@ class Executor(Protocol):
         """Return how many jobs could start now."""
 
     def prepare(self, job: Job) -> None:
-        """Do for a job what can be done before it has a slot; it is submitted next, or never."""
-
-    def forget(self) -> None:
-        """Give up the job that was prepared, if there is one."""
+        """Do for a job what can be done before it has a slot; if it is not submitted next, that was in vain."""
 
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Start a job in a free slot; `report` is called with each value and step that it reports."""

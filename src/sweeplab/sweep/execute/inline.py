@@ -28,9 +28,6 @@ class Inline:
     def prepare(self, job: Job) -> None:
         """Do nothing: there is no other process."""
 
-    def forget(self) -> None:
-        """Do nothing: nothing is prepared."""
-
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Run a job to its end; Ctrl-C passes through."""
         self._free = 0

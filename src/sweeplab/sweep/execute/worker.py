@@ -40,7 +40,7 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
     The job starts when `channel` has brought the environment of its slot. `alive` ends when the controller does,
     however it died.
     """
-    signals.obey()
+    signals.restore()
     open_closed_streams()
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C on the terminal is the controller's alone; and the whole group can be killed

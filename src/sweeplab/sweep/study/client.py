@@ -39,7 +39,7 @@ LOST_AFTER = 120.0  # seconds without one, after which a controller on another m
 class StudyClient:
     """Asks a study for trials and tells it what came of them: which there are, which count, and who runs them.
 
-    `lease` is what its trials say of their controller; a process that draws for one has that of the controller.
+    `lease` is what its trials say of their controller; a sampler process has that of the controller it belongs to.
     """
 
     def __init__(
@@ -69,6 +69,10 @@ class StudyClient:
         """Return all trials there are, in order, as the storage has them."""
         self.study._thread_local.cached_all_trials = None
         return self.study.get_trials(deepcopy=False)
+
+    def stored(self, trial: FrozenTrial | optuna.Trial) -> FrozenTrial:
+        """Return a trial as the storage has it now."""
+        return self.study._storage.get_trial(trial._trial_id)
 
     def ask(
         self, total: int | None, suggest: Callable[[optuna.Trial], Any], points: Points | None
@@ -107,7 +111,7 @@ class StudyClient:
     def report(self, trial: optuna.Trial, values: Mapping[int, float]) -> None:
         """Write values by their steps, all at once where the storage can; none if the trial is over."""
         with self._lock, contextlib.suppress(UpdateFinishedTrialError):
-            if not self.study._storage.get_trial(trial._trial_id).state.is_finished():
+            if not self.stored(trial).state.is_finished():
                 write_reports(self.study._storage, trial._trial_id, values)
 
     def requeue(self, trial_id: int) -> None:
@@ -134,7 +138,7 @@ class StudyClient:
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
         """Write an ending; say whether it counts. A killed or interrupted trial is queued again."""
         number, id_ = trial.number, trial._trial_id
-        stored = self.study._storage.get_trial(id_)
+        stored = self.stored(trial)
         if stored.state.is_finished():
             return False  # another controller took us for lost, and the trial over
         put = self.study._storage.set_trial_user_attr

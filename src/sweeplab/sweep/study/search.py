@@ -34,7 +34,7 @@ class Points:
 class Search:
     """The way through the space of a sweep; `total` is how many trials make it complete, None without an end.
 
-    `can_be_shared` says whether another process may draw in the place of this one.
+    `can_be_shared` says whether another process may suggest trials in the place of this one.
 
     Raises:
         UserError: there is no end, or no such sampler or pruner.
@@ -69,7 +69,7 @@ class Search:
         self._sampler = build_sampler(settings.sampler, spec.space)
 
     def equip(self, study: optuna.Study, controller: str = "") -> None:
-        """Give a study its sampler and pruner; a `controller` beside others draws other points than they."""
+        """Give a study its sampler and pruner; a `controller` beside others gets other points than they."""
         settings, count = self._spec.settings, len(study.get_trials(deepcopy=False))
         salt = f"{count or ''}{controller}"
         sampler = build_sampler(settings.sampler, self._spec.space, salt) if salt else self._sampler
@@ -86,7 +86,7 @@ class Search:
         )
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Draw a point."""
+        """Have the sampler choose a point."""
         values = self._spec.space.suggest(trial, self._spec.default_of)
         if self._hook:
             before = set(trial.params)
