@@ -82,7 +82,7 @@ class ProgressTable:
         self.print(self._line(active, outcome, counts, value, step))
 
     def tick(self, use: float | None) -> None:
-        """Remember the use of the slots; the table draws itself."""
+        """Remember the use of the slots; the table refreshes itself."""
         self._use = use
 
     def _line(self, active: Active, outcome: Outcome, counts: bool, value: float | None, step: int | None) -> str:
@@ -120,10 +120,10 @@ class ProgressTable:
         for column in ("trial", "step", self._spec.objectives[0].metric, "seconds", "parameters"):
             table.add_column(column, overflow="ellipsis", no_wrap=True)
         for number, (active, value, step) in list(self._running.items()):
-            shown = "" if value is None else f"{value:.5g}"
+            latest = "" if value is None else f"{value:.5g}"
             seconds = f"{time.monotonic() - active.started:.0f}"
             parameters = " ".join(_brief(active.values))
-            table.add_row(f"#{number}", str(step or ""), shown, seconds, parameters)
+            table.add_row(f"#{number}", str(step or ""), latest, seconds, parameters)
         outer.add_row(table)
         return outer
 
@@ -155,8 +155,8 @@ def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
         lines.append(f"{ended} of {summary.total} trials have ended: there is no further point to try.")
     for trial in summary.best:
         values = spec.space.values(trial.params)
-        said = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(spec.objectives, trial.values, strict=True))
-        lines.append(f"Best: #{trial.number}  {said}  {' '.join(spec.space.overrides(values))}")
+        objectives = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(spec.objectives, trial.values, strict=True))
+        lines.append(f"Best: #{trial.number}  {objectives}  {' '.join(spec.space.overrides(values))}")
         if folder := folder_of(trial, spec.folder):
             lines.append(f"  its folder      {short_path(folder)}")
         lines.append(f"  to run it again {_again(spec, summary, trial)}")
@@ -167,7 +167,7 @@ def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
 
 
 def _hint(command: str) -> str:
-    """Say what to write for a password that is not shown."""
+    """Say what to write for a password that is masked."""
     return f"  ({HIDDEN} is the password, which is not written down)" if HIDDEN in command else ""
 
 

@@ -11,8 +11,7 @@ from sweeplab.records import record
 from sweeplab.records.record import Status
 from sweeplab.sweep.active import Active, Reports
 from sweeplab.sweep.console import ProgressTable
-from sweeplab.sweep.execute.executor import Executor
-from sweeplab.sweep.execute.inline import Inline
+from sweeplab.sweep.execute.executor import Executor, Inline
 from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.signals import Course, Interrupts
 from sweeplab.sweep.job import Job, Outcome
@@ -213,7 +212,7 @@ class Loop:
         active.reports.write(now=True)
         outcome = active.outcome()
         counts = self.client.tell(active.trial, outcome)
-        self._suggestions.told(len(active.outcomes), outcome.seconds)
+        self._suggestions.trial_ended(len(active.outcomes), outcome.seconds)
         self.progress.ended(active, outcome, counts)
         self.listeners.tell(Listener.trial_told, self.client.stored(active.trial), counts)
         self.limits.ended(self.spec, active.number, active.values, outcome, counts)

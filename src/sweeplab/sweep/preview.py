@@ -30,7 +30,7 @@ def preview(spec: SweepSpec, search: Search) -> str:
     lines += [f"  {_line(parameter)}" for parameter in spec.space.parameters] or ["  nothing is searched"]
     lines += [f"  {'no end' if size is None else f'{size} points'} in all", "", "budget"]
     lines += [f"  {name}: {value}" for name, value in _budget(spec, search, study).items()]
-    lines += ["", "trials" if search.walks else "trials, as the sampler draws them at the start"]
+    lines += ["", "trials" if search.walks else "trials, as the sampler suggests them at the start"]
     for _ in range(SAMPLES):
         if search.points is not None:
             following = search.points.following(study.get_trials(deepcopy=False))

@@ -38,7 +38,7 @@ class Report(Listener):
         self._folder: Path | None = None
         self._writer: subprocess.Popen[str] | None = None
         self._written = -float("inf")
-        self._told = 0
+        self._ended = 0
 
     def sweep_started(self, sweep: SweepInfo, before: Summary, is_only_controller: bool) -> None:
         """Note where the runs will lie."""
@@ -50,8 +50,8 @@ class Report(Listener):
 
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
         """Write the page anew, if it is time."""
-        self._told += 1
-        if self._told == SOON:
+        self._ended += 1
+        if self._ended == SOON:
             threading.Thread(target=lambda: [importlib.import_module(name) for name in SLOW]).start()
         self._refresh()
 
@@ -89,8 +89,8 @@ class Report(Listener):
             return False
         if self._writer.poll() is None:
             return True
-        _, said = self._writer.communicate()
+        _, errors = self._writer.communicate()
         if self._writer.returncode:
-            log.warning("no report.html yet: %s", (said.strip().splitlines() or ["it was killed"])[-1])
+            log.warning("no report.html yet: %s", (errors.strip().splitlines() or ["it was killed"])[-1])
         self._writer = None
         return False

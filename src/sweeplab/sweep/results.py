@@ -1,4 +1,4 @@
-"""What a sweep leaves in its folder: `optimization_results.yaml`, `best.yaml`, `trials.csv`."""
+"""What a sweep leaves in its folder: `sweep.json`, `optimization_results.yaml`, `best.yaml`, `trials.csv`."""
 
 import csv
 import io
@@ -9,18 +9,62 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.records.files import write_text
 from sweeplab.records.record import Status
 from sweeplab.records.spreadsheet import cells
-from sweeplab.secrets import masked_config
+from sweeplab.records.study import Axis, Study
+from sweeplab.secrets import masked, masked_command, masked_config
+from sweeplab.sweep.space.parameter import Parameter
+from sweeplab.sweep.space.space import Space
+from sweeplab.sweep.space.values import Value, same_type
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.client import StudyClient
-from sweeplab.sweep.study.compatibility import fixed_of
+from sweeplab.sweep.study.study import fixed_of
 from sweeplab.sweep.study.trials import NO_VALUE, beginning, came_to, counts, ending, folder_of, took
 
 RESULTS, BEST, TRIALS = "optimization_results.yaml", "best.yaml", "trials.csv"
+
+
+def describe(spec: SweepSpec, total: int | None) -> Study:
+    """Return what `sweep.json` tells of a sweep; `total` is the number of trials that make it complete."""
+    settings = spec.settings
+    return Study(
+        name=spec.name,
+        command=masked_command(spec.resume_command),
+        objectives=[{"metric": objective.metric, "mode": objective.mode} for objective in spec.objectives],
+        axes=axes(spec.space),
+        seed_key=settings.repeat_key,
+        n_trials=total,
+        one_at_a_time=settings.one_at_a_time,
+        storage=None if settings.storage is None else masked(str(settings.storage)),
+    )
+
+
+def axes(space: Space) -> dict[str, Axis]:
+    """Return what each key is searched in, whatever the conditions."""
+    return {key: _axis([p for p in space.parameters if p.key == key]) for key in space.keys}
+
+
+def _axis(parameters: Sequence[Parameter]) -> Axis:
+    """Return the choices of all, or from the lowest to the highest number where one of them is a span of numbers."""
+    numbers: list[float] = []
+    choices: list[Value] = []
+    logs: list[bool] = []
+    for parameter in parameters:
+        match parameter.distribution:
+            case IntDistribution(low=low, high=high, log=log) | FloatDistribution(low=low, high=high, log=log):
+                numbers += [low, high]
+                logs.append(log)
+            case CategoricalDistribution():
+                for value in parameter.values() or ():
+                    choices += [] if any(same_type(value, other) for other in choices) else [value]
+    if not numbers:
+        return Axis(choices=choices)
+    numbers += [value for value in choices if isinstance(value, int | float) and not isinstance(value, bool)]
+    return Axis(low=min(numbers), high=max(numbers), log=all(logs))
 
 
 @dataclass(frozen=True)
@@ -99,13 +143,13 @@ def _experiment(spec: SweepSpec, summary: Summary) -> str:
         if override not in choices and not override.is_delete():
             OmegaConf.update(values, override.key_or_group, override.value(), force_add=True)
     defaults = [{f"override /{choice.key_or_group}": choice.value()} for choice in choices]
-    head = f"# @package _global_\n# Trial {trial.number} of {spec.name}: {_said(spec, trial)}\n"
+    head = f"# @package _global_\n# Trial {trial.number} of {spec.name}: {_values(spec, trial)}\n"
     text = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults})) if defaults else ""
     plain = masked_config(OmegaConf.to_container(values, resolve=False))
     return head + text + (OmegaConf.to_yaml(OmegaConf.create(plain)) if plain else "")
 
 
-def _said(spec: SweepSpec, trial: FrozenTrial) -> str:
+def _values(spec: SweepSpec, trial: FrozenTrial) -> str:
     return ", ".join(f"{o.metric} {value:.6g}" for o, value in zip(spec.objectives, trial.values, strict=True))
 
 

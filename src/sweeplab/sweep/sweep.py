@@ -27,14 +27,12 @@ from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener, Listeners, SweepInfo
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.preview import preview
-from sweeplab.sweep.results import Summary, summarize, write_results
+from sweeplab.sweep.results import Summary, describe, summarize, write_results
 from sweeplab.sweep.spec import SweepSpec, make_spec
 from sweeplab.sweep.study.client import StudyClient
-from sweeplab.sweep.study.compatibility import check_compatible
-from sweeplab.sweep.study.description import describe
 from sweeplab.sweep.study.search import Search
 from sweeplab.sweep.study.storage import JOURNAL, open_storage
-from sweeplab.sweep.study.study import open_study
+from sweeplab.sweep.study.study import check_compatible, open_study
 from sweeplab.sweep.study.trials import FOLDER
 
 
@@ -42,7 +40,7 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
     """Run or resume the sweep that the configuration and the arguments describe.
 
     Raises:
-        UserError: a mistake, found before the first trial.
+        UserError: a mistake of the user, before the first trial.
         SystemExit: the budget was not met.
     """
     open_closed_streams()
@@ -62,12 +60,12 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     """Run the sweep; return the exit code."""
     start = time.monotonic()
     listeners = Listeners(spec.settings.listeners)
-    places = slots(spec.settings.n_jobs, spec.settings.jobs_per_gpu, spec.settings.gpus_per_job, search.total)
+    shares = slots(spec.settings.n_jobs, spec.settings.jobs_per_gpu, spec.settings.gpus_per_job, search.total)
     _check_folder(spec)
     storage, lock = open_storage(spec.settings.storage, spec.folder)
     study = open_study(storage, spec.name, directions(spec.objectives))
-    known = {name for trial in study.get_trials(deepcopy=False) for name in trial.distributions}
-    if (space := spec.space.named_as(known)) != spec.space:
+    names = {name for trial in study.get_trials(deepcopy=False) for name in trial.distributions}
+    if (space := spec.space.named_as(names)) != spec.space:
         spec = replace(spec, space=space)
         search = Search(spec)
     extended = check_compatible(study, spec)
@@ -80,7 +78,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     is_only_controller = client.register()
     search.equip(study, "" if is_only_controller else client.controller)
     lost: list[tuple[Job, Outcome]] = []
-    found = client.recover(Recovery(spec, lambda *run: lost.append(run)).settle)
+    recovered = client.recover(Recovery(spec, lambda *run: lost.append(run)).settle)
     _check_numbers(spec, client)
     client.enqueue(search.first)
     total = search.total_in(client.trials())
@@ -90,11 +88,11 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     listeners.tell(Listener.sweep_started, info, before, is_only_controller)
     for job, outcome in lost:
         listeners.tell(Listener.trial_lost, job, outcome)
-    executor = make_executor(spec, places, listeners.preload(info))
+    executor = make_executor(spec, shares, listeners.preload(info))
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
     with ProgressTable(spec, executor.slots, before) as progress:
-        progress.print(_greeting(spec, before, executor.slots, found, extended))
+        progress.print(_greeting(spec, before, executor.slots, recovered, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
         try:
@@ -136,10 +134,10 @@ def _leave_config(spec: SweepSpec, config: DictConfig) -> None:
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
 
-def _greeting(spec: SweepSpec, before: Summary, slots: int, found: int, extended: list[str]) -> str:
+def _greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, extended: list[str]) -> str:
     total = "" if before.total is None else f" of {before.total}"
     where = short_path(spec.folder)
     words = f"{spec.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {where}"
-    if found:
-        words += f"; {found} that a dead controller left behind were settled"
+    if recovered:
+        words += f"; {recovered} that a dead controller left behind were settled"
     return words + (f"; extended: {'; '.join(extended)}" if extended else "")

@@ -69,7 +69,7 @@ class Local:
         slots: Sequence[Slot],
         task: Task,
         modules: Sequence[str],
-        rehearsal: Path,
+        warm_up: Path,
         cold: bool,
         trial_timeout: float | None,
     ) -> None:
@@ -83,7 +83,7 @@ class Local:
             os.environ.setdefault(variable, str(slots[0].threads))
         warm = not cold and "forkserver" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
-        self._server = ForkServer(self._context, task, modules, rehearsal) if warm else None
+        self._server = ForkServer(self._context, task, modules, warm_up) if warm else None
         self.imports_program = self._server is None or not self._server.is_fork
         if cold:
             warn_of_missing(beyond_import(self._context), "executor=local would keep them.")

@@ -49,7 +49,7 @@ class StudyClient:
         self._lock = lock
         self.lease = lease or {**this_process(), "controller": secrets.token_hex(4), "folder": str(folder)}
         self.controller: str = self.lease["controller"]
-        self._beaten = -math.inf
+        self._heartbeat_at = -math.inf
 
     def register(self) -> bool:
         """Make this controller known; say whether it is the only one at work."""
@@ -96,7 +96,7 @@ class StudyClient:
             try:
                 suggest(trial)
             except BaseException as error:
-                self._drop(trial, f"no point could be drawn: {error}")
+                self._drop(trial, f"no point could be suggested: {error}")
                 raise
             return trial
 
@@ -123,8 +123,8 @@ class StudyClient:
         """Requeue the trials that were asked for in the name of this controller and, by their number, never began."""
         with self._lock:
             for trial in self.trials():
-                own = trial.user_attrs.get(LEASE, {}).get("controller") == self.controller
-                if own and trial.state is TrialState.RUNNING and not has_begun(trial.number):
+                is_ours = trial.user_attrs.get(LEASE, {}).get("controller") == self.controller
+                if is_ours and trial.state is TrialState.RUNNING and not has_begun(trial.number):
                     self.requeue(trial._trial_id)
 
     def drop_requeued(self) -> None:
@@ -149,9 +149,9 @@ class StudyClient:
                 put(id_, "reason", outcome.reason)
             if outcome.status is Status.PRUNED and outcome.values:  # for which Optuna takes the last report
                 put(id_, BEST, list(outcome.values))
-        again = self._again(stored, outcome.status)
-        if again:
-            self._queue_again(stored, outcome.status)
+        is_requeued = self._is_requeued(stored, outcome.status)
+        if is_requeued:
+            self._requeue_params(stored, outcome.status)
         state = _STATES.get(outcome.status, TrialState.FAIL)
         if state is TrialState.COMPLETE:
             for name, value in outcome.constraints.items():
@@ -161,7 +161,7 @@ class StudyClient:
             put(id_, NO_VALUE, True)
             values = [0.0] * len(self.study.directions)
         self.study.tell(number, values, state)
-        return not again
+        return not is_requeued
 
     def enqueue(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Queue points to try first; a study that knows them keeps them once."""
@@ -174,19 +174,19 @@ class StudyClient:
 
         `settle` is told each trial and how it was lost, and returns what it had come to before, if it had.
         """
-        found = 0
+        recovered = 0
         with self._lock:
             for trial in self.trials():
                 if trial.state is TrialState.RUNNING and (loss := self._loss(trial)) is not None:
                     self.tell(trial, settle(trial, loss))
-                    found += 1
-        return found
+                    recovered += 1
+        return recovered
 
     def heartbeat(self) -> bool:
         """Give a sign of life if it is time; say whether it was."""
-        if time.monotonic() - self._beaten < HEARTBEAT:
+        if time.monotonic() - self._heartbeat_at < HEARTBEAT:
             return False
-        self._beaten = time.monotonic()
+        self._heartbeat_at = time.monotonic()
         self.study.set_user_attr(f"controller {self.controller}", {**self.lease, "beat": time.time()})
         return True
 
@@ -201,23 +201,23 @@ class StudyClient:
     def _loss(self, trial: FrozenTrial) -> Outcome | None:
         """Say how a running trial was lost, None if it was not."""
         lease = trial.user_attrs.get(LEASE)
-        if lease is None:  # its controller died, or is just about to sign
+        if lease is None:  # its controller died, or is just about to write it
             started = trial.datetime_start
             fresh = started is not None and abs(time.time() - started.astimezone().timestamp()) < LOST_AFTER
             return None if fresh and not self._is_locked() else Outcome(Status.INTERRUPTED, "its controller was killed")
-        known = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
-        if lease["controller"] == self.controller or self._lives({**lease, **known}):
+        heartbeat = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
+        if lease["controller"] == self.controller or self._lives({**lease, **heartbeat}):
             return None
         if lease["host"] == self.lease["host"]:
             return Outcome(Status.INTERRUPTED, "its controller was killed")
         return Outcome(Status.KILLED, f"machine {lease['host']} was lost")
 
-    def _again(self, trial: FrozenTrial, status: Status) -> bool:
+    def _is_requeued(self, trial: FrozenTrial, status: Status) -> bool:
         if status is Status.INTERRUPTED:
             return True
         return status is Status.KILLED and trial.user_attrs.get("attempt", 0) < self.retries
 
-    def _queue_again(self, trial: FrozenTrial, status: Status) -> None:
+    def _requeue_params(self, trial: FrozenTrial, status: Status) -> None:
         """Queue a trial's parameters again, once, however often this is tried."""
         attempt = trial.user_attrs.get("attempt", 0) + (status is Status.KILLED)
         params = params_of(trial)
@@ -232,13 +232,13 @@ class StudyClient:
 
     def _somebody_was_faster(self, number: int, total: int | None, walks: bool) -> bool:
         """Say whether earlier trials spend the budget, or do the same; where no lock keeps controllers apart."""
-        *earlier, own = self.trials()[: number + 1]
+        *earlier, this = self.trials()[: number + 1]
         counted = [trial for trial in earlier if counts(trial)]
         if total is not None and len(counted) >= total:
             return True
-        if (again := own.user_attrs.get("again")) is not None:
+        if (again := this.user_attrs.get("again")) is not None:
             return any(trial.user_attrs.get("again") == again for trial in counted)
-        return walks and point_key(params_of(own)) in {point_key(params_of(trial)) for trial in counted}
+        return walks and point_key(params_of(this)) in {point_key(params_of(trial)) for trial in counted}
 
 
 _STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}

@@ -8,8 +8,8 @@ from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.config import pickled
-from sweeplab.sweep.config.functions import function
+from sweeplab.sweep.config.settings import imported
+from sweeplab.sweep.config.snapshot import local_classes
 from sweeplab.sweep.space.space import check_searchable
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build_pruner, build_sampler, default_sampler
@@ -43,7 +43,7 @@ class Search:
     def __init__(self, spec: SweepSpec) -> None:
         settings, self._spec = spec.settings, spec
         hook = settings.custom_search_space
-        self._hook = function(hook, "custom_search_space") if hook else None
+        self._hook = imported(hook, "custom_search_space") if hook else None
         target = str((settings.sampler or {}).get("_target_") or "")
         listing = target.endswith((".GridSampler", ".BruteForceSampler"))
         size = None if self._hook else spec.size()
@@ -62,7 +62,7 @@ class Search:
         if size is not None and (listing or self.walks):
             self.total = min(size, settings.n_trials or size)
         in_memory = settings.storage in ("sqlite://", "sqlite:///:memory:") or "InMemory" in str(settings.storage)
-        self.can_be_shared = not (listing or self.walks or in_memory or pickled.inside)
+        self.can_be_shared = not (listing or self.walks or in_memory or local_classes)
         self._pruner = build_pruner(settings.pruner, len(spec.objectives))
         self.prunes = not isinstance(self._pruner, NopPruner)
         self.first = self._enqueued()
@@ -80,9 +80,9 @@ class Search:
         """Return how many trials make a study complete that has these already."""
         if self.total is None or self.points is None or self._spec.settings.n_trials is not None:
             return self.total
-        space, known = self._spec.space, self._spec.default_of
+        space, default_of = self._spec.space, self._spec.default_of
         return self.total + sum(
-            counts(t) and not space.covers(t.params, known) for t in trials if t.state.is_finished()
+            counts(t) and not space.covers(t.params, default_of) for t in trials if t.state.is_finished()
         )
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
@@ -115,18 +115,18 @@ class Search:
     def _walk(self) -> Points:
         if self._hook:
             raise UserError("a custom_search_space has no end that is known; give a budget: hydra.sweeper.n_trials=50.")
-        space, known = self._spec.space, self._spec.default_of
-        return Points(space.stored(point, known) for point in self._spec.points())
+        space, default_of = self._spec.space, self._spec.default_of
+        return Points(space.stored(point, default_of) for point in self._spec.points())
 
     def _enqueued(self) -> list[dict[str, Any]]:
         """Return the points to try first, in Optuna's terms."""
-        settings, space, known = self._spec.settings, self._spec.space, self._spec.default_of
+        settings, space, default_of = self._spec.settings, self._spec.space, self._spec.default_of
         given = [dict(point) for point in settings.enqueue]
         if settings.enqueue_defaults:
-            defaults = {parameter.key: known(parameter.key) for parameter in space.active({}, known)}
-            active = space.active(defaults, known)
-            given.insert(0, {parameter.key: known(parameter.key) for parameter in active})
-        return [space.stored(point, known) for point in given]
+            defaults = {parameter.key: default_of(parameter.key) for parameter in space.active({}, default_of)}
+            active = space.active(defaults, default_of)
+            given.insert(0, {parameter.key: default_of(parameter.key) for parameter in active})
+        return [space.stored(point, default_of) for point in given]
 
 
 def _nothing_searched(spec: SweepSpec) -> str:

@@ -18,7 +18,7 @@ from sweeplab.sweep.study.search import Search
 # Seconds. Trials that take less on average are suggested while others still run, without the result of the one whose
 # slot they get; longer ones lose nothing by waiting for it.
 SHORT = 10.0
-# The share of the controller's time that its sampler may take. Beyond it trials would wait for their turn to be told.
+# The share of the controller's time that its sampler may take. Beyond it the results of trials would wait to be told.
 HEAVY = 0.25
 RECENT = 5  # suggestions whose time is looked at
 PROCESSES = 3  # sampler processes, one after the other; one that dies may do so for a reason that stays
@@ -83,7 +83,7 @@ class Suggestions:
             self._process = SamplerProcess(self._spec, self._client.lease)
         return suggestion
 
-    def told(self, runs: int, seconds: float) -> None:
+    def trial_ended(self, runs: int, seconds: float) -> None:
         """Note that a trial has ended, of so many runs and seconds: there may be one where there was none."""
         self._runs += runs
         self._run_seconds += seconds

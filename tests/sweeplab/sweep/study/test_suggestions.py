@@ -6,12 +6,20 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from sweeplab.sweep.study import suggestions
 from tests.sweeplab.sweep.app import app, slow
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
 pytestmark = pytest.mark.slow
 # Trials of a tenth of a second, and suggestions that take two.
 SEARCH = ("x=interval(0,1)", "steps=1", "sleep=0.1", "hydra.sweeper.n_trials=300", "hydra.sweeper.seed=0")
+
+
+@pytest.fixture(autouse=True)
+def heavy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let any sampler be too slow for the controller, and any trial be short, however busy the machine is."""
+    monkeypatch.setattr(suggestions, "HEAVY", 0.0)
+    monkeypatch.setattr(suggestions, "SHORT", float("inf"))
 
 
 def sampler(mode: str) -> tuple[str, ...]:
