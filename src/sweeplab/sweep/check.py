@@ -21,8 +21,8 @@ from sweeplab.sweep.config.settings import Settings, imported
 from sweeplab.sweep.config.snapshot import local_classes
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.space.parameter import Parameter
-from sweeplab.sweep.space.space import check_searchable
 from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.study.search import check_searchable
 from sweeplab.sweep.study.study import flat
 
 MOST = 64  # combinations of group choices that are composed; of more, each choice once

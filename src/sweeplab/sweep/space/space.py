@@ -1,7 +1,6 @@
 """The search space: the parameters of a study, and which of them there are under which values."""
 
 import itertools
-import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -262,16 +261,3 @@ def _ordered(parameters: list[Parameter]) -> tuple[Parameter, ...]:
         waiting.remove(free)
         result.append(free)
     return tuple(result)
-
-
-def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
-    """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
-
-    Raises:
-        UserError: all trials are judged by it, or the sweep is made of it.
-    """
-    top = re.split(r"[./@]", key)[0]
-    if top == "objective":
-        raise UserError(f"{key} cannot be searched: all trials are judged by one objective; make a sweep of each.")
-    if top == "hydra" or top in sweep_keys:
-        raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")

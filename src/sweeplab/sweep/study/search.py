@@ -1,5 +1,6 @@
 """How a sweep finds its points: by walking a grid in order, or by a sampler; and how many it needs."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from optuna.trial import FrozenTrial
 from sweeplab.errors import UserError
 from sweeplab.sweep.config.settings import imported
 from sweeplab.sweep.config.snapshot import local_classes
-from sweeplab.sweep.space.space import check_searchable
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build_pruner, build_sampler, default_sampler
 from sweeplab.sweep.study.trials import counts, params_of, point_key
@@ -136,3 +136,16 @@ def _nothing_searched(spec: SweepSpec) -> str:
     named = f", or a space ({', '.join(f'space={name}' for name in spaces[:8])})" if spaces else ""
     file = ", or write a file in conf/space named after the model" if spaces else ""
     return f"nothing is searched, which makes {same}: name a key, as in optimizer.lr=1e-3,1e-2{named}{file}."
+
+
+def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
+    """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
+
+    Raises:
+        UserError: all trials are judged by it, or the sweep is made of it.
+    """
+    top = re.split(r"[./@]", key)[0]
+    if top == "objective":
+        raise UserError(f"{key} cannot be searched: all trials are judged by one objective; make a sweep of each.")
+    if top == "hydra" or top in sweep_keys:
+        raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")
