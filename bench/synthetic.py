@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sweeplab.records.study import Axis, Study
+from sweeplab.records.study import Axis, Study, StudyObjective
 
 BEGINNING = datetime(2026, 1, 31, 12, tzinfo=UTC)
 AXES = {
@@ -103,11 +103,14 @@ def make_study(
     With two objectives the second is `model/parameters`.
     """
     random_ = random.Random(seed)
-    also = [{"metric": "model/parameters", "mode": "min"}][: objectives - 1]
+    chosen: list[StudyObjective] = [
+        {"metric": "val/acc", "mode": "max"},
+        {"metric": "model/parameters", "mode": "min"},
+    ]
     study = Study(
         name=folder.name,
         command=f"python train.py -m sweep=asha study={folder.name}",
-        objectives=[{"metric": "val/acc", "mode": "max"}, *also],
+        objectives=chosen[:objectives],
         axes=AXES,
         n_trials=count,
     )

@@ -70,6 +70,15 @@ def imports(code: str) -> Iterator[str]:
             yield from (name if room(name) in (name, "lab", "hydra_plugins") else str(node.module) for name in inner)
 
 
+def qualified(code: str) -> Iterator[str]:
+    """What is imported, by its full name."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 def arrows(path: Path, code: str) -> list[str]:
     """What a module imports from a floor above its own, or from a neighbour."""
     here = room(module_of(path))
@@ -82,6 +91,40 @@ def arrows(path: Path, code: str) -> list[str]:
         for module, there in others
         if FLOORS.index(str(there)) > FLOORS.index(here) or there in NEIGHBOURS.get(here, ())
     ]
+
+
+# What rooms above the sweep see of it: the trial that runs, and what a listener is told.
+ABOVE_THE_SWEEP = ("sweeplab.training", "sweeplab.tracking", "sweeplab.tasks")
+SEEN_OF_THE_SWEEP = ("sweeplab.sweep.trial", "sweeplab.sweep.listener")
+
+
+def hidden_modules(path: Path, code: str) -> list[str]:
+    """What a module in a room above the sweep imports of the sweep that is not meant for it."""
+    if room(module_of(path)) not in ABOVE_THE_SWEEP:
+        return []
+    named = [name for name in qualified(code) if f"{name}.".startswith("sweeplab.sweep.")]
+    return [name for name in named if not f"{name}.".startswith(tuple(f"{seen}." for seen in SEEN_OF_THE_SWEEP))]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_rooms_above_the_sweep_see_trials_and_what_listeners_are_told(path: Path) -> None:
+    assert hidden_modules(path, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("training/top_checkpoints.py", "from sweeplab.sweep.spec import SweepSpec"),
+        ("training/top_checkpoints.py", "from sweeplab.sweep import results"),
+        ("training/start.py", "import sweeplab.sweep.study.client"),
+        ("tracking/view.py", "from sweeplab.sweep.space.parameter import Parameter"),
+        ("tracking/view.py", "def f():\n    from sweeplab.sweep.listener_of_mine import Listener"),
+        ("tracking/view.py", "from sweeplab import sweep"),
+        ("tasks/charts.py", "from sweeplab.sweep.job import Job"),
+    ],
+)
+def test_an_arrow_into_the_sweep_is_found(path: str, code: str) -> None:
+    assert len(hidden_modules(SRC / "sweeplab" / path, code)) == 1
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
@@ -127,9 +170,7 @@ def inner(module: str) -> str:
 def inner_arrows(path: Path, code: str) -> list[str]:
     """What a module in a room of the sweep imports from rooms that are none of its own."""
     allowed = OF_THE_SWEEP.get(inner(module_of(path)))
-    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
-    named = [f"{node.module}.{alias.name}" for node in nodes for alias in node.names]
-    there = [name for name in named if name.startswith("sweeplab.sweep.")]
+    there = [name for name in qualified(code) if name.startswith("sweeplab.sweep.")]
     return [name for name in there if allowed is not None and inner(name) not in allowed]
 
 

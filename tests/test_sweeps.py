@@ -101,7 +101,7 @@ def alarm(*arguments):
     calls.append(arguments)
     return 0
 torch.cuda._lazy_init = torch.cuda.is_available = torch.cuda.device_count = alarm
-import sweeplab.sweep.execute.warm_up
+import sweeplab.sweep.execute.preload
 assert "lab.train" in sys.modules and "wandb.sdk.launch.inputs.internal" in sys.modules
 for name in os.environ["SWEEPLAB_MODULES"].split():
     pkgutil.resolve_name(name)
@@ -110,7 +110,7 @@ assert threading.active_count() == 1, threading.enumerate()
 assert not torch.cuda.is_initialized()
 """
     environment = {**os.environ, "SWEEPLAB_MODULES": " ".join(preloaded())}
-    environment.pop("SWEEPLAB_REHEARSAL", None)  # of a sweep that a test ran in this process before
+    environment.pop("SWEEPLAB_WARM_UP", None)  # of a sweep that a test ran in this process before
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, env=environment
     )

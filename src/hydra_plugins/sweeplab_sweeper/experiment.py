@@ -1,6 +1,6 @@
 """Experiments that lie anywhere: `experiment=multirun/cnn/best.yaml` is that file, below where the program is started.
 
-Such a file may be somebody else's, so it sets nothing but what a run is made of, unless `trust=true` is said.
+Such a file may be somebody else's: without `trust=true` on the command line it sets only what a run is made of.
 
 Every Hydra app imports this module at its start, so nothing heavy may be imported at its top.
 """
@@ -47,14 +47,14 @@ class ExperimentFiles(FileConfigSource):
         path = Path(self.path, name)
         try:
             read_text(path)
-            found = super().load_config(name)
+            result = super().load_config(name)
             if not is_given(sys.argv[1:]):
-                check_experiment(path, found.config, found.header.get("package") or "")
+                check_experiment(path, result.config, result.header.get("package") or "")
         except UserError as error:
             raise RefusedExperimentError(str(error)) from error
         except (YAMLError, OmegaConfBaseException, RecursionError) as error:
             raise RefusedExperimentError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-        return found
+        return result
 
     def is_config(self, config_path: str) -> bool:
         """Say whether a choice is such a file."""

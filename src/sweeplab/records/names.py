@@ -1,7 +1,9 @@
-"""Short words for keys, values and times, for where there is little room: tables, names of runs, axes of plots."""
+"""Short words for keys, values, times and paths, where there is little room: tables, names of runs, axes of plots."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -55,3 +57,8 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def short_path(path: Path) -> str:
+    """Return a path as a user would write it in the directory where the program runs."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

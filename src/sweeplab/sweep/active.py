@@ -1,46 +1,81 @@
-"""A trial under way."""
+"""A trial under way: its runs, what they have come to, and what it reports."""
 
 import math
 import statistics
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 
 from sweeplab.records.record import Status
-from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.study.suggestions import Draw
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.study.client import StudyClient
+from sweeplab.sweep.study.suggestions import Suggestion
+
+WRITE_EVERY = 1.0  # seconds between two writes of a trial's reports, where no pruner waits for them
+
+
+class Reports:
+    """What a trial reports: in the study at once where a pruner looks at it, else in few writes."""
+
+    def __init__(self, trial: optuna.Trial, client: StudyClient, prunes: bool) -> None:
+        self._trial, self._client, self._prunes = trial, client, prunes
+        self._steps: set[int] = set()
+        self._unwritten: dict[int, float] = {}
+        self._written_at = -math.inf
+        self._is_over = False  # another controller has ended the trial
+
+    def add(self, value: float, step: int) -> bool:
+        """Take a report; False if its step has one already: Optuna keeps the first."""
+        if step in self._steps:
+            return False
+        self._steps.add(step)
+        if self._prunes:
+            try:
+                self._trial.report(value, step)
+            except UpdateFinishedTrialError:
+                self._is_over = True
+        else:
+            self._unwritten[step] = value
+            self.write()
+        return True
+
+    def should_prune(self) -> bool:
+        """Say whether the trial should stop."""
+        return self._prunes and (self._is_over or self._trial.should_prune())
+
+    def write(self, now: bool = False) -> None:
+        """Write what the study does not have yet, `now` or if it has waited long enough."""
+        if self._unwritten and (now or time.monotonic() - self._written_at >= WRITE_EVERY):
+            self._client.report(self._trial, self._unwritten)
+            self._unwritten.clear()
+            self._written_at = time.monotonic()
 
 
 @dataclass
 class Active:
-    """A trial under way: its runs that wait, those that run, and what the others came to.
+    """A trial under way: its `jobs` that wait, how many are `running`, and what the others came to."""
 
-    One that is `ahead` was drawn before there was a slot for it, and has not begun. `unwritten` are reports, by their
-    steps, that the study does not have yet; `written` is when it last got some.
-    """
-
-    draw: Draw
-    waiting: int
-    ahead: bool = False
+    suggestion: Suggestion
+    jobs: deque[Job]
+    reports: Reports
     started: float = field(default_factory=time.monotonic)
     running: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
-    steps: set[int] = field(default_factory=set)
-    unwritten: dict[int, float] = field(default_factory=dict)
-    written: float = -math.inf
 
     @property
     def trial(self) -> optuna.Trial:
         """The trial in the study."""
-        return self.draw.trial
+        return self.suggestion.trial
 
     @property
     def values(self) -> Mapping[str, Any]:
         """Its point."""
-        return self.draw.values
+        return self.suggestion.values
 
     @property
     def number(self) -> int:

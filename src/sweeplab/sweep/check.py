@@ -1,4 +1,4 @@
-"""What can be known to be wrong before the first trial."""
+"""What can be checked before the first trial."""
 
 import itertools
 import multiprocessing
@@ -15,16 +15,15 @@ from sweeplab.errors import UserError
 from sweeplab.records.links import select
 from sweeplab.records.objective import Objective
 from sweeplab.secrets import masked_values
-from sweeplab.sweep.config import pickled
-from sweeplab.sweep.config.functions import function
 from sweeplab.sweep.config.hydra_job import current
 from sweeplab.sweep.config.objectives import objectives
-from sweeplab.sweep.config.settings import Settings
+from sweeplab.sweep.config.settings import Settings, imported
+from sweeplab.sweep.config.snapshot import local_classes
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.space.parameter import Parameter
-from sweeplab.sweep.space.space import check_searchable
 from sweeplab.sweep.spec import SweepSpec
-from sweeplab.sweep.study.compatibility import flat
+from sweeplab.sweep.study.search import check_searchable
+from sweeplab.sweep.study.study import flat
 
 MOST = 64  # combinations of group choices that are composed; of more, each choice once
 
@@ -33,7 +32,7 @@ def check_spec(spec: SweepSpec) -> None:
     """Find the mistakes in the spec of a sweep that the configuration alone can tell.
 
     Raises:
-        UserError: the first mistake found.
+        UserError: the first mistake.
     """
     _check_settings(spec.settings)
     check_limits(spec.settings)
@@ -56,21 +55,21 @@ def _check_settings(settings: Settings) -> None:
         if part is not None and not isinstance(part, Mapping):
             choose = f"; write hydra/sweeper/{name}={part}" if name in ("sampler", "pruner") else ""
             raise UserError(f"hydra.sweeper.{name}={part} is not a description: it has no _target_{choose}.")
-    for place, point in enumerate(settings.enqueue):
+    for number, point in enumerate(settings.enqueue):
         if not isinstance(point, Mapping):
-            raise UserError(f"hydra.sweeper.enqueue[{place}]={point} is not a point; write {{key: value, ...}}.")
+            raise UserError(f"hydra.sweeper.enqueue[{number}]={point} is not a point; write {{key: value, ...}}.")
     if not isinstance(settings.storage, str | Mapping | None):
         raise UserError(f"hydra.sweeper.storage={settings.storage} is not a URL, such as sqlite:///study.db.")
 
 
 def _check_task(spec: SweepSpec) -> None:
     forks = spec.settings.executor == "local" and "forkserver" in multiprocessing.get_all_start_methods()
-    inside = [kind.__name__ for kind in pickled.inside.values()]
+    local = [kind.__name__ for kind in local_classes.values()]
     if not spec.task.module:
-        inside.insert(0, spec.task.name)
-    if inside and not forks and spec.settings.executor != "inline":
+        local.insert(0, spec.task.name)
+    if local and not forks and spec.settings.executor != "inline":
         raise UserError(
-            f"no other process can import {inside[0]}; define it at the top of its module, under that name, "
+            f"no other process can import {local[0]}; define it at the top of its module, under that name, "
             "or run the trials in this process with hydra.sweeper.executor=inline."
         )
 
@@ -78,14 +77,14 @@ def _check_task(spec: SweepSpec) -> None:
 def _check_same_sweep(spec: SweepSpec, point: Mapping[str, Any], config: DictConfig) -> None:
     """Make sure that a point is judged as all others are, and leaves the sweep what it is."""
     chosen, master = " ".join(spec.space.overrides(point)), spec.config_snapshot.master
-    if (found := objectives(config, spec.settings.direction)) != spec.objectives:
+    if (other := objectives(config, spec.settings.direction)) != spec.objectives:
         raise UserError(
-            f"with {chosen} trials are judged by {_named(found)}, and others by {_named(spec.objectives)}: "
+            f"with {chosen} trials are judged by {_named(other)}, and others by {_named(spec.objectives)}: "
             "all need one objective; make a sweep of each, or give objective.metric and objective.mode for all."
         )
     settings = (OmegaConf.to_container(each.hydra.sweeper, resolve=False) for each in (config, master))
-    own, others = (dict(flat(masked_values(each))) for each in settings)
-    if changed := [key for key in {**own, **others} if own.get(key) != others.get(key)]:
+    here, elsewhere = (dict(flat(masked_values(each))) for each in settings)
+    if changed := [key for key in {**here, **elsewhere} if here.get(key) != elsewhere.get(key)]:
         raise UserError(
             f"{chosen} sets hydra.sweeper.{changed[0]}, which belongs to the sweep and is not searched; "
             "set it on the command line or in a sweep=, or make a sweep of each."
@@ -169,7 +168,7 @@ def _check_point(spec: SweepSpec, point: Mapping[str, Any]) -> None:
         with current(config):
             _check_types(spec, point, config)
             if spec.settings.check:
-                function(spec.settings.check, "check")(config)
+                imported(spec.settings.check, "check")(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise spec.mistake(point, error) from error
 
@@ -182,30 +181,30 @@ def _check_types(spec: SweepSpec, point: Mapping[str, Any], config: DictConfig) 
     for parameter in spec.space.active(point, spec.default_of):
         if parameter.key in groups or parameter.prefix:
             continue
-        there, value = select(original, parameter.key), point[parameter.key]
-        if not _fits(parameter, there, value):
-            raise UserError(_misfit(parameter, there, value))
+        default, value = select(original, parameter.key), point[parameter.key]
+        if not _fits(parameter, default, value):
+            raise UserError(_misfit(parameter, default, value))
 
 
-def _fits(parameter: Parameter, there: Any, value: Any) -> bool:
-    if value is None or there is None:
+def _fits(parameter: Parameter, default: Any, value: Any) -> bool:
+    if value is None or default is None:
         return True
-    if isinstance(there, bool):
+    if isinstance(default, bool):
         return isinstance(value, bool)
-    if not isinstance(there, int | float):
+    if not isinstance(default, int | float):
         return True
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     # 0 and 1 are written for 0.0 and 1.0 often enough.
     fractions = isinstance(parameter.distribution, FloatDistribution) and parameter.distribution.step is None
-    return not (isinstance(there, int) and there not in (-1, 0, 1) and fractions)
+    return not (isinstance(default, int) and default not in (-1, 0, 1) and fractions)
 
 
-def _misfit(parameter: Parameter, there: Any, value: Any) -> str:
-    if isinstance(there, int) and isinstance(value, float):
+def _misfit(parameter: Parameter, default: Any, value: Any) -> str:
+    if isinstance(default, int) and isinstance(value, float):
         return (
-            f"{parameter.key} is a whole number ({there}) in the configuration, and {parameter.text} gives fractions; "
-            f"write int({parameter.text}), or {there}.0 in the configuration."
+            f"{parameter.key} is a whole number ({default}) in the configuration, and {parameter.text} gives "
+            f"fractions; write int({parameter.text}), or {default}.0 in the configuration."
         )
-    kind = "true or false" if isinstance(there, bool) else "a number"
-    return f"{parameter.key}={value} is not {kind}, as the configuration has there ({str(there).lower()})."
+    kind = "true or false" if isinstance(default, bool) else "a number"
+    return f"{parameter.key}={value} is not {kind}, as the configuration has there ({str(default).lower()})."

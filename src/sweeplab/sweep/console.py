@@ -1,7 +1,6 @@
 """What the user sees of a sweep: a live table on a terminal, a line a trial in a log."""
 
 import logging
-import os
 import shlex
 import time
 from collections import Counter
@@ -18,13 +17,14 @@ from rich.text import Text
 
 from sweeplab.records import provenance
 from sweeplab.records.layout import RunFile, StudyFile
-from sweeplab.records.names import clock
+from sweeplab.records.names import clock, short_path
 from sweeplab.records.record import Status, is_run
 from sweeplab.secrets import HIDDEN, masked
 from sweeplab.sweep.active import Active
 from sweeplab.sweep.job import Outcome
-from sweeplab.sweep.results import Summary, folder_of
+from sweeplab.sweep.results import Summary
 from sweeplab.sweep.spec import SweepSpec, single_run
+from sweeplab.sweep.study.trials import folder_of
 
 
 class ProgressTable:
@@ -80,7 +80,7 @@ class ProgressTable:
         self.print(self._line(active, outcome, counts, value, step))
 
     def tick(self, use: float | None) -> None:
-        """Remember the use of the slots; the table draws itself."""
+        """Remember the use of the slots; the table refreshes itself."""
         self._use = use
 
     def _line(self, active: Active, outcome: Outcome, counts: bool, value: float | None, step: int | None) -> str:
@@ -102,7 +102,7 @@ class ProgressTable:
             parts += [] if counts else ["queued again"]
             log = self._spec.folder_of(active.number) / RunFile.OUTPUT
             if outcome.status is Status.FAILED and log.exists():
-                parts.append(f"see {short(log)}")
+                parts.append(f"see {short_path(log)}")
         return "  ".join([*parts, f"{outcome.seconds:.1f}s", *self._spec.space.overrides(active.values)])
 
     def _standing(self, number: int, value: float) -> str:
@@ -118,10 +118,10 @@ class ProgressTable:
         for column in ("trial", "step", self._spec.objectives[0].metric, "seconds", "parameters"):
             table.add_column(column, overflow="ellipsis", no_wrap=True)
         for number, (active, value, step) in list(self._running.items()):
-            shown = "" if value is None else f"{value:.5g}"
+            latest = "" if value is None else f"{value:.5g}"
             seconds = f"{time.monotonic() - active.started:.0f}"
             parameters = " ".join(_brief(active.values))
-            table.add_row(f"#{number}", str(step or ""), shown, seconds, parameters)
+            table.add_row(f"#{number}", str(step or ""), latest, seconds, parameters)
         outer.add_row(table)
         return outer
 
@@ -153,43 +153,37 @@ def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
         lines.append(f"{ended} of {summary.total} trials have ended: there is no further point to try.")
     for trial in summary.best:
         values = spec.space.values(trial.params)
-        said = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(spec.objectives, trial.values, strict=True))
-        lines.append(f"Best: #{trial.number}  {said}  {' '.join(spec.space.overrides(values))}")
-        if folder := folder_of(spec, trial):
-            lines.append(f"  its folder      {short(folder)}")
+        objectives = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(spec.objectives, trial.values, strict=True))
+        lines.append(f"Best: #{trial.number}  {objectives}  {' '.join(spec.space.overrides(values))}")
+        if folder := folder_of(trial, spec.folder):
+            lines.append(f"  its folder      {short_path(folder)}")
         lines.append(f"  to run it again {_again(spec, summary, trial)}")
     if not summary.best and summary.endings[Status.COMPLETE] == 0:
         lines.append("No trial came to a value.")
-    lines.append(f"All trials: {short(spec.folder / StudyFile.TRIALS)}")
+    lines.append(f"All trials: {short_path(spec.folder / StudyFile.TRIALS)}")
     return "\n".join([*lines, *_comparing(spec)])
 
 
 def _hint(command: str) -> str:
-    """Say what to write for a password that is not shown."""
+    """Say what to write for a password that is masked."""
     return f"  ({HIDDEN} is the password, which is not written down)" if HIDDEN in command else ""
 
 
 def _comparing(spec: SweepSpec) -> list[str]:
     """Say how the trials are compared: by the program's neighbour, and on the page that a listener left."""
     program, page = Path(spec.task.script).with_name("compare.py"), spec.folder / StudyFile.REPORT
-    command = (
-        [f"Compare them: {shlex.join(['python', short(program), short(spec.folder)])}"] if program.exists() else []
-    )
-    return [*command, *([f"On one page: {short(page)}"] if page.exists() else [])]
+    command = shlex.join(["python", short_path(program), short_path(spec.folder)])
+    lines = {program: f"Compare them: {command}", page: f"On one page: {short_path(page)}"}
+    return [line for path, line in lines.items() if path.exists()]
 
 
 def _again(spec: SweepSpec, summary: Summary, trial: FrozenTrial) -> str:
     """Return the command that runs a trial again: from its folder where the program can, which is exact."""
-    folder = (folder_of(spec, trial) or spec.folder) / ("0" if spec.settings.repeats > 1 else "")
+    folder = (folder_of(trial, spec.folder) or spec.folder) / ("0" if spec.settings.repeats > 1 else "")
     if spec.settings.rerun_key and is_run(folder):
-        return shlex.join([*provenance.words(), f"{spec.settings.rerun_key}={short(folder)}"])
+        return shlex.join([*provenance.words(), f"{spec.settings.rerun_key}={short_path(folder)}"])
     return single_run(summary.rerun_overrides[trial.number])
 
 
 def _brief(values: Mapping[str, Any]) -> list[str]:
     return [f"{key.rpartition('.')[2]}={f'{v:.4g}' if isinstance(v, float) else v}" for key, v in values.items()]
-
-
-def short(path: Path) -> str:
-    """Return a path as a user here would write it."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

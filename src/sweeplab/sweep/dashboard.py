@@ -11,7 +11,7 @@ from sweeplab.records.layout import StudyFile
 from sweeplab.records.study import Study
 from sweeplab.secrets import masked
 
-OWN = ("port", "storage")
+KEYS = ("port", "storage")
 
 
 def main(arguments: list[str]) -> None:
@@ -54,8 +54,8 @@ def _read(arguments: list[str]) -> tuple[Path, int, str | None]:
         raise UserError("say which study: python -m sweeplab.sweep.dashboard multirun/cnn")
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     for key in given:
-        if key not in OWN:
-            raise UserError(f"{key}= is not known{did_you_mean(key, OWN)}")
+        if key not in KEYS:
+            raise UserError(f"{key}= is not known{did_you_mean(key, KEYS)}")
     port = given.get("port") or "8080"
     if not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UserError(f"port={port} must be a whole number from 1 to {2**16 - 1}.")

@@ -15,7 +15,7 @@ class Task:
     """Where other processes find the task function: the program it belongs to, its module and its name there.
 
     `layers` are those that `hydra.main`, and whatever the user put on top of it, have wrapped around it. A task without
-    a module cannot be imported; forks of this process hold it.
+    a module cannot be imported; forks of this process have it.
     """
 
     script: str
@@ -26,21 +26,21 @@ class Task:
     def function(self) -> Callable[..., Any]:
         """Return the function."""
         if not self.module:
-            assert _held is not None
-            return _held
-        found: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
+            assert _local is not None
+            return _local
+        function: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
         for _ in range(self.layers):
-            found = found.__wrapped__  # type: ignore[attr-defined]  # it was found there
-        return found
+            function = function.__wrapped__  # type: ignore[attr-defined]  # as in this process
+        return function
 
 
-_held: Callable[..., Any] | None = None
+_local: Callable[..., Any] | None = None
 
 
-def hold(task: Callable[..., Any]) -> None:
+def keep_for_forks(task: Callable[..., Any]) -> None:
     """Keep a task function that no other process can import for the forks of this one."""
-    global _held
-    _held = task
+    global _local
+    _local = task
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,11 @@ class Job:
     searched: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     interactive: bool = False
+
+
+def job_id(study: str, number: int, repeat: int, repeats: int) -> str:
+    """Return a name that no other run has; `study` is the id of its study."""
+    return f"{study}-{number:04d}" + (f"-{repeat}" if repeats > 1 else "")
 
 
 @dataclass

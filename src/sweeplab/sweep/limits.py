@@ -6,10 +6,12 @@ from typing import Any
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.layout import RunFile
+from sweeplab.records.record import Status
 from sweeplab.sweep.config.settings import Settings
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.spec import SweepSpec
 
+FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
 HOPELESS = 5  # failures with nothing good before them end a sweep by themselves
 
 
@@ -42,12 +44,14 @@ class Limits:
         """Say whether the time is over."""
         return time.monotonic() >= self._until
 
-    def succeeded(self) -> None:
-        """Count a trial that was complete or pruned."""
-        self._successes += 1
+    def ended(self, spec: SweepSpec, number: int, values: Mapping[str, Any], outcome: Outcome, counts: bool) -> None:
+        """Count a trial; stop the sweep if it was one failure too many, or if no trial can do better."""
+        if outcome.status in (Status.COMPLETE, Status.PRUNED):
+            self._successes += 1
+        elif outcome.status in FAILURES and counts:
+            self._failed(spec, number, values, outcome)
 
-    def failed(self, spec: SweepSpec, number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
-        """Count a failure, and stop the sweep if it was one too many, or if no trial can do better."""
+    def _failed(self, spec: SweepSpec, number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
         self._failures += 1
         if outcome.is_shared and not self._successes and not self.stopped:
             self.stopped = f"every trial would fail as #{number} did: {outcome.reason}"

@@ -1,40 +1,71 @@
 """What a sweep would do, without doing it."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
 
+from sweeplab.sweep.config.objectives import directions
+from sweeplab.sweep.execute.slots import slots
+from sweeplab.sweep.listener import Listeners, SweepInfo
+from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.spec import SweepSpec, single_run
-from sweeplab.sweep.study.client import Points
+from sweeplab.sweep.study.search import Search
+from sweeplab.sweep.study.study import Study
 
 SAMPLES = 3
 
 
-def preview(
-    spec: SweepSpec,
-    study: optuna.Study,
-    suggest: Callable[[optuna.Trial], Mapping[str, Any]],
-    points: Points | None,
-    facts: Mapping[str, Any],
-) -> str:
-    """Return the space, the budget, and three trials with the commands that would run them alone."""
+def preview(spec: SweepSpec, search: Search) -> str:
+    """Return the space, the budget, and three trials with the commands that run each alone; or a listener's preview.
+
+    Raises:
+        UserError: there is no listener of that name, or it has no preview.
+    """
+    if spec.settings.preview is not True:
+        listener = Listeners(spec.settings.listeners).named(str(spec.settings.preview))
+        return listener.preview(SweepInfo.of(spec, search))
+    study = _study(spec, search)
     size = spec.size()
     lines = [f"study {spec.name} in {spec.folder}", "", "space"]
     lines += [f"  {_line(parameter)}" for parameter in spec.space.parameters] or ["  nothing is searched"]
     lines += [f"  {'no end' if size is None else f'{size} points'} in all", "", "budget"]
-    lines += [f"  {name}: {value}" for name, value in facts.items()]
-    lines += ["", "trials" if points is not None else "trials, as the sampler draws them at the start"]
+    lines += [f"  {name}: {value}" for name, value in _budget(spec, search, study).items()]
+    lines += ["", "trials" if search.walks else "trials, as the sampler suggests them at the start"]
     for _ in range(SAMPLES):
-        if points is not None:
-            following = points.following(study.get_trials(deepcopy=False))
+        if search.points is not None:
+            following = search.points.following(study.get_trials(deepcopy=False))
             if following is None:
                 break
             study.enqueue_trial(dict(following))
-        lines.append(f"  {single_run(spec.rerun_overrides(suggest(study.ask())))}")
+        lines.append(f"  {single_run(spec.rerun_overrides(search.suggest(study.ask())))}")
     return "\n".join(lines)
 
 
-def _line(parameter: Any) -> str:
+def _study(spec: SweepSpec, search: Search) -> Study:
+    """Return a study in memory, with the points to try first."""
+    storage = optuna.storages.InMemoryStorage()
+    storage.create_new_study(directions(spec.objectives), spec.name)
+    study = Study(spec.name, storage)
+    search.equip(study)
+    for point in search.first:
+        study.enqueue_trial(point)
+    return study
+
+
+def _budget(spec: SweepSpec, search: Search, study: Study) -> dict[str, Any]:
+    settings = spec.settings
+    sampler = type(study.sampler).__name__
+    if search.walks:
+        sampler = "the base, then one factor at a time" if settings.one_at_a_time else "the grid in order"
+    return {
+        "n_trials": search.total or "no limit",
+        "timeout": settings.timeout or "no limit",
+        "n_jobs": len(slots(settings.n_jobs, settings.jobs_per_gpu, settings.gpus_per_job, search.total)),
+        "sampler": sampler,
+        "pruner": type(study.pruner).__name__,
+    } | ({"repeats": f"{settings.repeats} runs a trial"} if settings.repeats > 1 else {})
+
+
+def _line(parameter: Parameter) -> str:
     when = ", ".join(f"{key}={value}" for key, value in parameter.conditions)
     return f"{parameter.key}: {parameter.text}" + (f"  (when {when})" if when else "")

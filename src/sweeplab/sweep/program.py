@@ -28,21 +28,21 @@ STDLIB = Path(sysconfig.get_path("stdlib"))
 # The names of processes that import the program and are no trials.
 IMPORTER, SAMPLER_PROCESS = "importer", "sampler process"
 PATIENCE = 300.0  # seconds that an import of the program may take
-OTHERS = ("sweeplab", "hydra_plugins", "__main__", "__mp_main__")  # not the program's modules, or known by that name
+OTHERS = ("sweeplab", "hydra_plugins", "__main__", "__mp_main__")  # not the program's modules, or known by these names
 MOST, LONGEST = 100, 1000  # items of a container, and characters of a value, that are looked at
 
 
-def find(function: Callable[..., Any]) -> Task:
+def task_of(function: Callable[..., Any]) -> Task:
     """Say where other processes find a task function: by importing it, or else only in forks of this process."""
     script = str(Path(sys.argv[0]).resolve())
     module, name = getattr(function, "__module__", None), getattr(function, "__name__", None)
     if isinstance(module, str) and isinstance(name, str) and _is_importable(module):
-        found, layers = getattr(sys.modules[module], name, None), 0
-        while found is not None and found is not function:
-            found, layers = getattr(found, "__wrapped__", None), layers + 1
-        if found is not None:
+        outer, layers = getattr(sys.modules[module], name, None), 0
+        while outer is not None and outer is not function:
+            outer, layers = getattr(outer, "__wrapped__", None), layers + 1
+        if outer is not None:
             return Task(script, module, name, layers)
-    job.hold(function)
+    job.keep_for_forks(function)
     return Task(script, name=str(name or type(function).__name__))
 
 
@@ -64,9 +64,9 @@ def importable_main() -> dict[str, str]:
 
 def import_main(words: Mapping[str, str]) -> None:
     """Import the program's own module as the trials would, so that they need not."""
-    said = io.StringIO()  # what the controller has said already
+    output = io.StringIO()  # what the controller has printed already
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             spawn.prepare({"name": IMPORTER, **words})
     except BaseException:  # noqa: BLE001 - whatever somebody's module does, an exit included
         empty = ModuleType("__mp_main__")  # that is not tried again
@@ -85,7 +85,7 @@ def beyond_import(context: Any) -> list[str]:
     """Name what the program has set that the processes of `context`, which import it, do not have."""
     modules = [*(["__main__"] if importable_main() else []), *sorted(_own_modules())]
     near, far = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(far, modules), name=IMPORTER)
+    process = context.Process(target=_send_state, args=(far, modules), name=IMPORTER)
     process.start()
     far.close()
     try:
@@ -108,7 +108,7 @@ def warn_of_missing(names: Sequence[str], why: str) -> None:
         log.warning("trials import the program anew, and lack what was set at run time, %s%s: %s", names[0], more, why)
 
 
-def _tell(channel: Connection, modules: Sequence[str]) -> None:
+def _send_state(channel: Connection, modules: Sequence[str]) -> None:
     setup_globals()
     for name in modules:
         with contextlib.suppress(Exception):
@@ -131,38 +131,38 @@ def _own_modules() -> Iterator[str]:
 
 def _state(modules: Sequence[str]) -> dict[str, str]:
     """Return which resolvers there are, and what the modules hold, in words that two processes can compare."""
-    own = {"__main__", "__mp_main__", *modules}
+    ours = {"__main__", "__mp_main__", *modules}
     # Hydra registers some of its own when it first instantiates; `data` is our plugin's.
     names = [name for name in BaseContainer._resolvers if name != "data" and not name.startswith("hydra.")]
     resolvers = {f"resolver {name}": "" for name in names}
     return resolvers | {
-        f"{name}.{key}": _words(value, own)
+        f"{name}.{key}": _words(value, ours)
         for name in modules
         for key, value in vars(sys.modules.get(name, object)).items()
         if not key.startswith("__")
     }
 
 
-def _words(value: Any, own: Container[str], depth: int = 6) -> str:
+def _words(value: Any, ours: Container[str], depth: int = 6) -> str:
     """Say what a value is: all of plain data, of the program's own objects what they hold, of others their kind."""
     kind = type(value).__qualname__
     try:
-        if (inner := _inner(value, own)) is not None:
-            return f"{kind} {[_words(item, own, depth - 1) for item in inner if depth]}"
-        said = re.sub(r"\bat 0x[0-9a-fA-F]+", "", repr(value))
+        if (inner := _inner(value, ours)) is not None:
+            return f"{kind} {[_words(item, ours, depth - 1) for item in inner if depth]}"
+        words = re.sub(r"\bat 0x[0-9a-fA-F]+", "", repr(value))
     except Exception:  # noqa: BLE001 - whatever somebody's object does when it is looked at
         return kind
-    return f"{kind} {said}" if len(said) <= LONGEST and not said.startswith("<") else kind
+    return f"{kind} {words}" if len(words) <= LONGEST and not words.startswith("<") else kind
 
 
-def _inner(value: Any, own: Container[str]) -> Iterable[Any] | None:
+def _inner(value: Any, ours: Container[str]) -> Iterable[Any] | None:
     """Return what a container or an object of the program holds, None for any other value."""
     if isinstance(value, dict | list | tuple | set | frozenset):
         if len(value) > MOST:
             return (len(value),)
         items = value.items() if isinstance(value, dict) else value
         return items if isinstance(value, list | tuple) else sorted(items, key=repr)
-    if isinstance(value, ModuleType) or getattr(value, "__module__", None) not in own:
+    if isinstance(value, ModuleType) or getattr(value, "__module__", None) not in ours:
         return None
-    held = getattr(value, "__dict__", {}).items()
-    return getattr(value, "__qualname__", ""), *sorted(item for item in held if not item[0].startswith("__"))
+    attributes = getattr(value, "__dict__", {}).items()
+    return getattr(value, "__qualname__", ""), *sorted(item for item in attributes if not item[0].startswith("__"))

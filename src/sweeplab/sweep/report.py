@@ -14,9 +14,8 @@ from optuna.trial import FrozenTrial
 from sweeplab.errors import UserError
 from sweeplab.records.layout import StudyFile
 from sweeplab.sweep.job import Job
-from sweeplab.sweep.listener import Listener
+from sweeplab.sweep.listener import Listener, SweepInfo
 from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import SweepSpec
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +39,11 @@ class Report(Listener):
         self._folder: Path | None = None
         self._writer: subprocess.Popen[str] | None = None
         self._written = -float("inf")
-        self._told = 0
+        self._ended = 0
 
-    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
+    def sweep_started(self, sweep: SweepInfo, before: Summary, is_only_controller: bool) -> None:
         """Note where the runs will lie."""
-        self._folder = spec.folder
+        self._folder = sweep.folder
 
     def trial_started(self, job: Job) -> None:
         """Write the page anew, if it is time."""
@@ -52,12 +51,12 @@ class Report(Listener):
 
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
         """Write the page anew, if it is time."""
-        self._told += 1
-        if self._told == SOON:
+        self._ended += 1
+        if self._ended == SOON:
             threading.Thread(target=lambda: [importlib.import_module(name) for name in SLOW]).start()
         self._refresh()
 
-    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
+    def sweep_ended(self, sweep: SweepInfo, summary: Summary) -> None:
         """Write the page of all there is; one that is being written now is out of date."""
         from sweeplab.report.page import write_study_report
 
@@ -65,7 +64,7 @@ class Report(Listener):
             self._writer.kill()
             self._writer.communicate()
         try:
-            write_study_report(spec.folder)
+            write_study_report(sweep.folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep itself went well
             log.warning("no %s: %s", StudyFile.REPORT, str(error) or type(error).__name__)
 
@@ -91,8 +90,8 @@ class Report(Listener):
             return False
         if self._writer.poll() is None:
             return True
-        _, said = self._writer.communicate()
+        _, errors = self._writer.communicate()
         if self._writer.returncode:
-            log.warning("no %s yet: %s", StudyFile.REPORT, (said.strip().splitlines() or ["it was killed"])[-1])
+            log.warning("no %s yet: %s", StudyFile.REPORT, (errors.strip().splitlines() or ["it was killed"])[-1])
         self._writer = None
         return False

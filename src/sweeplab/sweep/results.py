@@ -1,26 +1,68 @@
-"""What a sweep leaves in its folder: `optimization_results.yaml`, `best.yaml`, `trials.csv`."""
+"""What a sweep leaves in its folder: `sweep.json`, `optimization_results.yaml`, `best.yaml`, `trials.csv`."""
 
 import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.records.files import cells, write_text
 from sweeplab.records.layout import StudyFile
 from sweeplab.records.record import Status
-from sweeplab.secrets import masked_config
+from sweeplab.records.study import Axis, Study
+from sweeplab.secrets import masked, masked_command, masked_config
+from sweeplab.sweep.space.parameter import Parameter
+from sweeplab.sweep.space.space import Space
+from sweeplab.sweep.space.values import Value, same_type
 from sweeplab.sweep.spec import SweepSpec
-from sweeplab.sweep.study.client import NO_VALUE, StudyClient, beginning, came_to, counts, took
-from sweeplab.sweep.study.compatibility import fixed_of
+from sweeplab.sweep.study.client import StudyClient
+from sweeplab.sweep.study.study import fixed_of
+from sweeplab.sweep.study.trials import NO_VALUE, beginning, came_to, counts, ending, folder_of, took
 
-FOLDER = "folder"  # where a trial says the name of its folder, if that is not its number
+
+def describe(spec: SweepSpec, total: int | None) -> Study:
+    """Return what `sweep.json` tells of a sweep; `total` is the number of trials that make it complete."""
+    settings = spec.settings
+    return Study(
+        name=spec.name,
+        command=masked_command(spec.resume_command),
+        objectives=[{"metric": objective.metric, "mode": objective.mode} for objective in spec.objectives],
+        axes=axes(spec.space),
+        seed_key=settings.repeat_key,
+        n_trials=total,
+        one_at_a_time=settings.one_at_a_time,
+        storage=None if settings.storage is None else masked(str(settings.storage)),
+    )
+
+
+def axes(space: Space) -> dict[str, Axis]:
+    """Return what each key is searched in, whatever the conditions."""
+    return {key: _axis([p for p in space.parameters if p.key == key]) for key in space.keys}
+
+
+def _axis(parameters: Sequence[Parameter]) -> Axis:
+    """Return the choices of all, or from the lowest to the highest number where one of them is a span of numbers."""
+    numbers: list[float] = []
+    choices: list[Value] = []
+    logs: list[bool] = []
+    for parameter in parameters:
+        match parameter.distribution:
+            case IntDistribution(low=low, high=high, log=log) | FloatDistribution(low=low, high=high, log=log):
+                numbers += [low, high]
+                logs.append(log)
+            case CategoricalDistribution():
+                for value in parameter.values() or ():
+                    choices += [] if any(same_type(value, other) for other in choices) else [value]
+    if not numbers:
+        return Axis(choices=choices)
+    numbers += [value for value in choices if isinstance(value, int | float) and not isinstance(value, bool)]
+    return Axis(low=min(numbers), high=max(numbers), log=all(logs))
 
 
 @dataclass(frozen=True)
@@ -45,22 +87,6 @@ class Summary:
         ended = sum(self.endings.values()) - self.endings[Status.INTERRUPTED]
         done = bool(self.best) or any(NO_VALUE in trial.user_attrs for trial in self.trials)
         return done and not self.stopped and (self.total is None or ended + self.running >= self.total)
-
-
-def ending(trial: FrozenTrial) -> Status:
-    """Return how a trial stands, in the words of `run.json`."""
-    if trial.state in (TrialState.RUNNING, TrialState.WAITING):
-        return Status.RUNNING
-    by_state = {TrialState.COMPLETE: Status.COMPLETE, TrialState.PRUNED: Status.PRUNED}
-    return Status(trial.user_attrs.get("ending", by_state.get(trial.state, Status.FAILED)))
-
-
-def folder_of(spec: SweepSpec, trial: FrozenTrial) -> Path | None:
-    """Return the folder of a trial, on the machine that ran it; None if it was no sweep of ours."""
-    lease = trial.user_attrs.get("lease")
-    if lease is None:
-        return None
-    return Path(lease.get("folder", spec.folder), trial.user_attrs.get(FOLDER, str(trial.number)))
 
 
 def summarize(spec: SweepSpec, client: StudyClient, total: int | None, stopped: str, use: float | None) -> Summary:
@@ -116,13 +142,13 @@ def _experiment(spec: SweepSpec, summary: Summary) -> str:
         if override not in choices and not override.is_delete():
             OmegaConf.update(values, override.key_or_group, override.value(), force_add=True)
     defaults = [{f"override /{choice.key_or_group}": choice.value()} for choice in choices]
-    head = f"# @package _global_\n# Trial {trial.number} of {spec.name}: {_said(spec, trial)}\n"
+    head = f"# @package _global_\n# Trial {trial.number} of {spec.name}: {_values(spec, trial)}\n"
     text = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults})) if defaults else ""
     plain = masked_config(OmegaConf.to_container(values, resolve=False))
     return head + text + (OmegaConf.to_yaml(OmegaConf.create(plain)) if plain else "")
 
 
-def _said(spec: SweepSpec, trial: FrozenTrial) -> str:
+def _values(spec: SweepSpec, trial: FrozenTrial) -> str:
     return ", ".join(f"{o.metric} {value:.6g}" for o, value in zip(spec.objectives, trial.values, strict=True))
 
 
@@ -148,7 +174,7 @@ def _table(spec: SweepSpec, trials: Sequence[FrozenTrial]) -> str:
             trial.last_step,
             took(trial),
             began and began.isoformat(timespec="seconds"),
-            str(folder_of(spec, trial) or ""),
+            str(folder_of(trial, spec.folder) or ""),
             trial.user_attrs.get("reason"),
         ]
         rows.writerow(cells(row))

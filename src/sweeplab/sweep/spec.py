@@ -28,8 +28,8 @@ from sweeplab.sweep.config.hydra_job import current, hydra_context
 from sweeplab.sweep.config.objectives import objectives
 from sweeplab.sweep.config.settings import Settings
 from sweeplab.sweep.config.snapshot import ConfigSnapshot
-from sweeplab.sweep.job import Job, Task
-from sweeplab.sweep.program import find
+from sweeplab.sweep.job import Job, Task, job_id
+from sweeplab.sweep.program import task_of
 from sweeplab.sweep.space.one_at_a_time import around_base, variants
 from sweeplab.sweep.space.space import Space
 from sweeplab.sweep.space.values import Value, override
@@ -82,8 +82,8 @@ class SweepSpec:
 
     def mistake(self, point: Mapping[str, Value], error: Exception) -> UserError:
         """Return what to tell the user where the configuration of a point cannot be."""
-        said = sentence(error, self.config_snapshot.conf) or " ".join(str(error).split())
-        return UserError(f"{said} [in the search space, with {' '.join(self.space.overrides(point))}]")
+        reason = sentence(error, self.config_snapshot.conf) or " ".join(str(error).split())
+        return UserError(f"{reason} [in the search space, with {' '.join(self.space.overrides(point))}]")
 
     def points(self) -> Iterator[dict[str, Value]]:
         """Return all points that a walk through the space goes to, in order.
@@ -159,7 +159,7 @@ class SweepSpec:
             has_objective=self.has_objective,
             repeat=repeat,
             repeats=self.settings.repeats,
-            id=f"{self.id}-{number:04d}" + (f"-{repeat}" if self.settings.repeats > 1 else ""),
+            id=job_id(self.id, number, repeat, self.settings.repeats),
             home=self.folder,
             subdir=os.path.relpath(folder, self.folder) if self.names_folders or self.settings.repeats > 1 else "",
             seed_key=self.settings.repeat_key,
@@ -171,8 +171,8 @@ class SweepSpec:
     ) -> list[str]:
         """Return the overrides of the single run that does what a trial did; `fixed` are what all shared then."""
         parsed = _parsed(tuple(self.fixed_overrides if fixed is None else fixed))
-        own = self.settings.sweep_keys
-        shared = [o.input_line for o in parsed if o.key_or_group not in own and o.input_line is not None]
+        sweep_keys = self.settings.sweep_keys
+        shared = [o.input_line for o in parsed if o.key_or_group not in sweep_keys and o.input_line is not None]
         return self.space.in_order([*shared, *self.overrides(values, repeat)])
 
     @property
@@ -230,7 +230,7 @@ def make_spec(
         name=settings.study_name or folder.name,
         folder=folder,
         snapshot=snapshot,
-        task=find(function),
+        task=task_of(function),
         program=JobRuntime.instance().get("name"),
         context=hydra_context(context),
         has_objective=bool(settings.direction) or "objective" in base,

@@ -6,43 +6,42 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import optuna
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError
 from sweeplab.records.files import write_text
 from sweeplab.records.layout import StudyFile
+from sweeplab.records.names import short_path
 from sweeplab.records.trust import check_files, is_given
 from sweeplab.secrets import masked_config
 from sweeplab.streams import open_closed_streams
 from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
-from sweeplab.sweep.console import ProgressTable, closing, short
+from sweeplab.sweep.console import ProgressTable, closing
 from sweeplab.sweep.execute.executor import make_executor
 from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.slots import slots
 from sweeplab.sweep.execute.temporary import own_folder
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
-from sweeplab.sweep.listener import Listeners
+from sweeplab.sweep.listener import Listener, Listeners, SweepInfo
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.preview import preview
-from sweeplab.sweep.results import FOLDER, Summary, summarize, write_results
+from sweeplab.sweep.results import Summary, describe, summarize, write_results
 from sweeplab.sweep.spec import SweepSpec, make_spec
 from sweeplab.sweep.study.client import StudyClient
-from sweeplab.sweep.study.compatibility import check_compatible
-from sweeplab.sweep.study.description import describe
 from sweeplab.sweep.study.search import Search
 from sweeplab.sweep.study.storage import open_storage
-from sweeplab.sweep.study.study import Study, open_study
+from sweeplab.sweep.study.study import check_compatible, open_study
+from sweeplab.sweep.study.trials import FOLDER
 
 
 def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, arguments: list[str]) -> None:
     """Run or resume the sweep that the configuration and the arguments describe.
 
     Raises:
-        UserError: a mistake, found before the first trial.
+        UserError: a mistake of the user, before the first trial.
         SystemExit: the budget was not met.
     """
     open_closed_streams()
@@ -51,7 +50,7 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
         check_spec(spec)
         search = Search(spec)
         if spec.settings.preview is not False:
-            sys.stdout.write(_preview(spec, search) + "\n")
+            sys.stdout.write(preview(spec, search) + "\n")
             return
         code = _run(spec, search, config)
     if code:
@@ -61,13 +60,13 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
 def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     """Run the sweep; return the exit code."""
     start = time.monotonic()
-    listeners = Listeners.configured(spec.settings.listeners)
-    places = slots(spec.settings.n_jobs, spec.settings.jobs_per_gpu, spec.settings.gpus_per_job, search.total)
+    listeners = Listeners(spec.settings.listeners)
+    shares = slots(spec.settings.n_jobs, spec.settings.jobs_per_gpu, spec.settings.gpus_per_job, search.total)
     _check_folder(spec)
     storage, lock = open_storage(spec.settings.storage, spec.folder)
     study = open_study(storage, spec.name, directions(spec.objectives))
-    known = {name for trial in study.get_trials(deepcopy=False) for name in trial.distributions}
-    if (space := spec.space.named_as(known)) != spec.space:
+    names = {name for trial in study.get_trials(deepcopy=False) for name in trial.distributions}
+    if (space := spec.space.named_as(names)) != spec.space:
         spec = replace(spec, space=space)
         search = Search(spec)
     extended = check_compatible(study, spec)
@@ -80,20 +79,21 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     is_only_controller = client.register()
     search.equip(study, "" if is_only_controller else client.controller)
     lost: list[tuple[Job, Outcome]] = []
-    found = client.recover(Recovery(spec, lambda *run: lost.append(run)).settle)
+    recovered = client.recover(Recovery(spec, lambda *run: lost.append(run)).settle)
     _check_numbers(spec, client)
     client.enqueue(search.first)
     total = search.total_in(client.trials())
     describe(spec, total).write(spec.folder)
     before = summarize(spec, client, total, "", None)
-    listeners.sweep_started(spec, before, is_only_controller)
+    info = SweepInfo.of(spec, search)
+    listeners.tell(Listener.sweep_started, info, before, is_only_controller)
     for job, outcome in lost:
-        listeners.trial_lost(job, outcome)
-    executor = make_executor(spec, places, listeners.preload(spec))
+        listeners.tell(Listener.trial_lost, job, outcome)
+    executor = make_executor(spec, shares, listeners.preload(info))
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
     with ProgressTable(spec, executor.slots, before) as progress:
-        progress.print(_greeting(spec, before, executor.slots, found, extended))
+        progress.print(_greeting(spec, before, executor.slots, recovered, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
         try:
@@ -103,11 +103,11 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
             over = limits.over if not stopped else ""
             summary = summarize(spec, client, total, stopped or over, loop.use)
             write_results(spec, summary)
-            listeners.sweep_ended(spec, summary)
+            listeners.tell(Listener.sweep_ended, info, summary)
         if limits.first:
             progress.print(limits.first)
         progress.print(closing(spec, summary, time.monotonic() - start))
-    return loop.exit_code or (0 if summary.met or (over and summary.best) else 1)
+    return loop.interrupts.exit_code or (0 if summary.met or (over and summary.best) else 1)
 
 
 def _check_folder(spec: SweepSpec) -> None:
@@ -135,40 +135,10 @@ def _leave_config(spec: SweepSpec, config: DictConfig) -> None:
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
 
-def _greeting(spec: SweepSpec, before: Summary, slots: int, found: int, extended: list[str]) -> str:
+def _greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, extended: list[str]) -> str:
     total = "" if before.total is None else f" of {before.total}"
-    words = f"{spec.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {short(spec.folder)}"
-    if found:
-        words += f"; {found} that a dead controller left behind were settled"
+    where = short_path(spec.folder)
+    words = f"{spec.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {where}"
+    if recovered:
+        words += f"; {recovered} that a dead controller left behind were settled"
     return words + (f"; extended: {'; '.join(extended)}" if extended else "")
-
-
-def _preview(spec: SweepSpec, search: Search) -> str:
-    if spec.settings.preview is not True:
-        return Listeners.configured(spec.settings.listeners).named(str(spec.settings.preview)).preview(spec)
-    study = Study(spec.name, _memory(spec))
-    search.equip(study)
-    for point in search.first:
-        study.enqueue_trial(point)
-    settings = spec.settings
-    facts = {
-        "n_trials": search.total or "no limit",
-        "timeout": settings.timeout or "no limit",
-        "n_jobs": len(slots(settings.n_jobs, settings.jobs_per_gpu, settings.gpus_per_job, search.total)),
-        "sampler": _way(search, settings.one_at_a_time) or type(study.sampler).__name__,
-        "pruner": type(study.pruner).__name__,
-    } | ({"repeats": f"{settings.repeats} runs a trial"} if settings.repeats > 1 else {})
-    return preview(spec, study, search.suggest, search.points, facts)
-
-
-def _way(search: Search, one_at_a_time: bool) -> str:
-    """Name the walk through the points, if it is one."""
-    if one_at_a_time:
-        return "the base, then one factor at a time"
-    return "the grid in order" if search.walks else ""
-
-
-def _memory(spec: SweepSpec) -> optuna.storages.BaseStorage:
-    storage = optuna.storages.InMemoryStorage()
-    storage.create_new_study(directions(spec.objectives), spec.name)
-    return storage

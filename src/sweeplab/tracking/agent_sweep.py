@@ -11,10 +11,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from sweeplab.errors import UserError
 from sweeplab.secrets import masked_word
-from sweeplab.sweep.space.parameter import Parameter
-from sweeplab.sweep.space.values import Value, override, text
-from sweeplab.sweep.spec import SweepSpec, single_run
-from sweeplab.sweep.study.search import Search
+from sweeplab.sweep.listener import Parameter, SweepInfo, override, text
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")  # a parameter's name, as W&B's schema of sweeps has it
 AT_RANDOM = (".RandomSampler", ".QMCSampler")
@@ -22,32 +19,32 @@ EXHAUSTIVE = (".GridSampler", ".BruteForceSampler")
 MACROS = ("${env}", "${interpreter}", "${program}")
 
 
-def agent_sweep(spec: SweepSpec, project: str, entity: str | None = None) -> str:
+def agent_sweep(sweep: SweepInfo, project: str, entity: str | None = None) -> str:
     """Return the file, with comments on what W&B cannot do of this sweep.
 
     Raises:
         UserError: W&B's format has no words for this sweep, and would make another one of it.
     """
-    if spec.settings.one_at_a_time:
+    if sweep.settings.one_at_a_time:
         raise UserError("a W&B sweep cannot change one factor at a time; search with -m instead.")
-    parameters = _parameters(spec)
+    parameters = _parameters(sweep)
     if not parameters:
         raise UserError("nothing is searched, and a W&B sweep needs a parameter; name one, as in seed=0,1,2.")
-    method = _method(spec, parameters)
-    _, program, *words = shlex.split(single_run(_fixed(spec)))
+    method = _method(sweep, parameters)
+    _, program, *words = _command(sweep)
     content = {
         "program": program,
         "project": project,
         **({"entity": entity} if entity else {}),
-        "name": spec.name,
+        "name": sweep.name,
         "method": method,
         # What a run is judged by is in its summary, as one number, once it has ended.
-        "metric": {"name": "objective", "goal": spec.objectives[0].direction},
-        **({"run_cap": spec.settings.n_trials} if spec.settings.n_trials is not None else {}),
+        "metric": {"name": "objective", "goal": sweep.objectives[0].direction},
+        **({"run_cap": sweep.settings.n_trials} if sweep.settings.n_trials is not None else {}),
         "parameters": {parameter.key: distribution(parameter, method) for parameter in parameters},
         "command": [*MACROS, *words, "${args_no_hyphens}"],
     }
-    comments = "".join(f"# {line}\n" for line in ("A sweep for `wandb sweep` and `wandb agent`.", *_left_out(spec)))
+    comments = "".join(f"# {line}\n" for line in ("A sweep for `wandb sweep` and `wandb agent`.", *_left_out(sweep)))
     return comments + str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000))
 
 
@@ -65,21 +62,21 @@ def distribution(parameter: Parameter, method: str) -> dict[str, Any]:
     return {"values": [agent_value(value) for value in parameter.values() or ()]}
 
 
-def agent_value(value: Value) -> Any:
+def agent_value(value: Any) -> Any:
     """Return a value such that Hydra reads it back from `key=value` as an agent writes it, by Python's `str`."""
     is_plain = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
     return value if is_plain else text(value)
 
 
-def _parameters(spec: SweepSpec) -> list[Parameter]:
+def _parameters(sweep: SweepInfo) -> list[Parameter]:
     """Return what is searched; a condition must be decided, since W&B chooses all parameters at once."""
-    if spec.settings.custom_search_space:
+    if sweep.settings.custom_search_space:
         raise UserError(
             "hydra.sweeper.custom_search_space is code, which W&B's sweeps cannot run; search with -m instead."
         )
-    for parameter in spec.space.parameters:
+    for parameter in sweep.space.parameters:
         for key, value in parameter.conditions:
-            if key in spec.space.keys:
+            if key in sweep.space.keys:
                 raise UserError(
                     f"W&B's sweeps know no conditions, and {parameter.key} is searched only under "
                     f"{override(key, value)}; fix {key}, or search with -m instead."
@@ -89,18 +86,18 @@ def _parameters(spec: SweepSpec) -> list[Parameter]:
                 f"W&B's sweeps cannot name {name}, only letters, digits, '_', '.' and '-'; "
                 "put the key into the configuration, or search with -m instead."
             )
-    return spec.space.active({}, spec.default_of)
+    return list(sweep.default_parameters)
 
 
-def _method(spec: SweepSpec, parameters: list[Parameter]) -> str:
-    target = str((spec.settings.sampler or {}).get("_target_") or "")
-    if Search(spec).walks or target.endswith(EXHAUSTIVE):
+def _method(sweep: SweepInfo, parameters: list[Parameter]) -> str:
+    target = str((sweep.settings.sampler or {}).get("_target_") or "")
+    if sweep.is_exhaustive or target.endswith(EXHAUSTIVE):
         return "grid"
     if target.endswith(AT_RANDOM) or not any(map(_is_numeric, parameters)):
         return "random"
-    if len(spec.objectives) > 1:
+    if len(sweep.objectives) > 1:
         raise UserError(
-            f"W&B's search knows one objective, and this sweep has {len(spec.objectives)}; "
+            f"W&B's search knows one objective, and this sweep has {len(sweep.objectives)}; "
             "choose hydra/sweeper/sampler=random, or a single objective."
         )
     return "bayes"
@@ -110,24 +107,24 @@ def _is_numeric(parameter: Parameter) -> bool:
     return isinstance(parameter.distribution, IntDistribution | FloatDistribution)
 
 
-def _fixed(spec: SweepSpec) -> list[str]:
-    """Return what all runs have in common; their logger is W&B, or the sweep would never hear of them."""
-    words = spec.rerun_overrides({})
+def _command(sweep: SweepInfo) -> list[str]:
+    """Return what starts each run, without what is searched; its logger is W&B, or the sweep would never hear of it."""
+    words = shlex.split(sweep.run_command)
     if secret := [word for word in words if masked_word(word) != word]:
         raise UserError(
             f"{masked_word(secret[0])} is a secret, and W&B keeps the file of a sweep; write it as ${{oc.env:NAME}}."
         )
-    has_choices = "logger" in spec.base.hydra.runtime.choices
-    if not has_choices or "wandb" in (spec.base.get("logger") or {}):
+    has_choices = "logger" in sweep.config.hydra.runtime.choices
+    if not has_choices or "wandb" in (sweep.config.get("logger") or {}):
         return words
     if chosen := [word for word in words if word.startswith("logger=")]:
         raise UserError(f"{chosen[0]} keeps the runs of a W&B sweep from W&B; write 'logger=[csv,wandb]'.")
     return [*words, "logger=wandb"]
 
 
-def _left_out(spec: SweepSpec) -> Iterator[str]:
+def _left_out(sweep: SweepInfo) -> Iterator[str]:
     """Say what of the sweep W&B has no words for."""
-    settings = spec.settings
+    settings = sweep.settings
     pruner = str((settings.pruner or {}).get("_target_") or "NopPruner").rpartition(".")[2]
     if pruner != "NopPruner":
         yield f"Left out: {pruner}; W&B stops runs by `objective`, which is known when a run has ended."
@@ -137,5 +134,5 @@ def _left_out(spec: SweepSpec) -> Iterator[str]:
         yield "Left out: the points to try first."
     if settings.timeout is not None or settings.trial_timeout is not None:
         yield "Left out: limits of time; stop the sweep yourself, as in wandb sweep --stop <sweep>."
-    if len(spec.objectives) > 1:
+    if len(sweep.objectives) > 1:
         yield "Left out: the further objectives, which are recorded but not searched for."

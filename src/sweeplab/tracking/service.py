@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import psutil
 
-from sweeplab.sweep.job import Job
-from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.listener import Job, Listener, Summary, SweepInfo
 
 # W&B imports them while a run starts, which takes longer than everything else that it does then.
 LATE = ("wandb.sdk.launch.inputs.internal", "requests")
@@ -19,11 +16,11 @@ SERVICE = "WANDB_SERVICE"
 class SharedService(Listener):
     """Lends one service to the trials of any Hydra app, however these log to W&B; what they log is their own affair."""
 
-    def preload(self, spec: SweepSpec) -> Sequence[str]:
+    def preload(self, sweep: SweepInfo) -> Sequence[str]:
         """Spare each trial what W&B imports late."""
         return ("wandb", *LATE)
 
-    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
+    def sweep_started(self, sweep: SweepInfo, before: Summary, is_only_controller: bool) -> None:
         """Start the service."""
         start_service()
 
@@ -33,7 +30,7 @@ class SharedService(Listener):
             start_service()
         return {SERVICE: os.environ[SERVICE]}
 
-    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
+    def sweep_ended(self, sweep: SweepInfo, summary: Summary) -> None:
         """End the service; a run that is still open ends as failed."""
         import wandb
 

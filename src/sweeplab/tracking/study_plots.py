@@ -8,30 +8,29 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from sweeplab.compare.importance import NOT_ENOUGH, TENTH, complete, no_guesses, shares, study_of
-from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.listener import Summary, SweepInfo
 
 log = logging.getLogger(__name__)
 
 
-def importances(spec: SweepSpec, summary: Summary) -> dict[str, float]:
+def importances(sweep: SweepInfo, summary: Summary) -> dict[str, float]:
     """Return the share of each key in what the first objective varies by (PED-ANOVA); nothing for too few trials."""
-    by_name = shares(_by_first(summary), spec.objectives[0].direction)
-    keys = {parameter.name: parameter.key for parameter in spec.space.parameters}
+    by_name = shares(_by_first(summary), sweep.objectives[0].direction)
+    keys = {parameter.name: parameter.key for parameter in sweep.space.parameters}
     return {keys.get(name, name): share for name, share in by_name.items()}
 
 
-def figures(spec: SweepSpec, summary: Summary) -> Iterator[tuple[str, Any]]:
+def figures(sweep: SweepInfo, summary: Summary) -> Iterator[tuple[str, Any]]:
     """Return Optuna's plots of the study, by name, as Plotly's figures; those with too few trials are left out.
 
     All but the Pareto front show the first objective.
     """
     from optuna import visualization
 
-    study = study_of(_by_first(summary), [spec.objectives[0].direction])
-    if not spec.space.keys or not complete(study):
+    study = study_of(_by_first(summary), [sweep.objectives[0].direction])
+    if not sweep.space.keys or not complete(study):
         return
-    names = [objective.metric for objective in spec.objectives]
+    names = [objective.metric for objective in sweep.objectives]
     plots: dict[str, Callable[[], Any]] = {
         "history": lambda: visualization.plot_optimization_history(study, target_name=names[0]),
         "parallel coordinates": lambda: visualization.plot_parallel_coordinate(study, target_name=names[0]),
@@ -40,7 +39,7 @@ def figures(spec: SweepSpec, summary: Summary) -> Iterator[tuple[str, Any]]:
     if complete(study) >= TENTH:
         plots["importance"] = lambda: visualization.plot_param_importances(study)
     if len(names) > 1:
-        every = study_of(_ended(summary), [objective.direction for objective in spec.objectives])
+        every = study_of(_ended(summary), [objective.direction for objective in sweep.objectives])
         plots["pareto front"] = lambda: visualization.plot_pareto_front(every, target_names=names)
     for name, plot in plots.items():
         try:

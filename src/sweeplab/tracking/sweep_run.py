@@ -12,9 +12,7 @@ from sweeplab.records import record
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.secrets import masked_command, masked_words
-from sweeplab.sweep.results import Summary, ending, folder_of
-from sweeplab.sweep.spec import SweepSpec
-from sweeplab.sweep.study.client import came_to, counts, took
+from sweeplab.sweep.listener import Summary, SweepInfo, came_to, counts, ending, took
 from sweeplab.tracking.failover import Failover
 from sweeplab.tracking.metadata import exit_code_of, run_id, short_keys
 from sweeplab.tracking.offline_run import mark_unsent
@@ -30,23 +28,23 @@ class SweepRun:
     """The sweep as a run of its own, in the group of its trials. It is the same run again when the sweep goes on."""
 
     def __init__(
-        self, spec: SweepSpec, mode: str, project: str | None, entity: str | None, folder: Path, checkpoint: bool
+        self, sweep: SweepInfo, mode: str, project: str | None, entity: str | None, folder: Path, checkpoint: bool
     ) -> None:
-        self.spec, self.checkpoint = spec, checkpoint
+        self.sweep, self.checkpoint = sweep, checkpoint
         self._arguments: dict[str, Any] = {
             "mode": mode,
             "project": project,
             "entity": entity,
             "dir": folder,
-            "id": f"{run_id(spec.id)}-sweep",
-            "name": f"{spec.name} (sweep)",
-            "group": spec.name,
+            "id": f"{run_id(sweep.id)}-sweep",
+            "name": f"{sweep.name} (sweep)",
+            "group": sweep.name,
             "job_type": "sweep",
             "config": self._config(),
             "resume": "allow",
             "reinit": "create_new",
         }
-        self._short = short_keys(spec.space.keys)
+        self._short = short_keys(sweep.space.keys)
         self._counts = dict.fromkeys((str(Status.COMPLETE), str(Status.PRUNED), str(Status.FAILED)), 0)
         self._best: float | None = None
 
@@ -86,7 +84,7 @@ class SweepRun:
 
     def end(self, summary: Summary) -> None:
         """Write what the sweep came to, and end the run: as failed if it was stopped early or has no value."""
-        ours = stage_artifacts(self.spec.folder)
+        ours = stage_artifacts(self.sweep.folder)
         try:
             self._run.log({TRIALS: sum(self._counts.values()), "table": self._table(summary), **self._plots(summary)})
             self._run.summary.update(self._result(summary))
@@ -102,17 +100,17 @@ class SweepRun:
         return begin_run(TRIALS, **arguments, settings=settings(files=self.checkpoint, requirements=True))
 
     def _config(self) -> dict[str, Any]:
-        spec = self.spec
+        sweep = self.sweep
         return {
-            "study": spec.name,
-            "folder": str(spec.folder),
-            "command": masked_command(spec.resume_command),
-            "fixed": masked_words(spec.fixed_overrides),
-            "space": spec.space.describe(),
-            "objectives": [{"name": one.metric, "direction": one.direction} for one in spec.objectives],
-            "sampler": _target(spec.settings.sampler),
-            "pruner": _target(spec.settings.pruner),
-            "n_trials": spec.settings.n_trials,
+            "study": sweep.name,
+            "folder": str(sweep.folder),
+            "command": masked_command(sweep.resume_command),
+            "fixed": masked_words(sweep.fixed_overrides),
+            "space": sweep.space.describe(),
+            "objectives": [{"name": one.metric, "direction": one.direction} for one in sweep.objectives],
+            "sampler": _target(sweep.settings.sampler),
+            "pruner": _target(sweep.settings.pruner),
+            "n_trials": sweep.settings.n_trials,
         }
 
     def _count(self, trial: FrozenTrial) -> None:
@@ -121,18 +119,18 @@ class SweepRun:
             return
         self._counts[str(status if status in (Status.COMPLETE, Status.PRUNED) else Status.FAILED)] += 1
         if trial.state is TrialState.COMPLETE:
-            rank = self.spec.objectives[0].rank
+            rank = self.sweep.objectives[0].rank
             best = [trial.values[0], *([self._best] if self._best is not None else [])]
             self._best = min(best, key=rank)
 
     def _table(self, summary: Summary) -> Any:
-        names = [objective.metric for objective in self.spec.objectives]
+        names = [objective.metric for objective in self.sweep.objectives]
         best = {trial.number for trial in summary.best}
         columns: list[str | int] = ["trial", "status", *names, *self._short.values()]
         columns += ["best", "steps", "seconds", "reason", "run"]
-        rows, repeats = [], range(self.spec.settings.repeats)
+        rows, repeats = [], range(self.sweep.settings.repeats)
         for trial in summary.trials[-ROWS:]:
-            values = self.spec.space.values(trial.params)
+            values = self.sweep.space.values(trial.params)
             rows.append(
                 [
                     trial.number,
@@ -143,7 +141,7 @@ class SweepRun:
                     trial.last_step,
                     took(trial),
                     trial.user_attrs.get("reason"),
-                    " ".join(run_id(self.spec.job(trial.number, values, repeat, False).id) for repeat in repeats),
+                    " ".join(run_id(self.sweep.job_id(trial.number, repeat)) for repeat in repeats),
                 ]
             )
         return wandb.Table(columns=columns, data=rows, allow_mixed_types=True)
@@ -155,25 +153,26 @@ class SweepRun:
         if not summary.best:
             return result
         first = summary.best[0]
-        values = self.spec.space.values(first.params)
+        values = self.sweep.space.values(first.params)
         result |= {"objective": first.values[0], f"{BEST}/trial": first.number}
         result |= {f"{BEST}/{self._short.get(key, key)}": _cell(value) for key, value in values.items()}
-        if len(self.spec.objectives) > 1:
+        if len(self.sweep.objectives) > 1:
             result["pareto"] = [trial.number for trial in summary.best]
-        importance = importances(self.spec, summary)
+        importance = importances(self.sweep, summary)
         return result | {f"importance/{self._short.get(key, key)}": share for key, share in importance.items()}
 
     def _plots(self, summary: Summary) -> dict[str, Any]:
-        return {f"plots/{name}": wandb.Plotly(figure) for name, figure in figures(self.spec, summary)}
+        return {f"plots/{name}": wandb.Plotly(figure) for name, figure in figures(self.sweep, summary)}
 
     def _keep_checkpoint(self, trial: FrozenTrial) -> None:
-        folder = (folder_of(self.spec, trial) or self.spec.folder) / ("0" if self.spec.settings.repeats > 1 else "")
+        folder = (self.sweep.folder_of(trial) or self.sweep.folder) / ("0" if self.sweep.settings.repeats > 1 else "")
         facts = record.read(folder) if record.is_run(folder) else {}
         path = folder / str(facts.get("checkpoint"))
         if not path.is_file():
             return
-        metadata = {"trial": trial.number, "objective": trial.values[0], "params": self.spec.space.values(trial.params)}
-        artifact = wandb.Artifact(f"{run_id(self.spec.name)}-{BEST}", type="model", metadata=metadata)
+        params = self.sweep.space.values(trial.params)
+        metadata = {"trial": trial.number, "objective": trial.values[0], "params": params}
+        artifact = wandb.Artifact(f"{run_id(self.sweep.name)}-{BEST}", type="model", metadata=metadata)
         for file in (path, folder / RunFile.CONFIG, folder / RunFile.RECORD):
             if file.is_file():
                 artifact.add_file(str(file))

@@ -15,10 +15,8 @@ from sweeplab.build import located
 from sweeplab.errors import UserError
 from sweeplab.records import record
 from sweeplab.records.layout import StudyFile
-from sweeplab.sweep.console import short
-from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.records.names import short_path
+from sweeplab.sweep.listener import Job, Outcome, Summary, SweepInfo
 from sweeplab.tracking.service import LATE, SharedService, service_lives, service_process, start_service
 
 if TYPE_CHECKING:
@@ -45,20 +43,20 @@ class SweepService(SharedService):
         self._abandoned_service: psutil.Process | None = None
         self._unrecorded: list[FrozenTrial] = []
 
-    def preview(self, spec: SweepSpec) -> str:
+    def preview(self, sweep: SweepInfo) -> str:
         """Return a file for `wandb sweep`, which searches the same space by W&B's own means."""
         from sweeplab.tracking.agent_sweep import agent_sweep
 
-        entry = logger_of(spec) or {}
-        return agent_sweep(spec, str(entry.get("project", "sweeplab")), entry.get("entity"))
+        entry = logger_of(sweep) or {}
+        return agent_sweep(sweep, str(entry.get("project", "sweeplab")), entry.get("entity"))
 
-    def preload(self, spec: SweepSpec) -> Sequence[str]:
+    def preload(self, sweep: SweepInfo) -> Sequence[str]:
         """Spare each trial what W&B imports late."""
-        return LATE if logger_of(spec) is not None else ()
+        return LATE if logger_of(sweep) is not None else ()
 
-    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
+    def sweep_started(self, sweep: SweepInfo, before: Summary, is_only_controller: bool) -> None:
         """Decide for all trials whether they are online, start their service, and the sweep's run."""
-        entry = logger_of(spec)
+        entry = logger_of(sweep)
         if entry is None:
             return
         from sweeplab.tracking.settings import pick_mode
@@ -67,10 +65,10 @@ class SweepService(SharedService):
         if self._mode == "disabled":
             return
         start_service()
-        if is_only_controller and spec.settings.executor != "inline":  # there each trial ends what runs in its process
-            self._run = self._sweep_run(spec, entry, before)
+        if is_only_controller and sweep.settings.executor != "inline":  # there each trial ends what runs in its process
+            self._run = self._sweep_run(sweep, entry, before)
             if self._mode == "online":
-                self._save_view(spec, entry)
+                self._save_view(sweep, entry)
 
     def environment(self, job: Job) -> Mapping[str, str]:
         """Tell a trial of the mode and the service, which is started again if it has died."""
@@ -125,44 +123,44 @@ class SweepService(SharedService):
         else:
             self._unrecorded.append(trial)
 
-    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
+    def sweep_ended(self, sweep: SweepInfo, summary: Summary) -> None:
         """Write what the sweep came to, and end the service; a run that is still open ends as failed."""
-        entry = logger_of(spec)
+        entry = logger_of(sweep)
         if entry is None or self._mode in (None, "disabled"):
             return
         import wandb
 
         try:
-            self._conclude(spec, entry, summary)
+            self._conclude(sweep, entry, summary)
         finally:
             wandb.teardown(exit_code=1)
             if self._abandoned_service is not None:  # it would wait for its server until the very end
                 self._abandoned_service.kill()
         if self._mode == "offline":
-            where = shlex.join(map(short, dict.fromkeys((spec.folder, _runs_folder(spec, entry)))))
+            where = shlex.join(map(short_path, dict.fromkeys((sweep.folder, _runs_folder(sweep, entry)))))
             log.info("W&B: the runs are offline. To upload them: python -m sweeplab.tracking.sync %s", where)
 
-    def _conclude(self, spec: SweepSpec, entry: Mapping[str, Any], summary: Summary) -> None:
+    def _conclude(self, sweep: SweepInfo, entry: Mapping[str, Any], summary: Summary) -> None:
         if self._run is None and not summary.running:  # the controller that began is gone
             unrecorded = {trial.number for trial in self._unrecorded}
             earlier = [trial for trial in summary.trials if trial.number not in unrecorded]
-            self._run = self._sweep_run(spec, entry, replace(summary, trials=earlier))
+            self._run = self._sweep_run(sweep, entry, replace(summary, trials=earlier))
             for trial in self._unrecorded:
                 self._run.add(trial)
         if self._run is not None:
             self._run.end(summary)
             if self._mode == "offline":
-                self._save_view(spec, entry)
+                self._save_view(sweep, entry)
 
-    def _save_view(self, spec: SweepSpec, entry: Mapping[str, Any]) -> None:
+    def _save_view(self, sweep: SweepInfo, entry: Mapping[str, Any]) -> None:
         """Leave a view of the study, for its dashboard or for the upload."""
         from sweeplab.tracking import view
 
         if not view.available():
             log.info("W&B: no saved view of the study; pip install -e '.[views]' makes them.")
             return
-        path = spec.folder / StudyFile.WANDB_VIEW
-        view.save(spec, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)
+        path = sweep.folder / StudyFile.WANDB_VIEW
+        view.save(sweep, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)
         if self._mode == "online":
             log.info("W&B: a view of the study is at %s", view.push(path))
 
@@ -178,11 +176,11 @@ class SweepService(SharedService):
         if self._run is not None:
             self._run.go_offline()
 
-    def _sweep_run(self, spec: SweepSpec, entry: Mapping[str, Any], before: Summary) -> "SweepRun":
+    def _sweep_run(self, sweep: SweepInfo, entry: Mapping[str, Any], before: Summary) -> "SweepRun":
         from sweeplab.tracking.sweep_run import SweepRun
 
-        where = (entry["project"], entry["entity"], _runs_folder(spec, entry))
-        run = SweepRun(spec, str(self._mode), *where, self.checkpoint)
+        where = (entry["project"], entry["entity"], _runs_folder(sweep, entry))
+        run = SweepRun(sweep, str(self._mode), *where, self.checkpoint)
         run.start(before)
         return run
 
@@ -202,13 +200,13 @@ class SweepService(SharedService):
         run.finish(exit_code=exit_code_of(outcome.status))
 
 
-def logger_of(spec: SweepSpec) -> dict[str, Any] | None:
+def logger_of(sweep: SweepInfo) -> dict[str, Any] | None:
     """Return what the configuration of W&B's logger says of where runs go; None if the trials share no such logger."""
-    first = next(_loggers(OmegaConf.to_container(spec.base, resolve=False), ()), None)
+    first = next(_loggers(OmegaConf.to_container(sweep.config, resolve=False), ()), None)
     if first is None:
         return None
     path, logger = first
-    chosen = {key: OmegaConf.select(spec.base, ".".join((*path, key))) for key in ("project", "entity", "offline")}
+    chosen = {key: OmegaConf.select(sweep.config, ".".join((*path, key))) for key in ("project", "entity", "offline")}
     return chosen | {"save_dir": logger.get("save_dir")}  # as it is written: each trial has a value of its own
 
 
@@ -235,10 +233,10 @@ def _is_ours(target: Any, path: Sequence[str]) -> bool:
     return isinstance(kind, type) and issubclass(kind, WandbRun)
 
 
-def _runs_folder(spec: SweepSpec, entry: Mapping[str, Any]) -> Path:
+def _runs_folder(sweep: SweepInfo, entry: Mapping[str, Any]) -> Path:
     """Return where the runs lie: in the study's folder, unless the user has chosen one for all."""
     chosen = str(entry["save_dir"] or "${")
-    return spec.folder if "${" in chosen else Path(chosen).absolute()
+    return sweep.folder if "${" in chosen else Path(chosen).absolute()
 
 
 def _wandb_facts(job: Job) -> dict[str, Any] | None:

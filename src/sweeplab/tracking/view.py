@@ -12,8 +12,7 @@ from sweeplab.errors import UserError
 from sweeplab.records.files import write_text
 from sweeplab.records.names import of_training
 from sweeplab.records.objective import PARAMETERS, Objective
-from sweeplab.sweep.space.parameter import Parameter
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.listener import Parameter, SweepInfo
 from sweeplab.tracking.metadata import run_id, short_keys
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def available() -> bool:
     return importlib.util.find_spec("wandb_workspaces") is not None
 
 
-def build(spec: SweepSpec, project: str, entity: str = "") -> dict[str, Any]:
+def build(sweep: SweepInfo, project: str, entity: str = "") -> dict[str, Any]:
     """Return the view as W&B stores it, the same one for the same open study; needs neither account nor network.
 
     Raises:
@@ -39,47 +38,47 @@ def build(spec: SweepSpec, project: str, entity: str = "") -> dict[str, Any]:
     import wandb_workspaces.workspaces as ws
     from wandb_workspaces import expr
 
-    assert spec.id, "only an open study has an id"
-    sections = {"Search": _search(spec), "Curves": _curves(spec)}
-    if spec.settings.repeats > 1 or spec.settings.repeat_key in spec.space.keys:
-        sections["Averaged over seeds"] = _averages(spec)
-    columns = [f"config:sweep.value.{short}" for short in short_keys(spec.space.keys).values()]
-    numbers = [f"summary:{name}" for name, _ in _numbers(spec)]
+    assert sweep.id, "only an open study has an id"
+    sections = {"Search": _search(sweep), "Curves": _curves(sweep)}
+    if sweep.settings.repeats > 1 or sweep.settings.repeat_key in sweep.space.keys:
+        sections["Averaged over seeds"] = _averages(sweep)
+    columns = [f"config:sweep.value.{short}" for short in short_keys(sweep.space.keys).values()]
+    numbers = [f"summary:{name}" for name, _ in _numbers(sweep)]
     workspace = ws.Workspace(
         entity=entity,
         project=project,
-        name=f"Sweep {run_id(spec.name)}",  # W&B refuses some signs, such as =
+        name=f"Sweep {run_id(sweep.name)}",  # W&B refuses some signs, such as =
         sections=[
             ws.Section(name=name, panels=panels, is_open=True, layout_settings=ws.SectionLayoutSettings(columns=2))
             for name, panels in sections.items()
         ],
         settings=ws.WorkspaceSettings(x_axis=X_AXIS, max_runs=MOST),
         runset_settings=ws.RunsetSettings(
-            order=[expr.Ordering(expr.Summary(OBJECTIVE), ascending=_is_minimized(spec.objectives[0]))],
+            order=[expr.Ordering(expr.Summary(OBJECTIVE), ascending=_is_minimized(sweep.objectives[0]))],
             pinned_columns=["run:displayName", "run:state", *numbers, *columns],
         ),
     )
     # Its public `save` needs an account, gives each new view a name at random, and parses filters as text.
     view = workspace._to_model()
-    view.name = f"nw-{_token(spec.id)}-v"
+    view.name = f"nw-{_token(sweep.id)}-v"
     (runs,) = view.spec.section.run_sets
-    runs.id = _token(f"{spec.id} runs")
+    runs.id = _token(f"{sweep.id} runs")
     # Not by RunsetSettings, which would read the = and < of a study's name as signs of its own.
-    wanted = expr.And(expr.Metric("Group") == spec.name, expr.Metric("JobType") == "trial")
+    wanted = expr.And(expr.Metric("Group") == sweep.name, expr.Metric("JobType") == "trial")
     runs.filters = expr.filters_tree_to_v2(wanted.to_model())
     panels: list[Any] = [panel for part in view.spec.section.panel_bank_config.sections for panel in part.panels]
     for number, panel in enumerate(panels):
-        panel.id = _token(f"{spec.id} panel {number}")
+        panel.id = _token(f"{sweep.id} panel {number}")
     return view.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def save(spec: SweepSpec, project: str, entity: str, path: Path) -> None:
+def save(sweep: SweepInfo, project: str, entity: str, path: Path) -> None:
     """Write the view to a file that `push` takes.
 
     Raises:
         UserError: wandb-workspaces is not installed.
     """
-    write_text(path, json.dumps(build(spec, project, entity), indent=1) + "\n")
+    write_text(path, json.dumps(build(sweep, project, entity), indent=1) + "\n")
 
 
 def push(path: Path, entity: str | None = None, project: str | None = None) -> str:
@@ -139,15 +138,15 @@ def _load() -> None:
         import wandb_workspaces.workspaces  # noqa: F401 - so that its warnings come here, unheard
 
 
-def _search(spec: SweepSpec) -> list[Any]:
+def _search(sweep: SweepInfo) -> list[Any]:
     """Which parameters matter, and how the search went."""
     from wandb_workspaces.reports.v2 import interface as wr
 
-    first, *further = _numbers(spec)
+    first, *further = _numbers(sweep)
     number, objective = first
     minimized = _is_minimized(objective)
     return [
-        *_parallel_coordinates(spec),
+        *_parallel_coordinates(sweep),
         wr.ParameterImportancePlot(with_respect_to=number),
         wr.ScatterPlot(
             title=f"{objective.metric} by trial",
@@ -166,18 +165,18 @@ def _search(spec: SweepSpec) -> list[Any]:
     ]
 
 
-def _parallel_coordinates(spec: SweepSpec) -> Iterator[Any]:
+def _parallel_coordinates(sweep: SweepInfo) -> Iterator[Any]:
     """A plot of what all trials have; and one for each condition, since a line needs a value on every axis."""
     from wandb_workspaces.reports.v2 import interface as wr
 
     column = wr.ParallelCoordinatesPlotColumn
-    short = short_keys(spec.space.keys)
+    short = short_keys(sweep.space.keys)
     objectives = [
         column(metric=wr.SummaryMetric(name), display_name=objective.metric, inverted=_is_minimized(objective))
-        for name, objective in _numbers(spec)
+        for name, objective in _numbers(sweep)
     ]
-    for conditions in dict.fromkeys(((), *(parameter.conditions for parameter in spec.space.parameters))):
-        there = [p for p in spec.space.parameters if set(p.conditions) <= set(conditions)]
+    for conditions in dict.fromkeys(((), *(parameter.conditions for parameter in sweep.space.parameters))):
+        there = [p for p in sweep.space.parameters if set(p.conditions) <= set(conditions)]
         axes = [
             column(metric=wr.Config(f"sweep.{short[p.key]}"), display_name=short[p.key], log=_is_log(p)) for p in there
         ]
@@ -188,13 +187,13 @@ def _parallel_coordinates(spec: SweepSpec) -> Iterator[Any]:
             )
 
 
-def _curves(spec: SweepSpec) -> list[Any]:
+def _curves(sweep: SweepInfo) -> list[Any]:
     from wandb_workspaces.reports.v2 import interface as wr
 
-    return [wr.LinePlot(title=name, x=X_AXIS, y=[name], max_runs_to_show=MOST) for name in _logged(spec)]
+    return [wr.LinePlot(title=name, x=X_AXIS, y=[name], max_runs_to_show=MOST) for name in _logged(sweep)]
 
 
-def _averages(spec: SweepSpec) -> list[Any]:
+def _averages(sweep: SweepInfo) -> list[Any]:
     """The runs that differ in their seed only, as one: mean and standard deviation."""
     from wandb_workspaces.reports.v2 import interface as wr
 
@@ -203,24 +202,24 @@ def _averages(spec: SweepSpec) -> list[Any]:
         wr.BarPlot(
             title=objective.metric, metrics=[name], groupby=point, groupby_aggfunc="mean", groupby_rangefunc="stddev"
         )
-        for name, objective in _numbers(spec)
+        for name, objective in _numbers(sweep)
     ]
     lines = [
         wr.LinePlot(title=name, x=X_AXIS, y=[name], groupby=point, groupby_aggfunc="mean", groupby_rangefunc="stddev")
-        for name in _logged(spec)
+        for name in _logged(sweep)
     ]
     return [*bars, *lines]
 
 
-def _numbers(spec: SweepSpec) -> list[tuple[str, Objective]]:
+def _numbers(sweep: SweepInfo) -> list[tuple[str, Objective]]:
     """Return the objectives under their names in the summary of a run."""
-    first, *further = spec.objectives
+    first, *further = sweep.objectives
     return [(OBJECTIVE, first), *((f"{OBJECTIVE}/{objective.metric}", objective) for objective in further)]
 
 
-def _logged(spec: SweepSpec) -> Sequence[str]:
+def _logged(sweep: SweepInfo) -> Sequence[str]:
     """Return the curves to show: those of the objectives, and what they are probably called in the training."""
-    metrics = [objective.metric for objective in spec.objectives if objective.metric != PARAMETERS]
+    metrics = [objective.metric for objective in sweep.objectives if objective.metric != PARAMETERS]
     return list(dict.fromkeys(name for metric in metrics for name in (metric, of_training(metric))))
 
 

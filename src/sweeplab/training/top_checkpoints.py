@@ -12,9 +12,7 @@ from sweeplab.records import record
 from sweeplab.records.layout import RunFile
 from sweeplab.records.objective import Objective
 from sweeplab.records.record import Status
-from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.results import Summary, folder_of
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.listener import Listener, Summary, SweepInfo
 
 
 class TopCheckpoints(Listener):
@@ -30,31 +28,31 @@ class TopCheckpoints(Listener):
             raise UserError(f"keep={keep} must be a whole number from 1, or null to keep all.")
         self.keep = keep
         self._kept: list[FrozenTrial] = []
-        self._spec: SweepSpec | None = None
+        self._sweep: SweepInfo | None = None
 
-    def sweep_started(self, spec: SweepSpec, before: Summary, is_only_controller: bool) -> None:
+    def sweep_started(self, sweep: SweepInfo, before: Summary, is_only_controller: bool) -> None:
         """Judge the trials of earlier commands."""
-        self._spec = spec
+        self._sweep = sweep
         self._judge(before.trials)
 
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
         """Judge a trial among those that were kept so far: what lost to others before, loses to them still."""
         self._judge([*self._kept, trial])
 
-    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
+    def sweep_ended(self, sweep: SweepInfo, summary: Summary) -> None:
         """Judge all trials, also those that other controllers ran meanwhile."""
         self._judge(summary.trials)
 
     def _judge(self, trials: Sequence[FrozenTrial]) -> None:
-        if self._spec is None or self.keep is None:
+        if self._sweep is None or self.keep is None:
             return
         complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-        self._kept = best(complete, self._spec.objectives, self.keep)
+        self._kept = best(complete, self._sweep.objectives, self.keep)
         numbers = {trial.number for trial in self._kept}
         for trial in trials:
             if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.number not in numbers:
-                for run in _runs(self._spec, trial):
-                    _remove_checkpoints(self._spec.folder, run)
+                for run in _runs(self._sweep, trial):
+                    _remove_checkpoints(self._sweep.folder, run)
 
 
 def best(trials: Iterable[FrozenTrial], objectives: Sequence[Objective], keep: int) -> list[FrozenTrial]:
@@ -75,10 +73,10 @@ def best(trials: Iterable[FrozenTrial], objectives: Sequence[Objective], keep: i
     return list({trial.number: trial for trial in [*ordered[:keep], *front]}.values())
 
 
-def _runs(spec: SweepSpec, trial: FrozenTrial) -> Iterator[Path]:
+def _runs(sweep: SweepInfo, trial: FrozenTrial) -> Iterator[Path]:
     """Find the folders of a trial's runs, one a repeat, that are over; none where it was run in another place."""
-    folder = folder_of(spec, trial)
-    if folder is None or not folder.is_relative_to(spec.folder):
+    folder = sweep.folder_of(trial)
+    if folder is None or not folder.is_relative_to(sweep.folder):
         return
     for run in (folder, *folder.glob("[0-9]*")):
         if (facts := record.as_left(run)) is not None:

@@ -18,7 +18,7 @@ def make_run(
     **facts: Any,
 ) -> Run:
     """Write a run of a minute that is complete, or whatever `facts` say, and read it."""
-    standard = {
+    standard: dict[str, Any] = {
         "command": "python train.py",
         "ended": "2026-01-31T12:01:00+00:00",
         "seconds": 60.0,

@@ -5,10 +5,7 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial
 
-from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.listener import Listener
-from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.listener import Job, Listener, Outcome, Summary, SweepInfo
 from tests.conftest import ROOT
 from tests.sweeplab.sweep.conftest import Start, Sweep, output, states
 
@@ -25,8 +22,8 @@ class Diary(Listener):
         if self.breaks:
             raise ConnectionError("gone")
 
-    def sweep_started(self, spec: SweepSpec, before: Summary, alone: bool) -> None:
-        self.write("sweep", spec.name)
+    def sweep_started(self, sweep: SweepInfo, before: Summary, alone: bool) -> None:
+        self.write("sweep", sweep.name)
 
     def trial_started(self, job: Job) -> None:
         self.write("started", job.number, job.folder.name)
@@ -40,10 +37,10 @@ class Diary(Listener):
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
         self.write("told", trial.number, trial.state.name, counts)
 
-    def preview(self, spec: SweepSpec) -> str:
-        return f"a diary of {spec.name}"
+    def preview(self, sweep: SweepInfo) -> str:
+        return f"a diary of {sweep.name}"
 
-    def sweep_ended(self, spec: SweepSpec, summary: Summary) -> None:
+    def sweep_ended(self, sweep: SweepInfo, summary: Summary) -> None:
         self.write("over", summary.best[0].number)
 
 

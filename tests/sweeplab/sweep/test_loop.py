@@ -7,9 +7,10 @@ import pytest
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from sweeplab.sweep import loop
-from sweeplab.sweep.study.client import beginning
+from sweeplab.sweep import active
+from sweeplab.sweep.study import suggestions
 from sweeplab.sweep.study.storage import write_reports
+from sweeplab.sweep.study.trials import beginning
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
 
@@ -55,12 +56,12 @@ def test_what_was_drawn_ahead_waits_for_the_next_run_of_the_command(sweep: Sweep
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("slots", "short"), [(1, loop.SHORT), (2, 0.0)])
+@pytest.mark.parametrize(("slots", "short"), [(1, suggestions.SHORT), (2, 0.0)])
 def test_one_slot_and_long_trials_draw_with_the_last_result(
     sweep: Sweep, slots: int, short: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is drawn ahead would be left in the study."""
-    monkeypatch.setattr(loop, "SHORT", short)
+    monkeypatch.setattr(suggestions, "SHORT", short)
     failing = ("how=raises", "only=2", "hydra.sweeper.fail_fast=true")
     assert sweep("x=0,1,2,3,4,5", f"hydra.sweeper.n_jobs={slots}", *failing) == 1
     assert "WAITING" not in states()
@@ -101,7 +102,7 @@ def test_a_few_failures_do_not_end_a_sweep(sweep: Sweep) -> None:
 def test_thousands_of_reports_reach_the_study_in_few_writes(
     sweep: Sweep, storage: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "OFTEN", float("inf"))
+    monkeypatch.setattr(active, "WRITE_EVERY", float("inf"))
     writes: list[int] = []
 
     def counted(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:

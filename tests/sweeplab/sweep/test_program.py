@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from omegaconf.basecontainer import BaseContainer
 
-from sweeplab.sweep.program import _words, find, is_imported_elsewhere
+from sweeplab.sweep.program import _words, is_imported_elsewhere, task_of
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import IS_1_3
 
@@ -334,11 +334,11 @@ def test_threads_that_computed_before_the_sweep_hold_no_trial_up(folder: Path) -
 
 
 def test_a_task_that_can_be_imported_is_found_with_its_layers() -> None:
-    task = find(app.app.__wrapped__)
+    task = task_of(app.app.__wrapped__)
     assert (task.module, task.name, task.layers) == (app.__name__, "app", 1)
     assert task.function() is app.app.__wrapped__
-    assert find(app.nothing).layers == 0
-    assert find(lambda config: 1.0).module == ""
+    assert task_of(app.nothing).layers == 0
+    assert task_of(lambda config: 1.0).module == ""
 
 
 def test_values_are_compared_by_what_they_are() -> None:

@@ -11,20 +11,18 @@ import pytest
 from bench.synthetic import make_study
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.job import Job
+from sweeplab.sweep.listener import Job, Summary, SweepInfo
 from sweeplab.sweep.report import Report
-from sweeplab.sweep.results import Summary
-from sweeplab.sweep.spec import SweepSpec
 
 NOTHING = Summary([], Counter(), [], {}, 0, None)
 JOB = cast(Job, None)  # what it is, the report finds in the folder
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> SweepSpec:
-    """What the report takes of a spec: a folder, in which a study lies."""
+def sweep(tmp_path: Path) -> SweepInfo:
+    """What the report takes of a sweep: a folder, in which a study lies."""
     make_study(tmp_path / "cnn", 6)
-    return cast(SweepSpec, SimpleNamespace(folder=tmp_path / "cnn"))
+    return cast(SweepInfo, SimpleNamespace(folder=tmp_path / "cnn"))
 
 
 def data(folder: Path) -> dict[str, Any]:
@@ -42,38 +40,38 @@ def until(happened: Callable[[], bool], report: Report) -> None:
         time.sleep(0.05)
 
 
-def test_the_page_is_there_when_the_sweep_has_ended(spec: SweepSpec) -> None:
+def test_the_page_is_there_when_the_sweep_has_ended(sweep: SweepInfo) -> None:
     report = Report()
-    report.sweep_started(spec, NOTHING, True)
+    report.sweep_started(sweep, NOTHING, True)
     report.trial_started(JOB)
-    assert not (spec.folder / "report.html").exists()
-    report.sweep_ended(spec, NOTHING)
-    assert len(data(spec.folder)["runs"]) == 6
+    assert not (sweep.folder / "report.html").exists()
+    report.sweep_ended(sweep, NOTHING)
+    assert len(data(sweep.folder)["runs"]) == 6
 
 
 @pytest.mark.slow
-def test_the_page_is_written_while_the_sweep_goes_on_if_asked_for(spec: SweepSpec) -> None:
-    facts = json.loads((spec.folder / "5" / "run.json").read_text())
-    (spec.folder / "5" / "run.json").write_text(json.dumps(facts | {"status": "running"}))
+def test_the_page_is_written_while_the_sweep_goes_on_if_asked_for(sweep: SweepInfo) -> None:
+    facts = json.loads((sweep.folder / "5" / "run.json").read_text())
+    (sweep.folder / "5" / "run.json").write_text(json.dumps(facts | {"status": "running"}))
     report = Report(every=0.1)
-    report.sweep_started(spec, NOTHING, True)
-    until((spec.folder / "report.html").exists, report)
-    assert data(spec.folder)["every"] == 0.1
-    (spec.folder / "5" / "run.json").write_text(json.dumps(facts))
+    report.sweep_started(sweep, NOTHING, True)
+    until((sweep.folder / "report.html").exists, report)
+    assert data(sweep.folder)["every"] == 0.1
+    (sweep.folder / "5" / "run.json").write_text(json.dumps(facts))
     report.trial_started(JOB)  # one may be being written as the sweep ends
-    report.sweep_ended(spec, NOTHING)
-    assert data(spec.folder)["every"] is None
+    report.sweep_ended(sweep, NOTHING)
+    assert data(sweep.folder)["every"] is None
 
 
 @pytest.mark.slow
 def test_a_page_that_cannot_be_written_is_a_line_of_warning(
-    spec: SweepSpec, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    sweep: SweepInfo, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    (spec.folder / "sweep.json").write_text("{")
+    (sweep.folder / "sweep.json").write_text("{")
     report = Report(every=0.1)
-    report.sweep_started(spec, NOTHING, True)
+    report.sweep_started(sweep, NOTHING, True)
     until(lambda: "no report.html yet: Error: " in caplog.text, report)
-    report.sweep_ended(spec, NOTHING)
+    report.sweep_ended(sweep, NOTHING)
     assert re.search(r"no report.html: .*sweep.json is broken", caplog.text)
     assert "Traceback" not in caplog.text
 

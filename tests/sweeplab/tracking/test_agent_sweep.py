@@ -13,12 +13,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from sweeplab.errors import UserError
+from sweeplab.sweep.listener import SweepInfo
 from sweeplab.sweep.space.values import Value, plain, same
-from sweeplab.sweep.spec import SweepSpec
 from sweeplab.tracking.agent_sweep import agent_sweep, agent_value
 from tests.conftest import Command, small
 from tests.sweeplab.sweep.app import app
-from tests.sweeplab.tracking.specs import ACCURACY, spec_of
+from tests.sweeplab.tracking.infos import ACCURACY, info_of
 from tests.wandb_server import ENTITY, WandbServer
 
 pytestmark = pytest.mark.slow
@@ -35,13 +35,13 @@ FORMS = {
 TOP = {"program", "project", "entity", "name", "method", "metric", "run_cap", "parameters", "command"}
 
 
-def content_of(spec: SweepSpec) -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load(agent_sweep(spec, "proj"))
+def content_of(info: SweepInfo) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(agent_sweep(info, "proj"))
     return read
 
 
 def sweep(*overrides: str) -> dict[str, Any]:
-    return content_of(spec_of(*ACCURACY, *overrides))
+    return content_of(info_of(*ACCURACY, *overrides))
 
 
 @pytest.mark.slow
@@ -72,10 +72,10 @@ def test_each_kind_of_parameter_has_its_form(written: str, expected: dict[str, A
 
 
 def test_bounds_are_those_of_the_search() -> None:
-    spec = spec_of(*ACCURACY, "x=tag(log,interval(3e-4,3e-2))", "y=range(2,7)", "sleep=interval(0.1,0.7)", BUDGET)
-    for parameter in spec.space.parameters:
+    info = info_of(*ACCURACY, "x=tag(log,interval(3e-4,3e-2))", "y=range(2,7)", "sleep=interval(0.1,0.7)", BUDGET)
+    for parameter in info.space.parameters:
         ours: Any = parameter.distribution
-        theirs = content_of(spec)["parameters"][parameter.key]
+        theirs = content_of(info)["parameters"][parameter.key]
         assert (theirs["min"], theirs["max"]) == (ours.low, ours.high)
 
 
@@ -119,7 +119,7 @@ def test_the_file_holds_what_wandbs_schema_allows(method: str) -> None:
 
 @pytest.mark.parametrize(("mode", "goal"), [("min", "minimize"), ("max", "maximize")])
 def test_the_metric_is_what_the_summary_calls_objective(mode: str, goal: str) -> None:
-    read = content_of(spec_of("+objective.metric=val/loss", f"+objective.mode={mode}", "x=1,2"))
+    read = content_of(info_of("+objective.metric=val/loss", f"+objective.mode={mode}", "x=1,2"))
     assert read["metric"] == {"name": "objective", "goal": goal}
 
 
@@ -161,7 +161,7 @@ def test_agents_run_the_program_with_what_all_trials_share(monkeypatch: pytest.M
         ),
         (("+new=1,2",), "cannot name \\+new"),
         (
-            (f"hydra.sweeper.custom_search_space={spec_of.__module__}.suggest", "x=1,2", BUDGET),
+            (f"hydra.sweeper.custom_search_space={info_of.__module__}.suggest", "x=1,2", BUDGET),
             "custom_search_space is code",
         ),
         (
@@ -173,9 +173,9 @@ def test_agents_run_the_program_with_what_all_trials_share(monkeypatch: pytest.M
     ],
 )
 def test_what_wandb_cannot_say_is_refused(overrides: tuple[str, ...], message: str) -> None:
-    spec = spec_of(*ACCURACY, *overrides)
+    info = info_of(*ACCURACY, *overrides)
     with pytest.raises(UserError, match=message):
-        agent_sweep(spec, "proj")
+        agent_sweep(info, "proj")
 
 
 @pytest.fixture
@@ -195,13 +195,13 @@ def loggers(tmp_path: Path) -> Path:
     [((), ["logger=wandb"]), (("logger=wandb",), ["logger=wandb"]), (("logger=[csv,wandb]",), ["logger=[csv,wandb]"])],
 )
 def test_agents_log_to_wandb(loggers: Path, chosen: tuple[str, ...], words: list[str]) -> None:
-    command = content_of(spec_of("x=1,2", *chosen, conf=loggers))["command"]
+    command = content_of(info_of("x=1,2", *chosen, conf=loggers))["command"]
     assert [word for word in command if "logger" in word] == words
 
 
 def test_another_logger_alone_is_refused(loggers: Path) -> None:
     with pytest.raises(UserError, match=r"logger=csv keeps the runs .* from W&B; write 'logger=\[csv,wandb\]'"):
-        agent_sweep(spec_of("x=1,2", "logger=csv", conf=loggers), "proj")
+        agent_sweep(info_of("x=1,2", "logger=csv", conf=loggers), "proj")
 
 
 def test_a_condition_that_is_decided_is_no_hindrance() -> None:
@@ -210,22 +210,22 @@ def test_a_condition_that_is_decided_is_no_hindrance() -> None:
 
 
 def test_what_is_left_out_is_said() -> None:
-    spec = spec_of(
+    info = info_of(
         *ACCURACY,
         *("x=interval(0,1)", BUDGET, "hydra/sweeper/sampler=tpe", "hydra/sweeper/pruner=asha"),
         *("hydra.sweeper.repeats=3", "hydra.sweeper.trial_timeout=60", "hydra.sweeper.enqueue=[{x: 0.5}]"),
     )
-    comments = [line for line in agent_sweep(spec, "proj").splitlines() if line.startswith("# Left out: ")]
+    comments = [line for line in agent_sweep(info, "proj").splitlines() if line.startswith("# Left out: ")]
     assert [
         word in line for word, line in zip(("SuccessiveHalving", "repeats=3", "first", "time"), comments, strict=True)
     ]
-    assert "Left out" not in agent_sweep(spec_of(*ACCURACY, "x=1,2"), "proj")
+    assert "Left out" not in agent_sweep(info_of(*ACCURACY, "x=1,2"), "proj")
 
 
 def test_project_and_entity_are_named_where_they_are_known() -> None:
-    spec = spec_of("x=1,2")
-    assert "entity" not in content_of(spec)
-    read = yaml.safe_load(agent_sweep(spec, "proj", "team"))
+    info = info_of("x=1,2")
+    assert "entity" not in content_of(info)
+    read = yaml.safe_load(agent_sweep(info, "proj", "team"))
     assert (read["project"], read["entity"]) == ("proj", "team")
 
 

@@ -8,9 +8,9 @@ import pytest
 import wandb
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.listener import SweepInfo
 from sweeplab.tracking.sweep_run import SweepRun
-from tests.sweeplab.tracking.specs import came_to, spec_of, trial
+from tests.sweeplab.tracking.infos import came_to, info_of, trial
 from tests.wandb_log import offline_runs, records, summary
 
 SPACE = ("x=interval(0,1)", "opt.lr=tag(log,interval(1e-4,1))")
@@ -23,17 +23,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wandb.teardown()
 
 
-def recorded(spec: SweepSpec, trials: list[FrozenTrial], best: list[FrozenTrial], stopped: str = "") -> Path:
+def recorded(info: SweepInfo, trials: list[FrozenTrial], best: list[FrozenTrial], stopped: str = "") -> Path:
     """Record a sweep, and return W&B's folder of it."""
-    spec = replace(spec, folder=Path("study").absolute())
-    spec.folder.mkdir(exist_ok=True)
-    before = set(offline_runs(spec.folder))
-    run = SweepRun(spec, "offline", "project", None, spec.folder, checkpoint=True)
+    info = replace(info, folder=Path("study").absolute())
+    info.folder.mkdir(exist_ok=True)
+    before = set(offline_runs(info.folder))
+    run = SweepRun(info, "offline", "project", None, info.folder, checkpoint=True)
     run.start(came_to([], []))
     for one in trials:
         run.add(one)
     run.end(came_to(trials, best, stopped))
-    (folder,) = set(offline_runs(spec.folder)) - before
+    (folder,) = set(offline_runs(info.folder)) - before
     return folder
 
 
@@ -43,9 +43,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_the_history_has_the_best_until_then(tmp_path: Path) -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
-    trials = [trial(spec, n, n / 9, value) for n, value in enumerate((3.0, 4.0, 1.0, 2.0))]
-    told = [row for row in rows(recorded(spec, trials, [trials[2]])) if "objective" in row]
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(info, n, n / 9, value) for n, value in enumerate((3.0, 4.0, 1.0, 2.0))]
+    told = [row for row in rows(recorded(info, trials, [trials[2]])) if "objective" in row]
     assert [(row["trials"], row["objective"], row["best"]) for row in told] == [
         (1, 3, 3),
         (2, 4, 3),
@@ -56,23 +56,23 @@ def test_the_history_has_the_best_until_then(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_trial_that_is_queued_again_is_not_counted() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [
-        trial(spec, 0, 0.1, **{"ending": "killed", "queued again": True}),
-        trial(spec, 1, 0.1, ending="failed"),
-        trial(spec, 2, 0.2, state=TrialState.PRUNED),
-        trial(spec, 3, 0.3, 1.0),
+        trial(info, 0, 0.1, **{"ending": "killed", "queued again": True}),
+        trial(info, 1, 0.1, ending="failed"),
+        trial(info, 2, 0.2, state=TrialState.PRUNED),
+        trial(info, 3, 0.3, 1.0),
     ]
-    last = [row for row in rows(recorded(spec, trials, [trials[3]])) if "complete" in row][-1]
+    last = [row for row in rows(recorded(info, trials, [trials[3]])) if "complete" in row][-1]
     assert (last["trials"], last["complete"], last["pruned"], last["failed"]) == (3, 1, 1, 1)
 
 
 @pytest.mark.slow
 def test_the_summary_has_the_best_point_counts_and_importances() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
-    trials = [trial(spec, n, n / 19, (n / 19 - 0.3) ** 2) for n in range(20)]
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(info, n, n / 19, (n / 19 - 0.3) ** 2) for n in range(20)]
     best = min(trials, key=lambda one: float(one.values[0]))
-    told = summary(recorded(spec, trials, [best]))["summary"]
+    told = summary(recorded(info, trials, [best]))["summary"]
     assert (told["best/trial"], told["best/x"], told["objective"]) == (best.number, best.params["x"], best.values[0])
     assert told["best/lr"] == best.params["opt.lr"]
     assert (told["trials/complete"], told["status"], told["stopped"]) == (20, "complete", "no")
@@ -82,9 +82,9 @@ def test_the_summary_has_the_best_point_counts_and_importances() -> None:
 
 @pytest.mark.slow
 def test_several_objectives_have_a_front() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=[minimize,minimize]", "objectives=2")
-    trials = [trial(spec, n, n / 9, n / 9, 1 - n / 9) for n in range(10)]
-    folder = recorded(spec, trials, trials[2:5])
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.direction=[minimize,minimize]", "objectives=2")
+    trials = [trial(info, n, n / 9, n / 9, 1 - n / 9) for n in range(10)]
+    folder = recorded(info, trials, trials[2:5])
     told = summary(folder)["summary"]
     assert told["pareto"] == [2, 3, 4]
     assert "plots/pareto front" in told
@@ -92,30 +92,30 @@ def test_several_objectives_have_a_front() -> None:
 
 @pytest.mark.slow
 def test_a_sweep_that_was_stopped_failed_and_says_why() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
-    told = summary(recorded(spec, [], [], stopped="interrupted"))
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
+    told = summary(recorded(info, [], [], stopped="interrupted"))
     assert (told["state"], told["exit_code"]) == ("failed", 1)
     assert (told["summary"]["stopped"], told["summary"]["status"]) == ("interrupted", "failed")
 
 
 @pytest.mark.slow
 def test_a_sweep_without_any_value_failed() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
-    told = summary(recorded(spec, [trial(spec, 0, 0.5, ending="failed")], []))
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
+    told = summary(recorded(info, [trial(info, 0, 0.5, ending="failed")], []))
     assert (told["state"], told["summary"]["status"]) == ("failed", "failed")
 
 
 def test_the_table_names_the_runs_of_all_repeats() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.repeats=2")
-    folder = recorded(spec, [trial(spec, 3, 0.5, 1.0)], [])
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20", "hydra.sweeper.repeats=2")
+    folder = recorded(info, [trial(info, 3, 0.5, 1.0)], [])
     assert table(folder)[0]["run"] == "study-1a2b-0003-0 study-1a2b-0003-1"
 
 
 @pytest.mark.slow
 def test_a_sweep_that_goes_on_is_the_same_run() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
-    trials = [trial(spec, n, n / 9, float(n)) for n in range(3)]
-    first, second = recorded(spec, trials, trials[:1]), recorded(spec, trials, trials[:1])
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(info, n, n / 9, float(n)) for n in range(3)]
+    first, second = recorded(info, trials, trials[:1]), recorded(info, trials, trials[:1])
     assert first != second
     ids = {next(folder.glob("run-*.wandb")).name for folder in (first, second)}
     assert len(ids) == 1
@@ -128,9 +128,9 @@ def table(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_table_tells_of_every_trial() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
-    trials = [trial(spec, 0, 0.5, 1.0), trial(spec, 1, 0.6, ending="failed", reason="ValueError: no good")]
-    lines = table(recorded(spec, trials, trials[:1]))
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(info, 0, 0.5, 1.0), trial(info, 1, 0.6, ending="failed", reason="ValueError: no good")]
+    lines = table(recorded(info, trials, trials[:1]))
     assert [(line["trial"], line["status"], line["x"], line["best"]) for line in lines] == [
         (0, "complete", 0.5, True),
         (1, "failed", 0.6, False),
@@ -141,8 +141,8 @@ def test_a_table_tells_of_every_trial() -> None:
 
 @pytest.mark.slow
 def test_importances_of_too_few_trials_are_not_made_up() -> None:
-    spec = spec_of(*SPACE, "hydra.sweeper.n_trials=20")
-    trials = [trial(spec, 0, 0.1, 1.0), trial(spec, 1, 0.9, 2.0)]
-    told = summary(recorded(spec, trials, trials[:1]))["summary"]
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
+    trials = [trial(info, 0, 0.1, 1.0), trial(info, 1, 0.9, 2.0)]
+    told = summary(recorded(info, trials, trials[:1]))["summary"]
     assert not [key for key in told if key.startswith("importance") or key == "plots/importance"]
     assert "plots/history" in told

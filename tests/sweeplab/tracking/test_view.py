@@ -8,11 +8,11 @@ import pytest
 import wandb
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.listener import SweepInfo
 from sweeplab.sweep.trial import Trial
 from sweeplab.tracking import view
 from sweeplab.tracking.metadata import columns
-from tests.sweeplab.tracking.specs import ACCURACY, spec_of
+from tests.sweeplab.tracking.infos import ACCURACY, info_of
 from tests.wandb_server import ENTITY, WandbServer
 
 pytestmark = pytest.mark.slow
@@ -49,15 +49,15 @@ def runs(built: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
-def a_trial_of(spec: SweepSpec) -> Trial:
+def a_trial_of(info: SweepInfo) -> Trial:
     """A trial with every key of the space, as if all conditions could hold at once."""
-    values = {p.key: (p.values() or [0.5])[0] for p in spec.space.parameters}
-    return Trial(spec.name, 3, values, searched=spec.space.keys, seed_key=spec.settings.repeat_key)
+    values = {p.key: (p.values() or [0.5])[0] for p in info.space.parameters}
+    return Trial(info.name, 3, values, searched=info.space.keys, seed_key=info.settings.repeat_key)
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_wandb_reads_the_view_back_as_it_was(space: tuple[str, ...]) -> None:
-    built = view.build(spec_of(*ACCURACY, *space), "proj")
+    built = view.build(info_of(*ACCURACY, *space), "proj")
     import wandb_workspaces.workspaces as ws
     from wandb_workspaces.workspaces.internal import View
 
@@ -67,15 +67,15 @@ def test_wandb_reads_the_view_back_as_it_was(space: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_panels_and_columns_name_only_what_runs_have(space: tuple[str, ...]) -> None:
-    spec = spec_of(*ACCURACY, *space)
-    text = json.dumps(view.build(spec, "proj"))
+    info = info_of(*ACCURACY, *space)
+    text = json.dumps(view.build(info, "proj"))
     named = {word.partition('"')[0] for word in text.split("sweep.value.")[1:]}
-    assert named <= columns(a_trial_of(spec)).keys()
-    assert named >= columns(a_trial_of(spec)).keys() - {"study", "repeat", "point"}
+    assert named <= columns(a_trial_of(info)).keys()
+    assert named >= columns(a_trial_of(info)).keys() - {"study", "repeat", "point"}
 
 
 def test_axes_are_logarithmic_where_the_search_is() -> None:
-    (plot,) = panels(view.build(spec_of(*ACCURACY, LOG, "y=range(1,5)", BUDGET), "proj"), "Parallel Coordinates Plot")
+    (plot,) = panels(view.build(info_of(*ACCURACY, LOG, "y=range(1,5)", BUDGET), "proj"), "Parallel Coordinates Plot")
     assert {axis["displayName"]: axis.get("log") for axis in plot["columns"]} == {
         "x": True,
         "y": False,
@@ -85,7 +85,7 @@ def test_axes_are_logarithmic_where_the_search_is() -> None:
 
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_the_best_is_on_top_and_first(mode: str) -> None:
-    built = view.build(spec_of("+objective.metric=val/loss", f"+objective.mode={mode}", "x=1,2"), "proj")
+    built = view.build(info_of("+objective.metric=val/loss", f"+objective.mode={mode}", "x=1,2"), "proj")
     (plot,) = panels(built, "Parallel Coordinates Plot")
     (scatter,) = panels(built, "Scatter Plot")
     assert plot["columns"][-1]["inverted"] is (mode == "min")
@@ -96,7 +96,7 @@ def test_the_best_is_on_top_and_first(mode: str) -> None:
 
 
 def test_under_conditions_each_line_has_a_value_on_each_axis() -> None:
-    plots = panels(view.build(spec_of(*ACCURACY, *SPACES["conditions"]), "proj"), "Parallel Coordinates Plot")
+    plots = panels(view.build(info_of(*ACCURACY, *SPACES["conditions"]), "proj"), "Parallel Coordinates Plot")
     axes = {plot["chartTitle"]: [axis["displayName"] for axis in plot["columns"]] for plot in plots}
     assert axes == {
         "Parameters and objective": ["opt", "x", "val/acc"],
@@ -107,7 +107,7 @@ def test_under_conditions_each_line_has_a_value_on_each_axis() -> None:
 
 @pytest.mark.parametrize(("space", "averaged"), [("seeds", True), ("repeats", True), ("log", False)])
 def test_runs_that_differ_in_their_seed_are_averaged(space: str, averaged: bool) -> None:
-    built = view.build(spec_of(*ACCURACY, *SPACES[space]), "proj")
+    built = view.build(info_of(*ACCURACY, *SPACES[space]), "proj")
     assert ("Averaged over seeds" in sections(built)) is averaged
     grouped = [p for kind in ("Run History Line Plot", "Bar Chart") for p in panels(built, kind) if p.get("groupBy")]
     assert {(p["groupBy"], p["groupAgg"], p["groupArea"]) for p in grouped} == (
@@ -116,7 +116,7 @@ def test_runs_that_differ_in_their_seed_are_averaged(space: str, averaged: bool)
 
 
 def test_several_objectives_are_drawn_against_each_other() -> None:
-    built = view.build(spec_of(*ACCURACY, *SPACES["two objectives"]), "proj")
+    built = view.build(info_of(*ACCURACY, *SPACES["two objectives"]), "proj")
     pairs = [(plot["xAxis"], plot["yAxis"]) for plot in panels(built, "Scatter Plot")]
     assert ("summary:objective", "summary:objective/model/parameters") in pairs
     curves = [name for plot in panels(built, "Run History Line Plot") for name in plot["metrics"]]
@@ -125,7 +125,7 @@ def test_several_objectives_are_drawn_against_each_other() -> None:
 
 @pytest.mark.parametrize("study", ["cnn", "lr=1e-3 < 2", "it's 'quoted'", "a and b"])
 def test_only_the_trials_of_the_study_are_shown_whatever_its_name(study: str) -> None:
-    built = view.build(spec_of("x=1,2", study=study.replace("'", "\\'")), "proj")
+    built = view.build(info_of("x=1,2", study=study.replace("'", "\\'")), "proj")
     assert [(f["key"]["name"], f["op"], f["value"]) for f in runs(built)["filters"]["filters"]] == [
         ("group", "=", study),
         ("jobType", "=", "trial"),
@@ -133,15 +133,15 @@ def test_only_the_trials_of_the_study_are_shown_whatever_its_name(study: str) ->
 
 
 def test_the_same_study_gives_the_same_view() -> None:
-    first, again, other = (view.build(spec_of("x=1,2", study=name), "proj") for name in ("one", "one", "other"))
+    first, again, other = (view.build(info_of("x=1,2", study=name), "proj") for name in ("one", "one", "other"))
     assert first == again
     assert first["name"] != other["name"]
 
 
 def test_pushing_again_leaves_one_view(tmp_path: Path, wandb_server: WandbServer) -> None:
-    view.save(spec_of("x=1,2"), "proj", "", tmp_path / "view.json")
+    view.save(info_of("x=1,2"), "proj", "", tmp_path / "view.json")
     url = view.push(tmp_path / "view.json")
-    view.save(spec_of("x=1,2,3", *TWO, *ACCURACY), "proj", "", tmp_path / "view.json")
+    view.save(info_of("x=1,2,3", *TWO, *ACCURACY), "proj", "", tmp_path / "view.json")
     assert view.push(tmp_path / "view.json") == url
     wandb.teardown()
     (pushed,) = wandb_server.views
@@ -152,14 +152,14 @@ def test_pushing_again_leaves_one_view(tmp_path: Path, wandb_server: WandbServer
 
 
 def test_a_view_goes_where_it_is_told(tmp_path: Path, wandb_server: WandbServer) -> None:
-    view.save(spec_of("x=1,2"), "proj", "", tmp_path / "view.json")
+    view.save(info_of("x=1,2"), "proj", "", tmp_path / "view.json")
     assert "/team/elsewhere?nw=" in view.push(tmp_path / "view.json", "team", "elsewhere")
     wandb.teardown()
     assert [pushed.project for pushed in wandb_server.views] == ["elsewhere"]
 
 
 def test_a_refused_key_is_told_in_one_sentence(tmp_path: Path, wandb_server: WandbServer) -> None:
-    view.save(spec_of("x=1,2"), "proj", "", tmp_path / "view.json")
+    view.save(info_of("x=1,2"), "proj", "", tmp_path / "view.json")
     wandb_server.refuses = 401
     with pytest.raises(UserError, match=r"view.json was not saved, W&B says: .*not logged in"):
         view.push(tmp_path / "view.json")
@@ -178,7 +178,7 @@ def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not view.available()
     with pytest.raises(UserError, match=r"pip install -e '\.\[views\]'"):
-        view.build(spec_of("x=1,2"), "proj")
+        view.build(info_of("x=1,2"), "proj")
 
 
 def test_the_package_is_imported_when_a_view_is_built_and_not_before() -> None:

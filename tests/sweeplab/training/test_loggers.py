@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from sweeplab.records.record import Status, TrialPruned
+from sweeplab.records.ending import TrialPruned
+from sweeplab.records.record import Status
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.training.loggers import TensorBoardLogger
 from tests.conftest import ROOT, Command, Compose, small

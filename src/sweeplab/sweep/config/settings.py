@@ -1,7 +1,13 @@
 """What `hydra.sweeper` takes, with its types and defaults; imported by every Hydra app, so nothing heavy here."""
 
+import importlib
+import importlib.util
+import operator
+import sys
 from dataclasses import dataclass, field
 from typing import Any
+
+from sweeplab.errors import UserError
 
 
 @dataclass
@@ -107,3 +113,31 @@ def pruner_choices() -> dict[str, dict[str, Any]]:
         "threshold": {"lower": None, "upper": None},
     }
     return {name: {"_target_": f"optuna.pruners.{kind}", **required.get(name, {})} for name, kind in PRUNERS.items()}
+
+
+def imported(path: str, key: str) -> Any:
+    """Return the function that `hydra.sweeper.<key>` names.
+
+    Raises:
+        UserError: it cannot be imported.
+    """
+    parts = path.split(".")
+    names = [(".".join(parts[:end]), ".".join(parts[end:])) for end in range(len(parts) - 1, 0, -1)]
+    try:
+        module, name = next((pair for pair in names if _is_module(pair[0])), (parts[0], path))
+        return operator.attrgetter(name)(_module(module))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"hydra.sweeper.{key}={path} cannot be imported: {error}") from error
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # what is above it is not a package
+        return False
+
+
+def _module(name: str) -> Any:
+    """Import a module; the program's own is there already, and may not bear to be imported again."""
+    main, spec = sys.modules["__main__"], None if name in sys.modules else importlib.util.find_spec(name)
+    return main if spec and spec.origin == getattr(main, "__file__", "") else importlib.import_module(name)

@@ -2,7 +2,9 @@
 
 import copy
 import hashlib
+import io
 import os
+import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +19,15 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from sweeplab.secrets import mask
-from sweeplab.sweep.config import pickled
 
 try:
     from hydra._internal.config_loader_impl import get_overrides_dirname
 except ImportError:  # since Hydra 1.4, hydra.job.override_dirname is an interpolation
     get_overrides_dirname = None  # type: ignore[assignment]  # mypy sees the version that has it
+
+
+# The classes in this process's pickles of configurations that stand inside functions: only its forks find them again.
+local_classes: dict[str, type] = {}
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class TrialConfig:
     def config(self, number: int) -> DictConfig:
         """Return what Hydra composes for these overrides, as the job `number` of a launcher."""
         prefetched = _prefetched.get(self.base)
-        config: DictConfig = prefetched.pop() if prefetched else pickled.loads(self.base)
+        config: DictConfig = prefetched.pop() if prefetched else _loads(self.base)
         ConfigLoaderImpl._apply_overrides_to_config(list(self.values), config)
         job = config.hydra.job
         config.hydra.overrides.task = list(self.lines)
@@ -59,7 +64,7 @@ class TrialConfig:
 
     def prefetch(self, count: int) -> None:
         """Unpickle the base so often in advance, in the process that trials are forked from."""
-        _prefetched[self.base] = [pickled.loads(self.base) for _ in range(count)]
+        _prefetched[self.base] = [_loads(self.base) for _ in range(count)]
 
 
 # Bases that were unpickled before this process was forked.
@@ -78,9 +83,9 @@ class ConfigSnapshot:
         self, master: DictConfig, loader: ConfigLoader, fixed: Sequence[str], folder: Path, order: Sequence[str] = ()
     ) -> None:
         self.master = master
-        self._place = {key: place for place, key in enumerate(order)}
+        self._order = {key: number for number, key in enumerate(order)}
         self._fixed = tuple(_parsed(fixed))
-        pickled.inside.clear()
+        local_classes.clear()
         self._bases: dict[tuple[str, ...], bytes] = {}
         self._trial_configs: dict[bytes, TrialConfig] = {}
         # What Hydra read for the master, hydra.searchpath included.
@@ -102,17 +107,17 @@ class ConfigSnapshot:
         Raises:
             HydraException: what they choose does not compose.
         """
-        own = _parsed(overrides)
-        task = [*self._fixed, *(override for override in own if not override.is_hydra_override())]
-        task.sort(key=lambda override: self._place.get(override.get_key_element(), len(self._place)))
-        mine = {id(override) for override in own if self._is_value(override)}
+        its_own = _parsed(overrides)
+        task = [*self._fixed, *(override for override in its_own if not override.is_hydra_override())]
+        task.sort(key=lambda override: self._order.get(override.get_key_element(), len(self._order)))
+        variable = {id(override) for override in its_own if self._is_value(override)}
         # Values in front of the first one of the trial's own are the same in all trials of the same choices.
-        first = next((place for place, override in enumerate(task) if id(override) in mine), len(task))
+        first = next((n for n, override in enumerate(task) if id(override) in variable), len(task))
         values = [override for override in task[first:] if self._is_value(override)]
-        others = [override for override in (*self._fixed, *own) if not any(override is value for value in values)]
+        others = [override for override in (*self._fixed, *its_own) if not any(override is value for value in values)]
         composed = _lines(others)
         if composed not in self._bases:
-            self._bases[composed] = pickled.dumps(self._compose(composed))
+            self._bases[composed] = _dumps(self._compose(composed))
         trial_config = TrialConfig(self._bases[composed], tuple(task), tuple(values))
         self._trial_configs[trial_config.base] = trial_config
         return trial_config
@@ -152,6 +157,30 @@ class _Loader(ConfigLoaderImpl):
 
     def _process_config_searchpath(self, *given: Any) -> None:
         """Leave the search path alone, where Hydra adds what hydra.searchpath names: the user's own folders."""
+
+
+class _Pickler(pickle.Pickler):
+    def persistent_id(self, value: Any) -> str | None:
+        if not isinstance(value, type) or "<locals>" not in value.__qualname__:
+            return None
+        name = f"{value.__module__}.{value.__qualname__} {id(value)}"
+        local_classes[name] = value
+        return name
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, name: str) -> type:
+        return local_classes[name]
+
+
+def _dumps(value: Any) -> bytes:
+    out = io.BytesIO()
+    _Pickler(out).dump(value)
+    return out.getvalue()
+
+
+def _loads(content: bytes) -> Any:
+    return _Unpickler(io.BytesIO(content)).load()
 
 
 def _parsed(overrides: Sequence[str]) -> list[Override]:

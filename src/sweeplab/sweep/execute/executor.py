@@ -1,17 +1,19 @@
 """The face of what runs jobs: submit one and get a future, as in `concurrent.futures`; and which there is."""
 
+import os
 import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.records.record import Status
-from sweeplab.sweep.execute.inline import Inline
 from sweeplab.sweep.execute.local import Local
 from sweeplab.sweep.execute.slots import Slot
+from sweeplab.sweep.execute.worker import perform
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.trial import Report
@@ -27,10 +29,7 @@ class Executor(Protocol):
         """Return how many jobs could start now."""
 
     def prepare(self, job: Job) -> None:
-        """Do for a job what can be done before it has a slot; it is submitted next, or never."""
-
-    def forget(self) -> None:
-        """Give up the job that was prepared, if there is one."""
+        """Do for a job what can be done before it has a slot; if it is not submitted next, that was in vain."""
 
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Start a job in a free slot; `report` is called with each value and step that it reports."""
@@ -45,17 +44,52 @@ class Executor(Protocol):
         """Leave nothing behind; jobs that still run are killed."""
 
 
+class Inline:
+    """Runs a job in this process as it is submitted, for debuggers. A job that kills its process kills the sweep."""
+
+    slots = 1
+    imports_program = False
+
+    def __init__(self) -> None:
+        self._free = 1
+
+    def free(self) -> int:
+        """Return 1, but between a job and the call that collects it."""
+        return self._free
+
+    def prepare(self, job: Job) -> None:
+        """Do nothing: there is no other process."""
+
+    def submit(self, job: Job, report: Report) -> "Future[Outcome]":
+        """Run a job to its end; Ctrl-C passes through."""
+        self._free = 0
+        future: Future[Outcome] = Future()
+        os.environ |= job.environment
+        future.set_result(perform(replace(job, interactive=True), report))
+        return future
+
+    def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
+        """Return at once: what was submitted has ended."""
+        self._free = 1
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Do nothing: nothing runs."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is left."""
+
+
 def make_executor(spec: SweepSpec, slots: Sequence[Slot], preload: Sequence[str]) -> Executor:
     """Return the executor that the settings choose; `preload` are modules that listeners make trials import."""
     settings = spec.settings
     if settings.executor == "inline":
         return Inline()
     modules = [*settings.preload, *sorted(set(_targets(spec.base))), *preload]
-    rehearsal = spec.snapshot / "rehearsal.pickle"
-    rehearsal.write_bytes(
+    warm_up = spec.snapshot / "warm_up.pickle"
+    warm_up.write_bytes(
         pickle.dumps((spec.config_snapshot.trial_configs(), spec.program, spec.context, spec.task.script))
     )
-    return Local(slots, spec.task, modules, rehearsal, settings.executor == "spawn", settings.trial_timeout)
+    return Local(slots, spec.task, modules, warm_up, settings.executor == "spawn", settings.trial_timeout)
 
 
 def _targets(config: Any) -> Iterator[str]:

@@ -15,13 +15,13 @@ from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Any
 
-from sweeplab.sweep.config import pickled
+from sweeplab.sweep.config.snapshot import local_classes
 from sweeplab.sweep.execute.temporary import remove_left_behind
 from sweeplab.sweep.job import Task
 from sweeplab.sweep.program import beyond_import, importable_main, warn_of_missing
 
-# Where the server finds what to import, and what to rehearse (see `warm_up`).
-MAIN, MODULES, REHEARSAL = "SWEEPLAB_MAIN", "SWEEPLAB_MODULES", "SWEEPLAB_REHEARSAL"
+# Where the server finds what to import, and the jobs to warm up with (see `preload`).
+MAIN, MODULES, WARM_UP = "SWEEPLAB_MAIN", "SWEEPLAB_MODULES", "SWEEPLAB_WARM_UP"
 CUDA = "libcuda.so"
 
 
@@ -31,11 +31,11 @@ class ForkServer:
     `is_fork` says whether the server is a fork of this process, not one that has imported the program.
     """
 
-    def __init__(self, context: Any, task: Task, modules: Sequence[str], rehearsal: Path) -> None:
+    def __init__(self, context: Any, task: Task, modules: Sequence[str], warm_up: Path) -> None:
         os.environ[MAIN] = json.dumps(importable_main())
-        os.environ[MODULES], os.environ[REHEARSAL] = " ".join(modules), str(rehearsal)
-        context.set_forkserver_preload(["sweeplab.sweep.execute.preload", "sweeplab.sweep.execute.warm_up"])
-        self.is_fork = not task.module or bool(pickled.inside)
+        os.environ[MODULES], os.environ[WARM_UP] = " ".join(modules), str(warm_up)
+        context.set_forkserver_preload(["sweeplab.sweep.execute.preload"])
+        self.is_fork = not task.module or bool(local_classes)
         if not self.is_fork and (names := beyond_import(context)):
             self.is_fork = not _uses_gpu()
             if not self.is_fork:
@@ -107,18 +107,18 @@ def _fork(path: bytes, arguments: Sequence[str], descriptors: Sequence[int]) -> 
 
 def _close_other_ends(descriptors: Sequence[int]) -> None:
     """Close the ends of pipes that are this process's, so that the server sees when it is gone."""
-    pipes = {_place(number) for number in descriptors if stat.S_ISFIFO(os.fstat(number).st_mode)}
+    pipes = {_identity(number) for number in descriptors if stat.S_ISFIFO(os.fstat(number).st_mode)}
     for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
         try:
-            if number not in descriptors and _place(number) in pipes:
+            if number not in descriptors and _identity(number) in pipes:
                 os.close(number)
         except OSError:  # the one that the folder was read with
             continue
 
 
-def _place(number: int) -> tuple[int, int]:
-    about = os.fstat(number)
-    return about.st_dev, about.st_ino
+def _identity(number: int) -> tuple[int, int]:
+    facts = os.fstat(number)
+    return facts.st_dev, facts.st_ino
 
 
 def _uses_gpu() -> bool:

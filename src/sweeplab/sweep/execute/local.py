@@ -37,6 +37,11 @@ class _Ready:
     channel: Connection
     alive: Connection
 
+    def can_run(self, job: Job) -> bool:
+        """Say whether it waits for this job, and lives."""
+        is_same = (self.job.number, self.job.repeat) == (job.number, job.repeat)
+        return is_same and self.process.exitcode is None
+
     def leave(self) -> None:
         """Wait for the process's end, and close what led to it."""
         self.process.join()
@@ -65,7 +70,7 @@ class Local:
         slots: Sequence[Slot],
         task: Task,
         modules: Sequence[str],
-        rehearsal: Path,
+        warm_up: Path,
         cold: bool,
         trial_timeout: float | None,
     ) -> None:
@@ -79,7 +84,7 @@ class Local:
             os.environ.setdefault(variable, str(slots[0].threads))
         warm = not cold and "forkserver" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if warm else "spawn")
-        self._server = ForkServer(self._context, task, modules, rehearsal) if warm else None
+        self._server = ForkServer(self._context, task, modules, warm_up) if warm else None
         self.imports_program = self._server is None or not self._server.is_fork
         if cold:
             warn_of_missing(beyond_import(self._context), "executor=local would keep them.")
@@ -90,24 +95,14 @@ class Local:
 
     def prepare(self, job: Job) -> None:
         """Start a process for a job that will have a slot; there is one such process at most."""
-        self.forget()
+        self._drop_ready()
         self._ready = self._launch(job)
-
-    def forget(self) -> None:
-        """Kill the process that waits, if there is one."""
-        if self._ready is not None:
-            _signal_group(self._ready.process, signal.SIGKILL)
-            self._ready.leave()
-            self._ready = None
 
     def submit(self, job: Job, report: Report) -> "Future[Outcome]":
         """Run a job in a free slot, in the process that waits for it or in a new one."""
-        ready, self._ready = self._ready, None
-        if ready is not None and ready.process.exitcode is not None:
-            ready.leave()
-            ready = None
-        ready = ready or self._launch(job)
-        assert (ready.job.number, ready.job.repeat) == (job.number, job.repeat)
+        if self._ready is not None and not self._ready.can_run(job):
+            self._drop_ready()
+        ready, self._ready = self._ready or self._launch(job), None
         slot = self._free.pop(0)
         with contextlib.suppress(OSError):  # it may have died just now, as is found out below
             ready.channel.send({**slot.environment, **job.environment})
@@ -116,6 +111,13 @@ class Local:
         running = _Running(**vars(ready), report=report, slot=slot, future=Future(), started=now, deadline=deadline)
         self._running.append(running)
         return running.future
+
+    def _drop_ready(self) -> None:
+        """Kill the process that waits, if there is one."""
+        if self._ready is not None:
+            _signal_group(self._ready.process, signal.SIGKILL)
+            self._ready.leave()
+            self._ready = None
 
     def _launch(self, job: Job) -> _Ready:
         channel, far = self._context.Pipe()
@@ -160,13 +162,13 @@ class Local:
 
     def stop(self, status: Status, reason: str) -> None:
         """Ask all processes to end; those that do not are killed after a while."""
-        self.forget()
+        self._drop_ready()
         for running in self._running:
             self._stop(running, Outcome(status, reason))
 
     def close(self) -> None:
         """Kill what still runs."""
-        self.forget()
+        self._drop_ready()
         for running in list(self._running):
             _signal_group(running.process, signal.SIGKILL)
             running.process.join()

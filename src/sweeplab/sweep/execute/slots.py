@@ -12,7 +12,7 @@ JOBS_PER_CORE = 16  # more than that is a slip of the finger
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one trial at a time: its GPUs, and its share of the cores."""
+    """What one trial at a time may use: its GPUs, and its share of the cores."""
 
     gpus: tuple[str, ...] = ()
     threads: int = 1
@@ -27,7 +27,7 @@ def slots(n_jobs: int | str, jobs_per_gpu: int, gpus_per_job: int, budget: int |
     """Share out this machine: its GPUs if it has some, else its cores.
 
     Raises:
-        UserError: a number that makes no sense, or that the machine cannot hold.
+        UserError: a number that makes no sense, or that the machine cannot run.
     """
     for name, number in (("jobs_per_gpu", jobs_per_gpu), ("gpus_per_job", gpus_per_job)):
         if number < 1:
@@ -38,20 +38,20 @@ def slots(n_jobs: int | str, jobs_per_gpu: int, gpus_per_job: int, budget: int |
     groups = [tuple(cards[i : i + gpus_per_job]) for i in range(0, len(cards) - gpus_per_job + 1, gpus_per_job)]
     if cards and not groups:
         raise UserError(f"hydra.sweeper.gpus_per_job={gpus_per_job}, but this machine has {len(cards)}.")
-    places: list[tuple[str, ...]] = groups * jobs_per_gpu or [()] * cores()
+    shares: list[tuple[str, ...]] = groups * jobs_per_gpu or [()] * cores()
     if n_jobs == "auto":
-        count = max(1, min(len(places), budget or len(places)))
+        count = max(1, min(len(shares), budget or len(shares)))
     else:
         count = int(n_jobs)
-        _check_fits(count, len(places), bool(cards))
+        _check_fits(count, len(shares), bool(cards))
     threads = max(1, cores() // count)
-    return [Slot(places[i % len(places)], threads) for i in range(count)]
+    return [Slot(shares[i % len(shares)], threads) for i in range(count)]
 
 
-def _check_fits(count: int, places: int, on_gpus: bool) -> None:
-    if on_gpus and count > places:
+def _check_fits(count: int, most: int, on_gpus: bool) -> None:
+    if on_gpus and count > most:
         raise UserError(
-            f"hydra.sweeper.n_jobs={count}, but the GPUs of this machine hold {places}; "
+            f"hydra.sweeper.n_jobs={count}, but the GPUs of this machine hold {most}; "
             "raise hydra.sweeper.jobs_per_gpu, or leave n_jobs=auto."
         )
     if count > JOBS_PER_CORE * cores():

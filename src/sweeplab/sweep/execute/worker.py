@@ -40,13 +40,13 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
     The job starts when `channel` has brought the environment of its slot. `alive` ends when the controller does,
     however it died.
     """
-    signals.obey()
+    signals.restore()
     open_closed_streams()
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C on the terminal is the controller's alone; and the whole group can be killed
     threading.Thread(target=_die_with, args=(alive,), daemon=True).start()
-    ready, said = None, io.StringIO()  # for the file that the job will have
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.suppress(Exception):
+    ready, output = None, io.StringIO()  # for the file that the job will have
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), contextlib.suppress(Exception):
         ready = compose(job)  # what it raises is raised again where it is recorded
     try:
         environment: Mapping[str, str] = channel.recv()
@@ -54,20 +54,20 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
         return
     os.environ |= environment
     _capture(job.folder / RunFile.OUTPUT)
-    sys.stdout.write(said.getvalue() if ready else "")
+    sys.stdout.write(output.getvalue() if ready else "")
     sys.argv = [job.task.script, *job.arguments]
 
-    speaking = threading.Lock()  # a task may report from threads of its own
+    sending = threading.Lock()  # a task may report from threads of its own
 
     def report(value: float, step: int) -> bool:
-        with speaking:
+        with sending:
             channel.send((value, step))
             return bool(channel.recv()) if job.prunes else False
 
     outcome = perform(job, report, ready)
     with contextlib.suppress(OSError):  # the disk may be full; the controller is told all the same
         write_text(job.folder / RunFile.OUTCOME, json.dumps(vars(outcome)))
-    with speaking:
+    with sending:
         channel.send(outcome)
 
 

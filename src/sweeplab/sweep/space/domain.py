@@ -34,19 +34,19 @@ def domain(parsed: Override, options: Options) -> Domain:
     match cast("Any", parsed.value()):
         case ChoiceSweep() as sweep:
             _is_log(sweep, allowed=False)
-            found = _choice([plain(element) for element in sweep.list])
+            result = _choice([plain(element) for element in sweep.list])
         case RangeSweep() as sweep:
-            found = _range(sweep)
+            result = _range(sweep)
         case IntervalSweep() as sweep:
             return _interval(sweep)
         case Glob() as glob:
             return _glob(glob, options(parsed.key_or_group))
         case value:
             return _choice([plain(value)])
-    if not sweep.shuffle or found.points is None:
-        return found
+    if not sweep.shuffle or result.points is None:
+        return result
     # Shuffled the same way each time, so that a resumed sweep keeps its order.
-    return found._replace(points=random.Random(parsed.input_line).sample(found.points, len(found.points)))
+    return result._replace(points=random.Random(parsed.input_line).sample(result.points, len(result.points)))
 
 
 def _choice(points: Sequence[Value]) -> Domain:
@@ -133,5 +133,5 @@ def _check_log(low: float) -> None:
 def labels(points: Sequence[Value]) -> list[Any]:
     """Return what Optuna stores for choices: themselves, or their text where it could not tell them apart."""
     native = all(point is None or isinstance(point, bool | int | float | str) for point in points)
-    alone = native and len(set(cast("Sequence[Any]", points))) == len(points)
-    return list(points) if alone else [text(point) for point in points]
+    can_tell = native and len(set(cast("Sequence[Any]", points))) == len(points)
+    return list(points) if can_tell else [text(point) for point in points]

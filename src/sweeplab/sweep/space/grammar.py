@@ -21,11 +21,11 @@ _SETS = {OverrideType.CHANGE: "", OverrideType.ADD: "+", OverrideType.FORCE_ADD:
 
 
 class Entry(NamedTuple):
-    """An override of the user, the conditions above it, and its place on the command line (0: in params)."""
+    """An override of the user, the conditions above it, and its position on the command line (0: in params)."""
 
     parsed: Override
     conditions: Conditions
-    place: int = 0
+    position: int = 0
 
     @property
     def key(self) -> str:
@@ -68,13 +68,13 @@ def read(params: Mapping[str, Any], arguments: Sequence[str]) -> list[Entry]:
     entries: dict[str, list[Entry]] = {}
     for entry in _entries(params, (), ""):
         entries.setdefault(entry.key, []).append(entry)
-    for place, argument in enumerate(arguments, start=1):
-        entry = Entry(_parsed(argument), (), place)
+    for position, argument in enumerate(arguments, start=1):
+        entry = Entry(_parsed(argument), (), position)
         if entry.parsed.is_delete():
             entries.pop(entry.key, None)
         for before in entries.get(entry.key, ()):
             # Of two single values the last counts, as in a single run.
-            if before.place and not (before.fixed and entry.fixed):
+            if before.position and not (before.fixed and entry.fixed):
                 raise UserError(f"{entry.key} is given twice, {before.line} and {entry.line}; write it once.")
         entries["~" * entry.parsed.is_delete() + entry.key] = [entry]
     return [entry for same_key in entries.values() for entry in same_key]

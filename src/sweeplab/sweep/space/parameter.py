@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from sweeplab.errors import UserError
 from sweeplab.sweep.space.domain import Options, domain, labels
 from sweeplab.sweep.space.grammar import Conditions, Entry
-from sweeplab.sweep.space.values import Value, override, place, plain, text, typed
+from sweeplab.sweep.space.values import Value, index_of, override, plain, text, typed
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Parameter:
             case FloatDistribution(low=low, step=step):
                 return float(internal) if step is None else _on_grid(internal, low, step)
         points = self.points or ()
-        if (number := place(internal, labels(points))) is not None:
+        if (number := index_of(internal, labels(points))) is not None:
             return points[number]
         raise UserError(f"{self.name} was {internal!r} once, which is not in {self.text}; start another study.")
 
@@ -52,7 +52,7 @@ class Parameter:
             UserError: the value is none of those searched.
         """
         points = self.points if isinstance(self.distribution, CategoricalDistribution) else None
-        if (number := place(value, points or ())) is not None:
+        if (number := index_of(value, points or ())) is not None:
             return labels(points or ())[number]
         if isinstance(value, int | float) and not isinstance(value, bool):
             match self.distribution:
@@ -110,13 +110,13 @@ def read_parameter(entry: Entry, options: Options) -> Parameter:
         UserError: it cannot be searched.
     """
     try:
-        found = domain(entry.parsed, options)
+        searched = domain(entry.parsed, options)
     except UserError as error:
         raise UserError(f"{entry.parsed.input_line} {error}") from None
     given = entry.parsed.get_value_string().strip()
     value = entry.parsed.value()
     words = {text(plain(one)): typed(one) for one in value.list} if isinstance(value, ChoiceSweep) else {}
-    return Parameter(entry.key, entry.prefix, entry.key, *found, entry.conditions, given, words)
+    return Parameter(entry.key, entry.prefix, entry.key, *searched, entry.conditions, given, words)
 
 
 def _on_grid(value: float, low: float, step: float) -> float:

@@ -1,7 +1,6 @@
 """The search space: the parameters of a study, and which of them there are under which values."""
 
 import itertools
-import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ from sweeplab.sweep.space.grammar import WHEN, Conditions, read
 from sweeplab.sweep.space.parameter import Parameter, read_parameter
 from sweeplab.sweep.space.values import Value, override, same
 
-Known = Callable[[str], Any]
+DefaultOf = Callable[[str], Any]
 
 
 class Endless(UserError):  # noqa: N818 - it says what the space is
@@ -41,34 +40,34 @@ class Space:
             UserError: something cannot be read or searched.
         """
         entries = read(params, arguments)
-        by_place = sorted(entries, key=lambda entry: entry.place)
+        by_position = sorted(entries, key=lambda entry: entry.position)
         parameters = [read_parameter(entry, options) for entry in entries if not entry.fixed]
         for parameter in parameters:
             _check_conditions(parameter, options)
         order = tuple(dict.fromkeys(entry.written for entry in entries))
-        return cls(_ordered(_named(parameters)), order), [entry.line for entry in by_place if entry.fixed]
+        return cls(_ordered(_named(parameters)), order), [entry.line for entry in by_position if entry.fixed]
 
-    def suggest(self, trial: Trial, known: Known) -> dict[str, Value]:
+    def suggest(self, trial: Trial, default_of: DefaultOf) -> dict[str, Value]:
         """Let the sampler choose a value for each parameter whose conditions hold, in order.
 
         Raises:
-            UserError: a condition names a key that is neither searched nor known.
+            UserError: a condition names a key that is neither searched nor set.
         """
         values: dict[str, Value] = {}
         for parameter in self.parameters:
-            if self._holds(parameter, values, known):
+            if self._holds(parameter, values, default_of):
                 values[parameter.key] = parameter.suggest(trial)
         return values
 
-    def active(self, values: Mapping[str, Value], known: Known) -> list[Parameter]:
+    def active(self, values: Mapping[str, Value], default_of: DefaultOf) -> list[Parameter]:
         """Return the parameters whose conditions hold under `values`."""
-        return [parameter for parameter in self.parameters if self._holds(parameter, values, known)]
+        return [parameter for parameter in self.parameters if self._holds(parameter, values, default_of)]
 
-    def is_single(self, known: Known) -> bool:
+    def is_single(self, default_of: DefaultOf) -> bool:
         """Say whether there is but one point, so that nothing is searched."""
         values: dict[str, Value] = {}
         for parameter in self.parameters:
-            if self._holds(parameter, values, known):
+            if self._holds(parameter, values, default_of):
                 if not parameter.distribution.single():
                     return False
                 values[parameter.key] = parameter.only()
@@ -76,8 +75,8 @@ class Space:
 
     def in_order(self, overrides: Iterable[str]) -> list[str]:
         """Return overrides in the order in which the user gave their keys; what he did not give comes last."""
-        place = {key: number for number, key in enumerate(self.order)}
-        return sorted(overrides, key=lambda line: place.get(line.partition("=")[0], len(place)))
+        position = {key: number for number, key in enumerate(self.order)}
+        return sorted(overrides, key=lambda line: position.get(line.partition("=")[0], len(position)))
 
     def overrides(self, values: Mapping[str, Value]) -> list[str]:
         """Return the overrides that set `values`, in order; a key that is not searched is set as it is spelt."""
@@ -86,7 +85,7 @@ class Space:
             override(key, value) for key, value in values.items() if key not in searched
         ]
 
-    def stored(self, values: Mapping[str, Value], known: Known) -> dict[str, Any]:
+    def stored(self, values: Mapping[str, Value], default_of: DefaultOf) -> dict[str, Any]:
         """Return what `study.enqueue_trial` takes to try `values`; what they leave open the sampler chooses.
 
         Raises:
@@ -97,7 +96,7 @@ class Space:
             candidates = [parameter for parameter in self.parameters if parameter.key == key]
             if not candidates:
                 raise UserError(f"{key} is not searched{did_you_mean(key, self.keys)}")
-            active = [parameter for parameter in candidates if self._may_hold(parameter, values, known)]
+            active = [parameter for parameter in candidates if self._may_hold(parameter, values, default_of)]
             if not active:
                 where = " or ".join(_conditions_text(parameter.conditions) for parameter in candidates)
                 raise UserError(f"{override(key, value)} has no meaning here; {key} is searched only under {where}.")
@@ -110,10 +109,10 @@ class Space:
         A name that is none of the space's (`custom_search_space` may suggest more) is taken for a key.
         """
         named = {parameter.name: parameter for parameter in self.parameters}
-        known = {named[name].key: named[name].value(internal) for name, internal in stored.items() if name in named}
-        # A name that an extended study knows no more may still have its conditions behind it.
+        values = {named[name].key: named[name].value(internal) for name, internal in stored.items() if name in named}
+        # A name that an extended study no longer has may still have its conditions behind it.
         others = {name.partition("[")[0]: value for name, value in stored.items() if name not in named}
-        return known | {bare if (bare := name.lstrip("+")) in self.keys else name: v for name, v in others.items()}
+        return values | {bare if (bare := name.lstrip("+")) in self.keys else name: v for name, v in others.items()}
 
     def named_as(self, names: Container[str]) -> "Space":
         """Return the same space, its parameters by the names that a study of hydra-optuna-sweeper has: with the `+`."""
@@ -125,23 +124,23 @@ class Space:
             ),
         )
 
-    def covers(self, stored: Mapping[str, Any], known: Known) -> bool:
+    def covers(self, stored: Mapping[str, Any], default_of: DefaultOf) -> bool:
         """Say whether an Optuna trial's params are those of a point of this space, no more and no less."""
-        return stored.keys() == {parameter.name for parameter in self.active(self.values(stored), known)}
+        return stored.keys() == {parameter.name for parameter in self.active(self.values(stored), default_of)}
 
-    def grid(self, known: Known) -> Iterator[dict[str, Value]]:
+    def grid(self, default_of: DefaultOf) -> Iterator[dict[str, Value]]:
         """Return all points, as Hydra orders them: the last parameter varies fastest.
 
         Raises:
             Endless: there are infinitely many.
         """
-        self._count(self.parameters, {}, known)
-        return self._points(self.parameters, {}, known)
+        self._count(self.parameters, {}, default_of)
+        return self._points(self.parameters, {}, default_of)
 
-    def size(self, known: Known) -> int | None:
+    def size(self, default_of: DefaultOf) -> int | None:
         """Return the number of points of the grid, None if there is no end to them."""
         try:
-            return self._count(self.parameters, {}, known)
+            return self._count(self.parameters, {}, default_of)
         except Endless:
             return None
 
@@ -159,53 +158,53 @@ class Space:
         """The keys that are searched, each once."""
         return tuple(dict.fromkeys(parameter.key for parameter in self.parameters))
 
-    def _holds(self, parameter: Parameter, values: Mapping[str, Value], known: Known) -> bool:
+    def _holds(self, parameter: Parameter, values: Mapping[str, Value], default_of: DefaultOf) -> bool:
         # All of them are looked up, so that a misspelt one is found whatever the others say.
-        found = [same(self._look_up(key, values, known), wanted) for key, wanted in parameter.conditions]
-        return all(found)
+        met = [same(self._look_up(key, values, default_of), wanted) for key, wanted in parameter.conditions]
+        return all(met)
 
-    def _may_hold(self, parameter: Parameter, values: Mapping[str, Value], known: Known) -> bool:
+    def _may_hold(self, parameter: Parameter, values: Mapping[str, Value], default_of: DefaultOf) -> bool:
         """Say whether conditions can hold once the sampler has chosen what `values` leave open."""
         searched = self.keys
         sure = tuple(pair for pair in parameter.conditions if pair[0] in values or pair[0] not in searched)
-        return self._holds(replace(parameter, conditions=sure), values, known)
+        return self._holds(replace(parameter, conditions=sure), values, default_of)
 
-    def _look_up(self, key: str, values: Mapping[str, Value], known: Known) -> Value:
+    def _look_up(self, key: str, values: Mapping[str, Value], default_of: DefaultOf) -> Value:
         if key in values:
             return values[key]
         try:
-            value: Value = known(key)
+            value: Value = default_of(key)
         except KeyError:
             value = None
         if value is None and key not in self.keys:
             raise UserError(f"the condition on {key} can never hold: {key} is not set{did_you_mean(key, self.keys)}")
         return value
 
-    def _count(self, parameters: Sequence[Parameter], values: Mapping[str, Value], known: Known) -> int:
+    def _count(self, parameters: Sequence[Parameter], values: Mapping[str, Value], default_of: DefaultOf) -> int:
         if not parameters:
             return 1
         first, rest = parameters[0], parameters[1:]
-        if not self._holds(first, values, known):
-            return self._count(rest, values, known)
+        if not self._holds(first, values, default_of):
+            return self._count(rest, values, default_of)
         if first.points is None:
             raise Endless(
                 f"{first.key}={first.text} has no end, and a grid needs one; "
                 "give a budget (hydra.sweeper.n_trials=50), or list its values with choice() or range()."
             )
         if not any(first.key == key for parameter in rest for key, _ in parameter.conditions):
-            return len(first.points) * self._count(rest, values, known)
-        return sum(self._count(rest, {**values, first.key: point}, known) for point in first.points)
+            return len(first.points) * self._count(rest, values, default_of)
+        return sum(self._count(rest, {**values, first.key: point}, default_of) for point in first.points)
 
     def _points(
-        self, parameters: Sequence[Parameter], values: dict[str, Value], known: Known
+        self, parameters: Sequence[Parameter], values: dict[str, Value], default_of: DefaultOf
     ) -> Iterator[dict[str, Value]]:
         if not parameters:
             yield values
-        elif not self._holds(parameters[0], values, known):
-            yield from self._points(parameters[1:], values, known)
+        elif not self._holds(parameters[0], values, default_of):
+            yield from self._points(parameters[1:], values, default_of)
         else:
             for point in parameters[0].points or ():
-                yield from self._points(parameters[1:], {**values, parameters[0].key: point}, known)
+                yield from self._points(parameters[1:], {**values, parameters[0].key: point}, default_of)
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
@@ -228,7 +227,7 @@ def _check_conditions(parameter: Parameter, options: Options) -> None:
 
 
 def _named(parameters: list[Parameter]) -> list[Parameter]:
-    """Give parameters of one key names of their own where they differ; no two of them may be there at once."""
+    """Give parameters of one key different names where they differ; no two of them may be there at once."""
     result = []
     for parameter in parameters:
         others = [other for other in parameters if other.key == parameter.key and other is not parameter]
@@ -262,16 +261,3 @@ def _ordered(parameters: list[Parameter]) -> tuple[Parameter, ...]:
         waiting.remove(free)
         result.append(free)
     return tuple(result)
-
-
-def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
-    """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
-
-    Raises:
-        UserError: all trials are judged by it, or the sweep is made of it.
-    """
-    top = re.split(r"[./@]", key)[0]
-    if top == "objective":
-        raise UserError(f"{key} cannot be searched: all trials are judged by one objective; make a sweep of each.")
-    if top == "hydra" or top in sweep_keys:
-        raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")

@@ -64,7 +64,7 @@ def same_type(one: Value, other: Value) -> bool:
     return text(one) == text(other)
 
 
-def place(value: Value, points: Sequence[Value]) -> int | None:
+def index_of(value: Value, points: Sequence[Value]) -> int | None:
     """Return which of the points a value is: the one of its own type, else one that is the `same`; None if none is."""
     alike = [number for number, point in enumerate(points) if same(point, value)]
     return next((number for number in alike if same_type(points[number], value)), alike[0] if alike else None)

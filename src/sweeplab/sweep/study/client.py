@@ -1,11 +1,10 @@
 """What a controller asks of a study and tells it: the one place that writes trials to Optuna's storage."""
 
 import contextlib
-import json
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,30 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeplab.records.process import is_alive, this_process
 from sweeplab.records.record import Status
 from sweeplab.sweep.job import Outcome
+from sweeplab.sweep.study.search import Points
 from sweeplab.sweep.study.storage import Lock, together, write_reports
 from sweeplab.sweep.study.study import Study
+from sweeplab.sweep.study.trials import (
+    BEGAN,
+    BEST,
+    ENDING,
+    LEASE,
+    NO_VALUE,
+    NOT_COUNTED,
+    SECONDS,
+    counts,
+    params_of,
+    point_key,
+)
 
-BEAT = 20.0  # seconds between two signs of life
-LEASE = 120.0  # seconds without one, after which a controller on another machine counts as lost
-NOT_COUNTED = "queued again"
-NO_VALUE = "no value"  # of a task that has no objective
-BEGAN = "began"
-SECONDS, BEST = "seconds", "best"
+HEARTBEAT = 20.0  # seconds between two signs of life
+LOST_AFTER = 120.0  # seconds without one, after which a controller on another machine counts as lost
 
 
 class StudyClient:
     """Asks a study for trials and tells it what came of them: which there are, which count, and who runs them.
 
-    `lease` is what its trials say of their controller; a process that draws for one has that of the controller.
+    `lease` is what its trials say of their controller; a sampler process has that of the controller it belongs to.
     """
 
     def __init__(
@@ -41,7 +49,7 @@ class StudyClient:
         self._lock = lock
         self.lease = lease or {**this_process(), "controller": secrets.token_hex(4), "folder": str(folder)}
         self.controller: str = self.lease["controller"]
-        self._beaten = -math.inf
+        self._heartbeat_at = -math.inf
 
     def register(self) -> bool:
         """Make this controller known; say whether it is the only one at work."""
@@ -62,8 +70,12 @@ class StudyClient:
         self.study._thread_local.cached_all_trials = None
         return self.study.get_trials(deepcopy=False)
 
+    def stored(self, trial: FrozenTrial | optuna.Trial) -> FrozenTrial:
+        """Return a trial as the storage has it now."""
+        return self.study._storage.get_trial(trial._trial_id)
+
     def ask(
-        self, total: int | None, suggest: Callable[[optuna.Trial], Any], point: "Points | None"
+        self, total: int | None, suggest: Callable[[optuna.Trial], Any], points: Points | None
     ) -> optuna.Trial | None:
         """Take the next trial, its parameters suggested; None if the budget is spent or the grid gone through."""
         while True:
@@ -71,20 +83,20 @@ class StudyClient:
                 trials = self.trials()
                 if total is not None and sum(map(counts, trials)) >= total:
                     return None
-                if point is not None and not any(trial.state is TrialState.WAITING for trial in trials):
-                    following = point.following(trials)
+                if points is not None and not any(trial.state is TrialState.WAITING for trial in trials):
+                    following = points.following(trials)
                     if following is None:
                         return None
                     self.study.enqueue_trial(dict(following))
                 trial = self.study.ask()
-                trial.set_user_attr("lease", self.lease)
-            if not self._is_locked() and self._somebody_was_faster(trial.number, total, point is not None):
+                trial.set_user_attr(LEASE, self.lease)
+            if not self._is_locked() and self._somebody_was_faster(trial.number, total, points is not None):
                 self._drop(trial, "another controller was faster")
                 continue
             try:
                 suggest(trial)
             except BaseException as error:
-                self._drop(trial, f"no point could be drawn: {error}")
+                self._drop(trial, f"no point could be suggested: {error}")
                 raise
             return trial
 
@@ -99,7 +111,7 @@ class StudyClient:
     def report(self, trial: optuna.Trial, values: Mapping[int, float]) -> None:
         """Write values by their steps, all at once where the storage can; none if the trial is over."""
         with self._lock, contextlib.suppress(UpdateFinishedTrialError):
-            if not self.study._storage.get_trial(trial._trial_id).state.is_finished():
+            if not self.stored(trial).state.is_finished():
                 write_reports(self.study._storage, trial._trial_id, values)
 
     def requeue(self, trial_id: int) -> None:
@@ -111,8 +123,8 @@ class StudyClient:
         """Requeue the trials that were asked for in the name of this controller and, by their number, never began."""
         with self._lock:
             for trial in self.trials():
-                own = trial.user_attrs.get("lease", {}).get("controller") == self.controller
-                if own and trial.state is TrialState.RUNNING and not has_begun(trial.number):
+                is_ours = trial.user_attrs.get(LEASE, {}).get("controller") == self.controller
+                if is_ours and trial.state is TrialState.RUNNING and not has_begun(trial.number):
                     self.requeue(trial._trial_id)
 
     def drop_requeued(self) -> None:
@@ -126,20 +138,20 @@ class StudyClient:
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
         """Write an ending; say whether it counts. A killed or interrupted trial is queued again."""
         number, id_ = trial.number, trial._trial_id
-        stored = self.study._storage.get_trial(id_)
+        stored = self.stored(trial)
         if stored.state.is_finished():
             return False  # another controller took us for lost, and the trial over
         put = self.study._storage.set_trial_user_attr
         with together(self.study._storage):
-            put(id_, "ending", str(outcome.status))
+            put(id_, ENDING, str(outcome.status))
             put(id_, SECONDS, outcome.seconds or None)
             if outcome.reason:
                 put(id_, "reason", outcome.reason)
             if outcome.status is Status.PRUNED and outcome.values:  # for which Optuna takes the last report
                 put(id_, BEST, list(outcome.values))
-        again = self._again(stored, outcome.status)
-        if again:
-            self._queue_again(stored, outcome.status)
+        is_requeued = self._is_requeued(stored, outcome.status)
+        if is_requeued:
+            self._requeue_params(stored, outcome.status)
         state = _STATES.get(outcome.status, TrialState.FAIL)
         if state is TrialState.COMPLETE:
             for name, value in outcome.constraints.items():
@@ -149,7 +161,7 @@ class StudyClient:
             put(id_, NO_VALUE, True)
             values = [0.0] * len(self.study.directions)
         self.study.tell(number, values, state)
-        return not again
+        return not is_requeued
 
     def enqueue(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Queue points to try first; a study that knows them keeps them once."""
@@ -162,53 +174,53 @@ class StudyClient:
 
         `settle` is told each trial and how it was lost, and returns what it had come to before, if it had.
         """
-        found = 0
+        recovered = 0
         with self._lock:
             for trial in self.trials():
                 if trial.state is TrialState.RUNNING and (loss := self._loss(trial)) is not None:
                     self.tell(trial, settle(trial, loss))
-                    found += 1
-        return found
+                    recovered += 1
+        return recovered
 
     def heartbeat(self) -> bool:
         """Give a sign of life if it is time; say whether it was."""
-        if time.monotonic() - self._beaten < BEAT:
+        if time.monotonic() - self._heartbeat_at < HEARTBEAT:
             return False
-        self._beaten = time.monotonic()
+        self._heartbeat_at = time.monotonic()
         self.study.set_user_attr(f"controller {self.controller}", {**self.lease, "beat": time.time()})
         return True
 
     def _lives(self, controller: Mapping[str, Any]) -> bool:
         """Say whether a controller is at work, here or on another machine."""
         alive = is_alive(controller)
-        return time.time() - controller["beat"] <= LEASE if alive is None else alive
+        return time.time() - controller["beat"] <= LOST_AFTER if alive is None else alive
 
     def _is_locked(self) -> bool:
         return not isinstance(self._lock, contextlib.nullcontext)
 
     def _loss(self, trial: FrozenTrial) -> Outcome | None:
         """Say how a running trial was lost, None if it was not."""
-        lease = trial.user_attrs.get("lease")
-        if lease is None:  # its controller died, or is just about to sign
+        lease = trial.user_attrs.get(LEASE)
+        if lease is None:  # its controller died, or is just about to write it
             started = trial.datetime_start
-            fresh = started is not None and abs(time.time() - started.astimezone().timestamp()) < LEASE
+            fresh = started is not None and abs(time.time() - started.astimezone().timestamp()) < LOST_AFTER
             return None if fresh and not self._is_locked() else Outcome(Status.INTERRUPTED, "its controller was killed")
-        known = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
-        if lease["controller"] == self.controller or self._lives({**lease, **known}):
+        heartbeat = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
+        if lease["controller"] == self.controller or self._lives({**lease, **heartbeat}):
             return None
         if lease["host"] == self.lease["host"]:
             return Outcome(Status.INTERRUPTED, "its controller was killed")
         return Outcome(Status.KILLED, f"machine {lease['host']} was lost")
 
-    def _again(self, trial: FrozenTrial, status: Status) -> bool:
+    def _is_requeued(self, trial: FrozenTrial, status: Status) -> bool:
         if status is Status.INTERRUPTED:
             return True
         return status is Status.KILLED and trial.user_attrs.get("attempt", 0) < self.retries
 
-    def _queue_again(self, trial: FrozenTrial, status: Status) -> None:
+    def _requeue_params(self, trial: FrozenTrial, status: Status) -> None:
         """Queue a trial's parameters again, once, however often this is tried."""
         attempt = trial.user_attrs.get("attempt", 0) + (status is Status.KILLED)
-        params = _params(trial)
+        params = params_of(trial)
         if not any(other.user_attrs.get("again") == trial.number for other in self.trials()):
             self.study.enqueue_trial(params, user_attrs={"again": trial.number, "attempt": attempt})
         self.study._storage.set_trial_user_attr(trial._trial_id, NOT_COUNTED, True)
@@ -220,65 +232,13 @@ class StudyClient:
 
     def _somebody_was_faster(self, number: int, total: int | None, walks: bool) -> bool:
         """Say whether earlier trials spend the budget, or do the same; where no lock keeps controllers apart."""
-        *earlier, own = self.trials()[: number + 1]
+        *earlier, this = self.trials()[: number + 1]
         counted = [trial for trial in earlier if counts(trial)]
         if total is not None and len(counted) >= total:
             return True
-        if (again := own.user_attrs.get("again")) is not None:
+        if (again := this.user_attrs.get("again")) is not None:
             return any(trial.user_attrs.get("again") == again for trial in counted)
-        return walks and _key(_params(own)) in {_key(_params(trial)) for trial in counted}
-
-
-class Points:
-    """The points of a grid, in order."""
-
-    def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
-        self._points = iter(points)
-        self._taken: set[str] = set()
-        self._read = 0
-
-    def following(self, trials: Sequence[FrozenTrial]) -> Mapping[str, Any] | None:
-        """Return the first point that no trial has, None when all were tried."""
-        self._taken |= {_key(_params(trial)) for trial in trials[self._read :]}
-        self._read = len(trials)
-        return next((point for point in self._points if _key(point) not in self._taken), None)
-
-
-def _params(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial's parameters, those that it was queued with and has not taken up yet included."""
-    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-
-
-def _key(point: Mapping[str, Any]) -> str:
-    return json.dumps(dict(point), sort_keys=True, default=repr)
+        return walks and point_key(params_of(this)) in {point_key(params_of(trial)) for trial in counted}
 
 
 _STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
-
-
-def beginning(trial: FrozenTrial) -> datetime | None:
-    """Return when a trial began to run, in local time as Optuna's own; None if it has not."""
-    noted = trial.user_attrs.get(BEGAN)
-    return datetime.fromisoformat(noted).astimezone().replace(tzinfo=None) if noted else trial.datetime_start
-
-
-def came_to(trial: FrozenTrial) -> Sequence[float | None] | None:
-    """Return what a trial came to, of one that was pruned its best; None where nobody knows."""
-    if NO_VALUE in trial.user_attrs:
-        return None
-    best: Sequence[float | None] | None = trial.user_attrs.get(BEST, trial.values)
-    return best
-
-
-def took(trial: FrozenTrial) -> float | None:
-    """Return the seconds that a trial's runs took, as they say themselves; None before the end, or if nobody knows."""
-    if SECONDS in trial.user_attrs:
-        return trial.user_attrs[SECONDS]  # type: ignore[no-any-return]  # as it was told
-    # A study of before has the times of its trials in the study alone.
-    began, over = beginning(trial), trial.datetime_complete
-    return round((over - began).total_seconds(), 3) if over and began else None
-
-
-def counts(trial: FrozenTrial) -> bool:
-    """Say whether a trial is part of the budget: it ended or runs, and was not queued again."""
-    return trial.state is not TrialState.WAITING and not trial.user_attrs.get(NOT_COUNTED)

@@ -1,4 +1,4 @@
-"""A process that draws trials, for a sampler so slow that the loop would hold up the trials under way."""
+"""A process that suggests trials, for a sampler so slow that the controller would hold up the trials under way."""
 
 import multiprocessing
 import signal
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 
@@ -21,12 +20,12 @@ from sweeplab.sweep.study.search import Search
 from sweeplab.sweep.study.storage import open_storage
 from sweeplab.sweep.study.study import open_study
 
-GRACE = 5.0  # seconds for the draw that is under way at the end
+GRACE = 5.0  # seconds for the suggestion that is under way at the end
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a draw: a trial of the study, by its id there, and its point; or why there is none."""
+    """A trial of the study, by its id there, and its point; or why there is none."""
 
     trial: int | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -43,10 +42,10 @@ class SamplerProcess:
 
     def __init__(self, spec: SweepSpec, lease: Mapping[str, Any]) -> None:
         self.ready = self.busy = self.gone = False
-        self._brief: tuple[SweepSpec, Mapping[str, Any]] | None = (spec, lease)
+        self._setup: tuple[SweepSpec, Mapping[str, Any]] | None = (spec, lease)
         context = multiprocessing.get_context("spawn")
         self.channel, far = context.Pipe()
-        self._process = context.Process(target=_draw, args=(far,), name=SAMPLER_PROCESS, daemon=True)
+        self._process = context.Process(target=_serve, args=(far,), name=SAMPLER_PROCESS, daemon=True)
         # Ctrl-C is for the controller, and must not meet a process that is still importing.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -60,21 +59,21 @@ class SamplerProcess:
         if not self.busy:
             self.busy = self._send(total)
 
-    def look(self) -> Answer | None:
-        """Take in what the process has said; return its answer, if that is what it was."""
+    def receive(self) -> Answer | None:
+        """Take in what the process has sent; return its answer, if that is what it was."""
         try:
             if self.gone or not self.channel.poll():
                 return None
-            said = self.channel.recv()
+            message = self.channel.recv()
         except (EOFError, OSError):
             self.gone, self.busy = True, False
             return None
-        if isinstance(said, Answer):
+        if isinstance(message, Answer):
             self.busy = False
-            return said
-        if self._brief is not None:  # it has imported what it needs; to send it before would have been to wait for that
-            self._send(self._brief)
-            self._brief = None
+            return message
+        if self._setup is not None:  # it has imported what it needs; to send it before would have been to wait for that
+            self._send(self._setup)
+            self._setup = None
         else:
             self.ready = True
         return None
@@ -86,15 +85,15 @@ class SamplerProcess:
         self._process.kill()
         self._process.join()
 
-    def _send(self, said: object) -> bool:
+    def _send(self, message: object) -> bool:
         try:
-            self.channel.send(said)
+            self.channel.send(message)
         except OSError:
             self.gone = True
         return not self.gone
 
 
-def _draw(channel: Connection) -> None:
+def _serve(channel: Connection) -> None:
     try:
         channel.send("imported")
         spec, lease = channel.recv()
@@ -106,23 +105,19 @@ def _draw(channel: Connection) -> None:
         HydraConfig.instance().cfg = spec.base
         channel.send("ready")
         while True:
-            channel.send(_one(client, search, channel.recv()))
+            channel.send(_answer(client, search, channel.recv()))
     except (EOFError, OSError):  # the controller has closed, or is gone
         return
 
 
-def _one(client: StudyClient, search: Search, total: int | None) -> Answer:
+def _answer(client: StudyClient, search: Search, total: int | None) -> Answer:
     values: dict[str, Any] = {}
-
-    def suggest(trial: optuna.Trial) -> None:
-        values.update(search.suggest(trial))
-
     try:
-        trial = client.ask(total, suggest, search.points)
+        trial = client.ask(total, lambda trial: values.update(search.suggest(trial)), search.points)
     except UserError as error:
         return Answer(error=error)
     except Exception as error:  # noqa: BLE001 - whatever the sampler raises, the controller ends with it
-        told = RuntimeError(f"{type(error).__name__}: {error}")
-        told.add_note(traceback.format_exc())
-        return Answer(error=told)
+        failure = RuntimeError(f"{type(error).__name__}: {error}")
+        failure.add_note(traceback.format_exc())
+        return Answer(error=failure)
     return Answer(None if trial is None else trial._trial_id, values, client.study.exhausted)

@@ -1,6 +1,7 @@
 """How a sweep finds its points: by walking a grid in order, or by a sampler; and how many it needs."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -8,18 +9,32 @@ from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.config import pickled
-from sweeplab.sweep.config.functions import function
-from sweeplab.sweep.space.space import check_searchable
+from sweeplab.sweep.config.settings import imported
+from sweeplab.sweep.config.snapshot import local_classes
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build_pruner, build_sampler, default_sampler
-from sweeplab.sweep.study.client import Points, counts
+from sweeplab.sweep.study.trials import counts, params_of, point_key
+
+
+class Points:
+    """The points of a grid, in order."""
+
+    def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
+        self._points = iter(points)
+        self._taken: set[str] = set()
+        self._read = 0
+
+    def following(self, trials: Sequence[FrozenTrial]) -> Mapping[str, Any] | None:
+        """Return the first point that no trial has, None when all were tried."""
+        self._taken |= {point_key(params_of(trial)) for trial in trials[self._read :]}
+        self._read = len(trials)
+        return next((point for point in self._points if point_key(point) not in self._taken), None)
 
 
 class Search:
     """The way through the space of a sweep; `total` is how many trials make it complete, None without an end.
 
-    `can_be_shared` says whether another process may draw in the place of this one.
+    `can_be_shared` says whether another process may suggest trials in the place of this one.
 
     Raises:
         UserError: there is no end, or no such sampler or pruner.
@@ -28,7 +43,7 @@ class Search:
     def __init__(self, spec: SweepSpec) -> None:
         settings, self._spec = spec.settings, spec
         hook = settings.custom_search_space
-        self._hook = function(hook, "custom_search_space") if hook else None
+        self._hook = imported(hook, "custom_search_space") if hook else None
         target = str((settings.sampler or {}).get("_target_") or "")
         listing = target.endswith((".GridSampler", ".BruteForceSampler"))
         size = None if self._hook else spec.size()
@@ -47,14 +62,14 @@ class Search:
         if size is not None and (listing or self.walks):
             self.total = min(size, settings.n_trials or size)
         in_memory = settings.storage in ("sqlite://", "sqlite:///:memory:") or "InMemory" in str(settings.storage)
-        self.can_be_shared = not (listing or self.walks or in_memory or pickled.inside)
+        self.can_be_shared = not (listing or self.walks or in_memory or local_classes)
         self._pruner = build_pruner(settings.pruner, len(spec.objectives))
         self.prunes = not isinstance(self._pruner, NopPruner)
         self.first = self._enqueued()
         self._sampler = build_sampler(settings.sampler, spec.space)
 
     def equip(self, study: optuna.Study, controller: str = "") -> None:
-        """Give a study its sampler and pruner; a `controller` beside others draws other points than they."""
+        """Give a study its sampler and pruner; a `controller` beside others gets other points than they."""
         settings, count = self._spec.settings, len(study.get_trials(deepcopy=False))
         salt = f"{count or ''}{controller}"
         sampler = build_sampler(settings.sampler, self._spec.space, salt) if salt else self._sampler
@@ -65,13 +80,13 @@ class Search:
         """Return how many trials make a study complete that has these already."""
         if self.total is None or self.points is None or self._spec.settings.n_trials is not None:
             return self.total
-        space, known = self._spec.space, self._spec.default_of
+        space, default_of = self._spec.space, self._spec.default_of
         return self.total + sum(
-            counts(t) and not space.covers(t.params, known) for t in trials if t.state.is_finished()
+            counts(t) and not space.covers(t.params, default_of) for t in trials if t.state.is_finished()
         )
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Draw a point."""
+        """Have the sampler choose a point."""
         values = self._spec.space.suggest(trial, self._spec.default_of)
         if self._hook:
             before = set(trial.params)
@@ -100,18 +115,18 @@ class Search:
     def _walk(self) -> Points:
         if self._hook:
             raise UserError("a custom_search_space has no end that is known; give a budget: hydra.sweeper.n_trials=50.")
-        space, known = self._spec.space, self._spec.default_of
-        return Points(space.stored(point, known) for point in self._spec.points())
+        space, default_of = self._spec.space, self._spec.default_of
+        return Points(space.stored(point, default_of) for point in self._spec.points())
 
     def _enqueued(self) -> list[dict[str, Any]]:
         """Return the points to try first, in Optuna's terms."""
-        settings, space, known = self._spec.settings, self._spec.space, self._spec.default_of
+        settings, space, default_of = self._spec.settings, self._spec.space, self._spec.default_of
         given = [dict(point) for point in settings.enqueue]
         if settings.enqueue_defaults:
-            defaults = {parameter.key: known(parameter.key) for parameter in space.active({}, known)}
-            active = space.active(defaults, known)
-            given.insert(0, {parameter.key: known(parameter.key) for parameter in active})
-        return [space.stored(point, known) for point in given]
+            defaults = {parameter.key: default_of(parameter.key) for parameter in space.active({}, default_of)}
+            active = space.active(defaults, default_of)
+            given.insert(0, {parameter.key: default_of(parameter.key) for parameter in active})
+        return [space.stored(point, default_of) for point in given]
 
 
 def _nothing_searched(spec: SweepSpec) -> str:
@@ -121,3 +136,16 @@ def _nothing_searched(spec: SweepSpec) -> str:
     named = f", or a space ({', '.join(f'space={name}' for name in spaces[:8])})" if spaces else ""
     file = ", or write a file in conf/space named after the model" if spaces else ""
     return f"nothing is searched, which makes {same}: name a key, as in optimizer.lr=1e-3,1e-2{named}{file}."
+
+
+def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
+    """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
+
+    Raises:
+        UserError: all trials are judged by it, or the sweep is made of it.
+    """
+    top = re.split(r"[./@]", key)[0]
+    if top == "objective":
+        raise UserError(f"{key} cannot be searched: all trials are judged by one objective; make a sweep of each.")
+    if top == "hydra" or top in sweep_keys:
+        raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")

@@ -54,10 +54,10 @@ def open_storage(url: str | Mapping[str, Any] | None, folder: Path) -> tuple[Bas
 
 
 def is_shared(folder: Path) -> bool:
-    """Say whether a folder lies on a disk of another machine, where `flock` may keep out this machine alone."""
-    place = folder.resolve()
-    mounts = [mount for mount in psutil.disk_partitions(all=True) if place.is_relative_to(mount.mountpoint)]
-    # Of those at one place the last counts: it covers the others.
+    """Say whether a folder lies on a disk of another machine, where `flock` may keep out nobody but this machine."""
+    real = folder.resolve()
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if real.is_relative_to(mount.mountpoint)]
+    # Of those at one point the last counts: it covers the others.
     kinds = [mount.fstype for mount in sorted(mounts, key=lambda mount: len(Path(mount.mountpoint).parts))]
     return bool(kinds) and kinds[-1].removeprefix("fuse.") in SHARED
 
@@ -68,7 +68,7 @@ def _beside(file: Path) -> Lock:
 
 
 class _SharedLock(contextlib.AbstractContextManager[None]):
-    """A file that one alone can make, as NFS promises; one whose maker is gone is removed after a while."""
+    """A file that only one process can make, as NFS promises; one whose maker has died is removed after a while."""
 
     def __init__(self, path: Path) -> None:
         self._lock = JournalFileOpenLock(str(path), grace_period=LEFT_BEHIND)
@@ -138,26 +138,26 @@ class Journal(JournalStorage):
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Write what is done in the block when it ends; until then nobody reads it, this process included."""
-        self._file.held = []
+        self._file.buffer = []
         try:
             yield
         finally:
-            self._file.release()
+            self._file.flush()
 
 
 class _JournalFile(JournalFileBackend):
-    held: list[dict[str, Any]] | None = None
+    buffer: list[dict[str, Any]] | None = None
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        if self.held is None:
+        if self.buffer is None:
             super().append_logs(logs)
         else:
-            self.held += logs
+            self.buffer += logs
 
-    def release(self) -> None:
-        held, self.held = self.held, None
-        if held:
-            self.append_logs(held)
+    def flush(self) -> None:
+        logs, self.buffer = self.buffer, None
+        if logs:
+            self.append_logs(logs)
 
 
 def _journal(path: Path) -> Journal:

@@ -1,9 +1,9 @@
-"""Where a sweep's trials come from: drawn by the controller or, if that takes too long, by a process of its own."""
+"""Where the trials of a sweep come from, one after the other, whether its sampler is quick or slow."""
 
 import statistics
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -15,15 +15,18 @@ from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.sampler_process import Answer, SamplerProcess
 from sweeplab.sweep.study.search import Search
 
-# The share of the controller's time that drawing may take. Beyond it trials would wait for their turn to be told.
+# Seconds. Trials that take less on average are suggested while others still run, without the result of the one whose
+# slot they get; longer ones lose nothing by waiting for it.
+SHORT = 10.0
+# The share of the controller's time that its sampler may take. Beyond it the results of trials would wait to be told.
 HEAVY = 0.25
-RECENT = 5  # draws that are looked at
-LIVES = 3  # processes that may draw, one after the other; one that dies may do so for a reason that stays
+RECENT = 5  # suggestions whose time is looked at
+PROCESSES = 3  # sampler processes, one after the other; one that dies may do so for a reason that stays
 
 
 @dataclass(frozen=True)
-class Draw:
-    """A trial that the study has given out to this controller, and its point; `ahead` if that was a while ago."""
+class Suggestion:
+    """A trial that the study has given to this controller, and its point; `ahead` if there was no slot for it yet."""
 
     trial: optuna.Trial
     values: Mapping[str, Any]
@@ -31,89 +34,131 @@ class Draw:
 
 
 class Suggestions:
-    """Takes trials from a study of `total` trials, None without an end.
+    """The queue from which a sweep takes its trials: `next` for a free slot, `prefetch` to prepare the one after.
 
-    The process apart keeps as many in stock as there are slots: it is for studies of so many trials that the results
-    of the last few tell their sampler nothing, and slots become free in bursts.
+    The queue is filled when it is empty and a trial is wanted. Where that takes too much of the controller's time, a
+    sampler process fills it in advance, with as many trials as there are slots: in studies of so many trials the
+    results of the last few tell a sampler nothing, and slots become free in bursts.
+
+    `total` is the number of trials of the study, None without an end; `has_begun` says whether a trial of this
+    controller has begun, by its number: all others are given back at the end.
     """
 
-    def __init__(self, spec: SweepSpec, search: Search, client: StudyClient, total: int | None, slots: int) -> None:
+    def __init__(
+        self,
+        spec: SweepSpec,
+        search: Search,
+        client: StudyClient,
+        total: int | None,
+        slots: int,
+        has_begun: Callable[[int], bool],
+    ) -> None:
         self._spec, self._search, self._client, self._total, self._slots = spec, search, client, total, slots
-        self._stock: deque[Answer] = deque()
-        self._seconds: deque[float] = deque(maxlen=RECENT)
-        self._sampler_process: SamplerProcess | None = None
-        self._lives = LIVES
-        # What the process apart has said of the study since anything in it changed: that there is no trial.
-        self._none_left = self._asked_since = False
+        self._has_begun = has_begun
+        self._queue: deque[Suggestion] = deque()
+        self._suggest_seconds: deque[float] = deque(maxlen=RECENT)
+        self._runs, self._run_seconds = 0, 0.0
+        self._process: SamplerProcess | None = None
+        self._processes_left = PROCESSES
+        # The sampler process is not asked again, once it has found no trial, before one has ended.
+        self._none_left = self._asked_since_an_end = False
 
-    def next(self) -> Draw | None:
-        """Return the next trial; None if there is none, or none yet."""
-        if self._sampler_process is not None and self._sampler_process.ready:
-            return self._drawn(self._sampler_process)
-        start, chosen = time.monotonic(), dict[str, Any]()
-        trial = self._client.ask(self._total, lambda t: chosen.update(self._search.suggest(t)), self._search.points)
-        self._seconds.append(time.monotonic() - start)
-        return None if trial is None else Draw(trial, chosen)
+    def next(self) -> Suggestion | None:
+        """Return the trial that begins now; None if there is none, or none yet."""
+        while self._first(ahead=False) is not None:
+            suggestion = self._queue.popleft()
+            self._request()
+            # Another controller may have taken one that waited for lost.
+            if not suggestion.ahead or self._client.begin(suggestion.trial):
+                return suggestion
+        return None
 
-    def keep_pace(self, rate: float) -> None:
-        """Have trials drawn elsewhere from now on, if so many a second take too much of this process's time."""
-        heavy = bool(self._seconds) and statistics.median(self._seconds) * rate > HEAVY
-        if heavy and self._sampler_process is None and self._lives and self._search.can_be_shared:
-            self._lives -= 1
-            self._sampler_process = SamplerProcess(self._spec, self._client.lease)
+    def prefetch(self) -> Suggestion | None:
+        """Return the trial that `next` will return, if it need not wait for the results of those that run."""
+        if self._slots == 1 or not self._runs or self._run_seconds / self._runs >= SHORT:
+            return None
+        suggestion = self._first(ahead=True)
+        if suggestion is not None and self._is_heavy() and self._process is None and self._processes_left:
+            self._processes_left -= 1
+            self._process = SamplerProcess(self._spec, self._client.lease)
+        return suggestion
 
-    def told(self) -> None:
-        """Note that a trial has ended: there may be one to draw where there was none."""
-        self._none_left = self._asked_since = False
+    def trial_ended(self, runs: int, seconds: float) -> None:
+        """Note that a trial has ended, of so many runs and seconds: there may be one where there was none."""
+        self._runs += runs
+        self._run_seconds += seconds
+        self._none_left = self._asked_since_an_end = False
 
-    def look(self) -> bool:
-        """Take in what the other process has said, if there is one; False if it has died."""
-        if self._sampler_process is None:
+    def receive(self) -> bool:
+        """Take in what the sampler process has suggested, if there is one; False if it has died.
+
+        Raises:
+            UserError, RuntimeError: the sampler has failed.
+        """
+        if self._process is None:
             return True
-        answer = self._sampler_process.look()
-        if answer is not None and (answer.trial is not None or answer.error is not None):
-            self._stock.append(answer)
-            if len(self._stock) < self._slots:
-                self._ask(self._sampler_process)
-        elif answer is not None:
-            self._none_left = self._asked_since
-        if not self._sampler_process.gone:
+        if (answer := self._process.receive()) is not None:
+            self._take(answer)
+        if not self._process.gone:
             return True
         self.close()
         return False
 
     def close(self) -> None:
-        """End the other process, if there is one; what it has drawn stays begun for the study."""
-        self._stock.clear()
-        if self._sampler_process is not None:
-            self._sampler_process.close()
-            self._sampler_process = None
+        """End the sampler process, if there is one, and give back to the study all trials that have not begun."""
+        self._queue.clear()
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+        self._client.requeue_unbegun(self._has_begun)
 
     @property
     def channels(self) -> list[Connection]:
-        """What can be read when the other process has said something."""
-        return [self._sampler_process.channel] if self._sampler_process is not None else []
+        """What can be read when the sampler process has suggested something."""
+        return [self._process.channel] if self._process is not None else []
 
     @property
     def under_way(self) -> bool:
-        """Whether the other process is drawing."""
-        return self._sampler_process is not None and self._sampler_process.busy
+        """Whether the sampler process is at work on a trial."""
+        return self._process is not None and self._process.busy
 
-    def _ask(self, sampler_process: SamplerProcess) -> None:
-        sampler_process.ask(self._total)
-        self._asked_since = True
+    def _first(self, ahead: bool) -> Suggestion | None:
+        """Return the first trial of the queue, asking for one if it is empty."""
+        if not self._queue and not self._client.study.exhausted:
+            if self._process is not None and self._process.ready:
+                self._request()
+            else:
+                self._suggest(ahead)
+        return self._queue[0] if self._queue else None
 
-    def _drawn(self, sampler_process: SamplerProcess) -> Draw | None:
-        answer = self._stock.popleft() if self._stock else None
-        if answer is None and self._none_left:
-            self._none_left = False  # told once; asked again at the next turn
-            return None
-        if not sampler_process.busy:
-            self._ask(sampler_process)
-        if answer is None:
-            return None
+    def _suggest(self, ahead: bool) -> None:
+        start, values = time.monotonic(), dict[str, Any]()
+        trial = self._client.ask(self._total, lambda t: values.update(self._search.suggest(t)), self._search.points)
+        self._suggest_seconds.append(time.monotonic() - start)
+        if trial is not None:
+            self._queue.append(Suggestion(trial, values, ahead))
+
+    def _is_heavy(self) -> bool:
+        """Say whether suggesting as many trials as run takes too much of this process's time."""
+        if not self._suggest_seconds or not self._search.can_be_shared:
+            return False
+        rate = self._slots * self._runs / max(self._run_seconds, 0.001)
+        return statistics.median(self._suggest_seconds) * rate > HEAVY
+
+    def _request(self) -> None:
+        """Let the sampler process suggest a trial, if there is room for it."""
+        is_over = self._none_left or self._client.study.exhausted
+        if self._process is not None and self._process.ready and len(self._queue) < self._slots and not is_over:
+            self._process.ask(self._total)
+            self._asked_since_an_end = True
+
+    def _take(self, answer: Answer) -> None:
+        study = self._client.study
         if answer.error is not None:
             raise answer.error
-        assert answer.trial is not None
-        self._client.study.exhausted = self._client.study.exhausted or answer.exhausted
-        return Draw(optuna.Trial(self._client.study, answer.trial), answer.values, ahead=True)
+        if answer.trial is None:
+            self._none_left = self._asked_since_an_end
+        else:
+            study.exhausted = study.exhausted or answer.exhausted
+            self._queue.append(Suggestion(optuna.Trial(study, answer.trial), answer.values, ahead=True))
+        self._request()

@@ -1,4 +1,4 @@
-"""A sampler that takes long, and leaves a file with its process a draw; what else it does only a process apart does."""
+"""A sampler that takes long, and leaves a file for each suggestion of another process; what else it does only there."""
 
 import os
 import signal
@@ -12,14 +12,14 @@ ENOUGH = 5
 
 
 class Slow(RandomSampler):
-    """Suggests at random; the study is exhausted when a process apart has drawn enough, unless it `goes on`."""
+    """Suggests at random; the study is exhausted when another process has suggested enough, unless it `goes on`."""
 
-    def __init__(self, controller: int, mode: str = "draws", seed: int | None = None) -> None:
+    def __init__(self, controller: int, mode: str = "suggests", seed: int | None = None) -> None:
         super().__init__(seed)
         self._controller, self._mode = controller, mode
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
-        """Draw slowly, or fail."""
+        """Suggest slowly, or fail."""
         time.sleep(0.2)
         if os.getpid() != self._controller:
             if self._mode == "raises":

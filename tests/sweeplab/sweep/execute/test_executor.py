@@ -15,7 +15,7 @@ from sweeplab.sweep.execute.executor import Executor, make_executor
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
-from tests.sweeplab.tracking.specs import spec_of
+from tests.sweeplab.sweep.specs import spec_of
 
 SPAWN = pytest.param("spawn", marks=pytest.mark.slow)
 every = pytest.mark.parametrize("executor", ["inline", "local", SPAWN], indirect=True)
@@ -24,7 +24,7 @@ concurrent = pytest.mark.parametrize("executor", ["local", SPAWN], indirect=True
 
 @pytest.fixture
 def spec(folder: Path) -> SweepSpec:
-    return spec_of("x=1,2,3")
+    return spec_of("x=1,2,3")[0]
 
 
 @pytest.fixture
@@ -96,14 +96,15 @@ def test_a_slot_is_free_again_when_its_job_has_ended(executor: Executor, spec: S
 
 
 @every
-def test_a_job_that_was_prepared_may_be_submitted_or_given_up(executor: Executor, spec: SweepSpec) -> None:
+def test_a_job_that_was_prepared_is_submitted_next_or_never(executor: Executor, spec: SweepSpec) -> None:
     executor.prepare(first := job(spec, 0))
     (outcome,) = ended(executor, executor.submit(first, ignored))
     assert outcome.status is Status.COMPLETE
-    executor.prepare(job(spec, 1))
-    executor.forget()
+    executor.prepare(never := job(spec, 1))
     (outcome,) = ended(executor, executor.submit(job(spec, 2), ignored))
     assert outcome.values == pytest.approx((3.0 + spec.base.opt.lr,))
+    assert not list(never.folder.iterdir())
+    assert not [process for process in multiprocessing.active_children() if process.name == "trial-1"]
 
 
 @every

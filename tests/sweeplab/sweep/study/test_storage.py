@@ -10,7 +10,8 @@ from optuna.study import StudyDirection
 
 from sweeplab.errors import UserError
 from sweeplab.records.study import Study
-from sweeplab.sweep.study.client import Points, StudyClient
+from sweeplab.sweep.study.client import StudyClient
+from sweeplab.sweep.study.search import Points
 from sweeplab.sweep.study.storage import is_shared, open_storage
 from sweeplab.sweep.study.study import open_study
 from tests.sweeplab.sweep.conftest import Start, Sweep, output, trials
