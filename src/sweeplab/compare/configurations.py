@@ -62,8 +62,8 @@ def configurations(
     groups = grouped(
         runs, objective, lambda run: tuple((k, token(value)) for k, value in settings_of(run, keys).items())
     )
-    found = [Configuration(settings_of(members[0], keys), members, values, seed_keys) for members, values in groups]
-    return sorted(found, key=lambda configuration: objective.rank(configuration.spread.mean))
+    unordered = [Configuration(settings_of(members[0], keys), members, values, seed_keys) for members, values in groups]
+    return sorted(unordered, key=lambda configuration: objective.rank(configuration.spread.mean))
 
 
 def settings_of(run: Run, keys: Iterable[str]) -> dict[str, Any]:

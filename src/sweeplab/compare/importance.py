@@ -41,12 +41,13 @@ def shares(trials: Sequence["FrozenTrial"], direction: str) -> dict[str, float]:
 def study_of(trials: Sequence["FrozenTrial"], directions: Sequence[str]) -> "Study":
     """Return a study in memory that has these trials; nothing is logged about it."""
     import optuna
+    from optuna.study import StudyDirection
 
     logger = logging.getLogger("optuna.storages")
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        study = optuna.create_study(directions=list(directions))
+        study = optuna.create_study(directions=[StudyDirection[direction.upper()] for direction in directions])
     finally:
         logger.setLevel(level)
     study.add_trials(trials)
