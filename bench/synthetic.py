@@ -122,7 +122,7 @@ def make_study(
         slot = min(range(SLOTS), key=free.__getitem__)
         started = free[slot] + timedelta(seconds=0.1)
         free[slot] = started + timedelta(seconds=(2 + len(curve)) * math.sqrt(point["model.depth"]))
-        _write(folder, number, point, curve, status, (started, free[slot]), (also, epochs))
+        _write(folder, number, point, curve, status, (started, free[slot]), (chosen[1:objectives], epochs))
     study.write(folder)
     return study
 
