@@ -4,19 +4,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from sweeplab.errors import UserError
 from sweeplab.records.files import as_json, read_text, write_text
 from sweeplab.records.layout import StudyFile
 from sweeplab.records.schema import misfit
-
-
-class StudyObjective(TypedDict):
-    """A metric, and `min` or `max`."""
-
-    metric: str
-    mode: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Study:
 
     name: str
     command: str
-    objectives: Sequence[StudyObjective]
+    objectives: Sequence[Mapping[str, str]]
     axes: Mapping[str, Axis] = field(default_factory=dict)
     seed_key: str = "seed"
     n_trials: int | None = None
@@ -65,6 +58,8 @@ class Study:
             facts = json.loads(read_text(path))
             if malformed := misfit(facts, cls):
                 raise ValueError(f"its {malformed} is malformed")
+            if not all({"metric", "mode"} <= objective.keys() for objective in facts["objectives"]):
+                raise ValueError("an objective has no metric or no mode")
             axes = {key: Axis(**axis) for key, axis in facts.pop("axes").items()}
             return cls(axes=axes, **facts)
         except UserError:
