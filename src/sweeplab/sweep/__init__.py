@@ -4,6 +4,6 @@
 (the configuration of a sweep and of a trial), `study` (ask, tell, resume) and `execute` (where trials run). Between
 them lies what they hand each other: `trial`, `job`, `program`, `spec`.
 
-Public: `sweep.trial` (also `sweeplab.current`), `sweep.job.Job` and `Outcome`, `sweep.listener.Listener`. Imports
-records and report.
+Public: `sweep.trial` (also `sweeplab.current`) and `sweep.listener` (also `sweeplab.Listener`), which has all that a
+listener needs; rooms above see no more of it. Imports records and report.
 """
