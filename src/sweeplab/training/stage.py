@@ -87,11 +87,12 @@ class Stage:
         run, plain = self.run, resolved(self.run.config)
         _check_test(run)
         loggers = run.begin_loggers()
-        callbacks = self._configured_callbacks(plain, loggers)
+        configured = self._configured_callbacks(plain, loggers)
         settings = plain["trainer"]
         refuse_switches(settings)
-        arguments: dict[str, Any] = {"callbacks": callbacks, "logger": loggers or False}
-        arguments |= {name: any(isinstance(one, kind) for one in callbacks) for name, kind in SWITCHES.items()}
+        arguments: dict[str, Any] = {"callbacks": configured, "logger": loggers or False}
+        for name, kind in SWITCHES.items():
+            arguments[name] = any(isinstance(callback, kind) for callback in configured)
         if not settings.get("profiler"):
             arguments["profiler"] = NoProfiler()
         with setup_errors("trainer"):
@@ -103,10 +104,10 @@ class Stage:
         if trainer.world_size > 1:
             os.environ[TOGETHER] = "1"
         self.trainer, self.best = trainer, BestObjective(run.objective)
-        every: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
-        every += [self.best, ExactResume(run.is_longer), _RunUpdates(self), CheckpointContents(run.description)]
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
+        callbacks += [self.best, ExactResume(run.is_longer), _RunUpdates(self), CheckpointContents(run.description)]
         if run.config.get("finite_loss", True):
-            every.insert(0, FiniteLoss())  # before those that save
+            callbacks.insert(0, FiniteLoss())  # before those that save
         trainer.fit = self._fit_of(trainer)  # type: ignore[method-assign]  # it ends as a trial may
         return trainer
 
