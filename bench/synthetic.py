@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sweeplab.records.study import Axis, Study, StudyObjective
+from sweeplab.records.study import Axis, Study
 
 BEGINNING = datetime(2026, 1, 31, 12, tzinfo=UTC)
 AXES = {
@@ -103,7 +103,7 @@ def make_study(
     With two objectives the second is `model/parameters`.
     """
     random_ = random.Random(seed)
-    chosen: list[StudyObjective] = [
+    chosen: list[dict[str, str]] = [
         {"metric": "val/acc", "mode": "max"},
         {"metric": "model/parameters", "mode": "min"},
     ]
