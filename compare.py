@@ -1,9 +1,9 @@
-"""Compare runs by what their folders hold: no account, no network.
+"""Compare runs from their folders, without an account or a network.
 
 python compare.py multirun/cnn                                  what won
 python compare.py multirun/cnn outputs/2026-01-31               any mix of studies and runs
-python compare.py multirun/nets --by model                      one row a group
-python compare.py multirun/cnn --filter 'lr<1e-3' --top 5       some of them
+python compare.py multirun/nets --by model                      one row per group
+python compare.py multirun/cnn --filter 'lr<1e-3' --top 5       some of the runs
 python compare.py multirun/cnn/3 multirun/cnn/7 --diff          where two runs differ
 python compare.py multirun/cnn --html report.html               all plots on one page
 """

@@ -1,14 +1,14 @@
 """Evaluate a run from its folder: `python eval.py run=<run folder> stage=test|validate|predict [key=value ...]`.
 
-Takes the best checkpoint of the run and the run's own configuration. Further arguments change that configuration, as
-in `data.path=new.npz` or `trainer=gpu`. Results go to a new folder below <run folder>/eval: metrics.json, or for
-stage=predict predictions.csv, a line a sample.
+Uses the run's best checkpoint and its configuration. Further arguments change that configuration, such as
+`data.path=new.npz` or `trainer=gpu`. Results go to a new folder in <run folder>/eval: metrics.json, or with
+stage=predict predictions.csv, a row per sample.
 
-A folder that somebody sent is data: what is neither of this project nor of the kinds that runs are made of is not built
-without `trust=true`.
+A folder from somebody else is read as data: only classes of this project, and of the kinds that runs are made of, are
+built without `trust=true`.
 
 Of a study: `run=<study folder> trial=best` or `trial=<number>` is one of its trials, `run=<study folder> top=5` the
-mean probabilities of the five best that still have their checkpoints, with results below <study folder>/eval.
+mean predictions of the five best that still have their checkpoints, with results in <study folder>/eval.
 """
 
 import logging

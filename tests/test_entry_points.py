@@ -82,7 +82,7 @@ def test_completion_knows_the_models(command: Command) -> None:
         (["objective=val/loss"], "write objective.metric=val/loss"),
         (["+task.metrics.f1=F1"], "metrics.f1 has no _target_"),
         (["-m", "seed=0,1", "hydra/sweeper=basic", "hydra.sweep.dir=sweep"], "sweep/0 already holds a run"),
-        (["resume=taken", "model.width=3"], "model.width cannot change in a run that goes on"),
+        (["resume=taken", "model.width=3"], "model.width cannot change in a resumed run"),
         (["resume=complete", "test=maybe"], "test=maybe must be true or false"),
         (["resume=taken", "--cfg"], "resume takes keys and values only"),
         (["hydra.run.dir=taken"], "taken already holds a run"),
@@ -140,7 +140,7 @@ def test_a_mistake_is_one_sentence_before_torch_is_imported(
         (["run=.", "stag=test"], "did you mean 'stage=...'?"),
         (["run=.", "stage=tets"], "stage=tets is not known; did you mean 'test'?"),
         (["run=cnn", "trail=best"], "did you mean 'trial=...'?"),
-        (["run=cnn"], "say which: trial=best, trial=<number>, or top=5 together."),
+        (["run=cnn"], "choose trial=best, trial=<number>, or top=5."),
         (["run=cnn", "top=5"], "only 0 complete trials of cnn still have their checkpoints"),
     ],
 )
@@ -186,7 +186,7 @@ def test_train_stop_resume_evaluate_as_the_readme_has_it(tmp_path: Path, command
     assert process.wait() == 128 + signal.SIGTERM
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (facts["status"], facts["error"]) == ("killed", "signal SIGTERM")
-    assert f"To go on: python {ROOT / 'train.py'} resume=run" in (tmp_path / "log").read_text()
+    assert f"To resume: python {ROOT / 'train.py'} resume=run" in (tmp_path / "log").read_text()
     (first,) = offline_runs(tmp_path / "run")
     assert summary(first)["state"] == "failed"
 

@@ -41,7 +41,7 @@ def test_two_processes_train_resume_test_and_are_evaluated(command: Command, tmp
     assert facts["status"] == "complete"
     resumed = command("train.py", "resume=run", "trainer.max_epochs=5", check=name != "letters", **PATH)
     if name == "letters":  # its schedule has an end
-        assert "OneCycleLR was laid out for" in resumed.stderr
+        assert "OneCycleLR was set up for" in resumed.stderr
     else:
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "complete"
     command("eval.py", "run=run", "stage=validate", **PATH)

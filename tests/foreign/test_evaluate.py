@@ -96,7 +96,7 @@ def test_the_outputs_of_several_loaders_stand_apart(trained: Path) -> None:
     indirect=["trained"],
 )
 def test_a_stage_that_cannot_be_is_refused(trained: Path, stage: str, missing: str) -> None:
-    with pytest.raises(UserError, match=f"^{missing}; take another stage than {stage}\\.$"):
+    with pytest.raises(UserError, match=f"^{missing}; choose another stage than {stage}\\.$"):
         evaluate(trained, stage)
     assert not (trained / "eval").exists()
 

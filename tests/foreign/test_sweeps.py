@@ -71,7 +71,7 @@ def test_the_best_trials_are_evaluated_together_where_that_can_be(
     assert len(json.loads((table.parent / "members.json").read_text())) == 2
     done = command("eval.py", "run=multirun/mine", "top=2", check=False, **path)
     assert done.returncode == 1
-    assert "TableRegression cannot be measured together: that takes a method ensemble(members)" in done.stderr
+    assert "TableRegression cannot be evaluated together: that needs a method ensemble(members)" in done.stderr
 
 
 @pytest.mark.slow

@@ -165,7 +165,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes)
 def test_a_checkpoint_cut_short_is_refused(trained: Path) -> None:
     whole = (trained / BEST).read_bytes()
     (trained / BEST).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="not a checkpoint, or not a whole one") as error:
+    with pytest.raises(UserError, match="not a checkpoint, or is incomplete") as error:
         sweeplab.load_model(trained)
     one_sentence(error)
 
@@ -185,7 +185,7 @@ def test_a_checkpoint_with_objects_inside_runs_nothing(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_somebody_else_wrote_says_how_to_load_it(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "hyper_parameters": {"width": 6}}, tmp_path / "theirs.ckpt")
-    with pytest.raises(UserError, match=r"does not say which model it is of; load it with its class"):
+    with pytest.raises(UserError, match=r"does not name its model; load it with its class"):
         sweeplab.load_model(tmp_path / "theirs.ckpt")
 
 

@@ -150,7 +150,7 @@ def chosen_objective(runs: Sequence[Run], metric: str | None = None, mode: str |
         raise UserError(f"no run has the metric {metric}{did_you_mean(metric, sorted(measured))}")
     mode = mode or mode_of(metric, declared) or ("min" if metric.endswith("loss") else None)
     if mode is None:
-        raise UserError(f"nobody says where {metric} should go; add --mode max or --mode min.")
+        raise UserError(f"the direction of {metric} is unknown; add --mode max or --mode min.")
     return Objective(metric, mode)
 
 

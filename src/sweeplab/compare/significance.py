@@ -77,7 +77,7 @@ def _names(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, str]:
 def _evidence(difference: Difference, objective: Objective) -> str:
     """Say how much two configurations differ, how sure that is, and by what test."""
     seeds = plural(difference.count, "seed")
-    test = f"paired over {seeds}" if difference.paired else "hardly a common seed, Welch's test"
+    test = f"paired over {seeds}" if difference.paired else "fewer than two common seeds, Welch's test"
     return (
         f"{objective.metric} by {abs(difference.mean):.4g} ({LEVEL:.0%} interval {_interval(difference)}, "
         f"p = {difference.p:.2g}, {test})"

@@ -94,7 +94,7 @@ def _read(folder: Path, found: Found) -> None:
     try:
         run = Run.read(folder)
         if not (folder / RunFile.CONFIG).exists():
-            raise UserError(f"{folder} has no {RunFile.CONFIG}: its run began no training.")
+            raise UserError(f"{folder} has no {RunFile.CONFIG}: its run never began to train.")
         _ = run.settings  # now, where a broken configuration can still be passed by
         found.runs.append(run)
     except (UserError, OSError) as error:

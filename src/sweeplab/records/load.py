@@ -31,7 +31,7 @@ def chosen(folder: Path, trial: str | None = None, top: str | None = None) -> li
         UserError: there are no such runs, or `trial` and `top` are both given, or neither.
     """
     if trial is not None and top is not None:
-        raise UserError(f"trial={trial} is one trial, top={top} several together; say one of them.")
+        raise UserError(f"trial={trial} is one trial, top={top} an ensemble of several; give one of them.")
     selection = next((f"{key}={value}" for key, value in (("trial", trial), ("top", top)) if value is not None), None)
     if is_run(folder):
         if selection:
@@ -46,7 +46,7 @@ def chosen(folder: Path, trial: str | None = None, top: str | None = None) -> li
         return [trials.trial(_whole(trial, f"trial={trial} must be best or a number.")).folder]
     if top is not None:
         return [run.folder for run in _best(trials, _whole(top, f"top={top} must be a whole number from 1.", least=1))]
-    raise UserError(f"{folder} holds the trials of a study; say which: trial=best, trial=<number>, or top=5 together.")
+    raise UserError(f"{folder} holds the trials of a study; choose trial=best, trial=<number>, or top=5.")
 
 
 def _best(trials: Trials, count: int) -> Sequence[Run]:

@@ -62,7 +62,7 @@ class Record:
         self.facts |= facts
         if self.has_begun:
             if not self.folder.is_dir():
-                raise UserError(f"{self.folder} is gone: it was moved or removed while its run went on.")
+                raise UserError(f"{self.folder} is gone: it was moved or removed during its run.")
             write_text(self.folder / RunFile.RECORD, as_json(self.facts))
 
     def begin(self) -> None:

@@ -50,7 +50,7 @@ def check_resumable(
     for override in overrides:
         key = override.lstrip("+~").split("=", 1)[0]
         if key.split(".")[0] in FIXED and key not in (*FREE, *masked):
-            raise UserError(f"{key} cannot change in a run that goes on: {folder} holds what was trained with it.")
+            raise UserError(f"{key} cannot change in a resumed run: {folder} holds what was trained with it.")
     config.check_secrets(loaded)
     if facts.get("checkpoints_removed"):
         raise UserError(record.without_checkpoints(folder))
@@ -66,7 +66,7 @@ def check_resumable(
             f"{QUIET_FOR // 60} minutes after its last write."
         )
     if not last_checkpoint(folder):
-        raise UserError(f"{folder} has no {RunFile.LAST}, so there is nothing to go on from; start it anew.")
+        raise UserError(f"{folder} has no {RunFile.LAST}, so it cannot be resumed; start a new run.")
     return loaded
 
 

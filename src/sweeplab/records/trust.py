@@ -95,7 +95,7 @@ def check(config: Any, source: Source) -> None:
                     f"lightning or torchmetrics that runs are made of; {source.remedy}"
                 )
         elif isinstance(value, str) and asks(value) and value not in source.allowed:
-            raise UserError(f"{source.file} asks for {key}={value}, which is not answered; {source.remedy}")
+            raise UserError(f"{source.file} asks for {key}={value}, which is not evaluated; {source.remedy}")
 
 
 def check_places(config: Mapping[str, Any], source: Source) -> None:

@@ -92,21 +92,19 @@ def _parser(description: str) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("place", nargs="+", help="folders of runs or studies, folders of many, or patterns such as 'outputs/2026-*'")
-    add(
-        "--filter", action="append", default=[], metavar="COND", help="keep runs where it holds: model=cnn,mlp  lr<1e-3"
-    )
+    add("--filter", action="append", default=[], metavar="COND", help="only runs that match: model=cnn,mlp  lr<1e-3")
     add("--sort", metavar="FIELD", help="order of the runs; by default the best are first")
-    add("--reverse", action="store_true", help="the other way round")
-    add("--top", type=int, default=TOP, metavar="N", help=f"show so many rows; {TOP} by default, 0 for all")
-    add("--metric", help="compare by this one instead of the objective, such as test/acc")
-    add("--mode", choices=MODES, help="where the metric should go, if that is not clear")
-    add("--by", metavar="FIELDS", help="one row a group: --by model,data")
-    add("--columns", default="", metavar="FIELDS", help="what is shown of each run: --columns val/acc,lr,seconds")
+    add("--reverse", action="store_true", help="in reverse order")
+    add("--top", type=int, default=TOP, metavar="N", help=f"how many rows to show; {TOP} by default, 0 for all")
+    add("--metric", help="compare by this metric instead of the objective, such as test/acc")
+    add("--mode", choices=MODES, help="the direction of the metric, if that is not clear")
+    add("--by", metavar="FIELDS", help="one row per group: --by model,data")
+    add("--columns", default="", metavar="FIELDS", help="what to show of each run: --columns val/acc,lr,seconds")
     add("--against", metavar="RUN", help="what each change is worth, against the configuration of this run's folder")
     add("--diff", action="store_true", help="where two runs differ")
     add("--csv", type=Path, metavar="FILE", help="all runs with all metrics, not rounded")
-    add("--json", type=Path, metavar="FILE", help="the same as data, with the statistics")
-    add("--markdown", type=Path, metavar="FILE", help="the tables below for a page")
+    add("--json", type=Path, metavar="FILE", help="the same as JSON, with the statistics")
+    add("--markdown", type=Path, metavar="FILE", help="the tables as Markdown")
     add("--html", type=Path, metavar="FILE", help="one page with all plots that opens offline")
     return parser
 

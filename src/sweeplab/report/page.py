@@ -59,7 +59,7 @@ def page(
         UserError: there is no run, or Plotly is not installed.
     """
     if not runs:
-        raise UserError("a report takes at least one run.")
+        raise UserError("a report needs at least one run.")
     data = content(runs, study, folder, datetime.now().astimezone(), objective)
     is_running = any(run.status is Status.RUNNING for run in runs)
     parts = {
@@ -87,5 +87,5 @@ def _plotly() -> str:
     """Return Plotly's own script; its Python package is not imported, which takes long."""
     spec = find_spec("plotly")
     if spec is None or not spec.submodule_search_locations:
-        raise UserError("a report takes plotly; run: pip install plotly")
+        raise UserError("a report needs plotly; run: pip install plotly")
     return (Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js").read_text(encoding="utf-8")

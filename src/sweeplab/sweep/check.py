@@ -91,7 +91,7 @@ def _check_same_sweep(spec: SweepSpec, point: Mapping[str, Any], config: DictCon
         )
     if Path(str(config.hydra.sweep.dir)).absolute() != spec.folder:
         raise UserError(
-            f"{chosen} sets hydra.sweep.dir={config.hydra.sweep.dir}, but all trials of a sweep lie in one folder: "
+            f"{chosen} sets hydra.sweep.dir={config.hydra.sweep.dir}, but all trials of a sweep are in one folder: "
             f"{spec.folder}; make a sweep of each."
         )
 

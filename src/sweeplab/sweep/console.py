@@ -145,10 +145,10 @@ def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
     use = "" if summary.use is None else f"; the slots were {summary.use:.0%} in use"
     lines = [f"{spec.name}: {counts or 'no trial ended'}, in {clock(seconds)}{use}."]
     if summary.running:
-        lines.append(f"{summary.running} trials still run elsewhere.")
+        lines.append(f"{summary.running} trials are still running elsewhere.")
     if summary.stopped:
         end = "" if summary.stopped.endswith((".", "?")) else "."
-        lines += [f"Stopped: {summary.stopped}{end}", f"To go on: {spec.resume_command}{_hint(spec.resume_command)}"]
+        lines += [f"Stopped: {summary.stopped}{end}", f"To resume: {spec.resume_command}{_hint(spec.resume_command)}"]
     elif summary.total is not None and (ended := sum(summary.endings.values())) + summary.running < summary.total:
         lines.append(f"{ended} of {summary.total} trials have ended: there is no further point to try.")
     for trial in summary.best:
@@ -159,14 +159,14 @@ def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
             lines.append(f"  its folder      {short_path(folder)}")
         lines.append(f"  to run it again {_again(spec, summary, trial)}")
     if not summary.best and summary.endings[Status.COMPLETE] == 0:
-        lines.append("No trial came to a value.")
+        lines.append("No trial has a value.")
     lines.append(f"All trials: {short_path(spec.folder / StudyFile.TRIALS)}")
     return "\n".join([*lines, *_comparing(spec)])
 
 
 def _hint(command: str) -> str:
     """Say what to write for a password that is masked."""
-    return f"  ({HIDDEN} is the password, which is not written down)" if HIDDEN in command else ""
+    return f"  ({HIDDEN} stands for the password, which is not stored)" if HIDDEN in command else ""
 
 
 def _comparing(spec: SweepSpec) -> list[str]:

@@ -182,5 +182,5 @@ class Listeners:
                 # Before anything has run, the user can correct it.
                 if event is Listener.sweep_started and isinstance(error, UserError):
                     raise
-                log.exception("%s failed in %s; the sweep goes on.", type(listener).__name__, event.__name__)
+                log.exception("%s failed in %s; the sweep continues.", type(listener).__name__, event.__name__)
         return answers

@@ -79,7 +79,7 @@ class Loop:
             self.executor.wait(TICK, self._suggestions.channels)
             # When the sweep is stopped, the signal may have reached the sampler process too.
             if not self._suggestions.receive() and self.interrupts.course is Course.RUN:
-                self.progress.print("The sampler process has died; the sweep goes on without it.")
+                self.progress.print("The sampler process has died; the sweep continues without it.")
             self._collect()
             for active, _ in self._running.values():
                 active.reports.write()

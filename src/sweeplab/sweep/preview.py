@@ -28,9 +28,9 @@ def preview(spec: SweepSpec, search: Search) -> str:
     size = spec.size()
     lines = [f"study {spec.name} in {spec.folder}", "", "space"]
     lines += [f"  {_line(parameter)}" for parameter in spec.space.parameters] or ["  nothing is searched"]
-    lines += [f"  {'no end' if size is None else f'{size} points'} in all", "", "budget"]
+    lines += [f"  {'infinite' if size is None else f'{size} points in all'}", "", "budget"]
     lines += [f"  {name}: {value}" for name, value in _budget(spec, search, study).items()]
-    lines += ["", "trials" if search.walks else "trials, as the sampler suggests them at the start"]
+    lines += ["", "trials" if search.walks else "trials, as the sampler would suggest them first"]
     for _ in range(SAMPLES):
         if search.points is not None:
             following = search.points.following(study.get_trials(deepcopy=False))
@@ -63,7 +63,7 @@ def _budget(spec: SweepSpec, search: Search, study: Study) -> dict[str, Any]:
         "n_jobs": len(slots(settings.n_jobs, settings.jobs_per_gpu, settings.gpus_per_job, search.total)),
         "sampler": sampler,
         "pruner": type(study.pruner).__name__,
-    } | ({"repeats": f"{settings.repeats} runs a trial"} if settings.repeats > 1 else {})
+    } | ({"repeats": f"{settings.repeats} runs per trial"} if settings.repeats > 1 else {})
 
 
 def _line(parameter: Parameter) -> str:

@@ -106,7 +106,7 @@ class ArrayData(LightningDataModule):
             UserError: there is only one, or there are numbers to predict.
         """
         if self._classes == 1:
-            raise UserError("y_train holds the label 0 alone: there is nothing to tell apart with a single class.")
+            raise UserError("y_train holds only the label 0; a classification needs at least two classes.")
         if self._targets:
             raise UserError(
                 "y_train holds floats, numbers to predict; save labels as integers, or choose task=regression."
@@ -223,7 +223,7 @@ def _check(parts: dict[str, tuple[Array, ...]], num_classes: int, fractions: tup
         if len(x) == 0:
             raise UserError(f"none of the {count} samples is left for the {name} part.")
         if 0 in x.shape[1:]:
-            raise UserError(f"x_{name} has shape {x.shape}: its samples hold nothing.")
+            raise UserError(f"x_{name} has shape {x.shape}: its samples are empty.")
         if x.shape[1:] != x_train.shape[1:]:
             raise UserError(f"x_{name} has samples of shape {x.shape[1:]}, x_train of {x_train.shape[1:]}.")
         if _kind(y) is not _kind(y_train):

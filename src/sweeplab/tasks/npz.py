@@ -85,8 +85,8 @@ class Npz(ArrayData):
         if np.issubdtype(y.dtype, np.floating) and y.ndim in (1, 2):
             return y
         raise UserError(
-            f"{name} is {y.dtype} of shape {y.shape}; labels are integers, one a sample, and numbers to predict are "
-            "floats, one or a row a sample."
+            f"{name} is {y.dtype} of shape {y.shape}; labels are integers, one per sample, and numbers to predict are "
+            "floats, one or a row per sample."
         )
 
     def _check_pair(self, x: Array | None, y: Array | None, part: str) -> None:
@@ -106,7 +106,7 @@ def _opened(path: Path) -> Iterator[Any]:
         try:
             file = np.load(stream, allow_pickle=False)
         except Exception as error:
-            raise UserError(f"{path} is not a file of numpy.savez, or not a whole one.") from error
+            raise UserError(f"{path} is not a file of numpy.savez, or is incomplete.") from error
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise UserError(f"{path} holds a single array; write several with numpy.savez.")
         with file:

@@ -89,7 +89,7 @@ class Failover:
         if online and (trouble or self._is_dead):
             mark_unsent(Path(self._run.settings.sync_dir))
         if trouble:
-            log.warning("W&B: not all was taken (%s); later: python -m sweeplab.tracking.sync %s", trouble, directory)
+            log.warning("W&B: upload incomplete (%s); later: python -m sweeplab.tracking.sync %s", trouble, directory)
         if self._leaves_out or (self._is_dead and self._second is None):
             return "partly"
         if trouble or not online:
@@ -148,9 +148,9 @@ class Failover:
             try:
                 self._second = self._start_second()
             except (*GONE, OSError, wandb.errors.Error) as error:
-                log.warning("W&B: its service died, and no other starts (%s); the run goes on.", first_line(error))
+                log.warning("W&B: its service died, and no other starts (%s); the run continues.", first_line(error))
             else:
-                log.warning("W&B: its service died; the run goes on, and so does its record, offline.")
+                log.warning("W&B: its service died; the run continues, and is recorded offline.")
 
 
 def _is_plain(value: Any) -> bool:

@@ -79,11 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-n", dest="parallel", type=int, default=8, help="how many runs at once (%(default)s)")
     parser.add_argument("--project", default="", help="upload to this project, not the one that was named at the time")
     parser.add_argument("--entity", default="", help="upload to this account or team")
-    parser.add_argument("--again", action="store_true", help="upload what is uploaded already once more")
-    parser.add_argument("--online", action="store_true", help="upload all runs that were online too")
-    parser.add_argument("--list", action="store_true", help="only say what would be uploaded")
+    parser.add_argument("--again", action="store_true", help="upload again what is already uploaded")
+    parser.add_argument("--online", action="store_true", help="also upload runs that were online")
+    parser.add_argument("--list", action="store_true", help="only list what would be uploaded")
     parser.add_argument(
-        "--patience", type=float, default=60.0, help="seconds to bear a server that fails or is gone (%(default)s)"
+        "--patience", type=float, default=60.0, help="seconds to wait for a server that fails or is gone (%(default)s)"
     )
     return parser
 
@@ -205,7 +205,7 @@ def _settle(part: Part, upload: Upload, is_last: bool) -> Result:
         return Result(run.log, "uploaded in part", f"W&B did not take all files ({errors[0]})")
     mark_uploaded(run.log, None if run.is_whole else run.size)
     if not run.is_whole and is_last:
-        why = "the log breaks off, for the run was killed or still goes on; W&B shows it as failed"
+        why = "the log is incomplete: the run was killed or is still running; W&B shows it as failed"
         return Result(run.log, "uploaded in part", why)
     return Result(run.log, "uploaded")
 

@@ -106,7 +106,7 @@ def logged_in() -> Iterator[None]:
     settings = wandb.setup(settings=wandb.Settings(silent=True, mode="online")).settings
     key = find_key(settings)
     if key is None:
-        raise UserError("W&B has no key on this machine; write `wandb login`.")
+        raise UserError("W&B has no key on this machine; run `wandb login`.")
     if trouble := why_not(settings.base_url, key):
         raise UserError(f"W&B: {trouble}.")
     settings.api_key = key

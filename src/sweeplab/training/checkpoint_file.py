@@ -34,7 +34,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         if not self.home.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "the folder of the run is not there any more", str(self.home))
+            raise FileNotFoundError(errno.ENOENT, "the folder of the run no longer exists", str(self.home))
         content = io.BytesIO()
         torch.save(checkpoint, content)
         with written_whole(Path(path)) as temporary, temporary.open("wb") as file:
@@ -59,10 +59,10 @@ def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
         raise
     except pickle.UnpicklingError as error:
         if "GLOBAL" not in str(error):
-            raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
+            raise UserError(f"{path} is not a checkpoint, or is incomplete: {_first_line(error)}.") from error
         raise UserError(not_plain_data(path, error)) from error
     except Exception as error:
-        raise UserError(f"{path} is not a checkpoint, or not a whole one: {_first_line(error)}.") from error
+        raise UserError(f"{path} is not a checkpoint, or is incomplete: {_first_line(error)}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), Mapping):
         raise UserError(f"{path} is not a checkpoint of Lightning's: it has no state_dict.")
     return content

@@ -107,7 +107,7 @@ class Member:
         step, loader = NEEDS[stage]
         for part, kind, name in ((self.model, LightningModule, step), (self.data, LightningDataModule, loader)):
             if name and not is_overridden(name, part, kind):
-                raise UserError(f"{type(part).__name__} has no {name}; take another stage than {stage}.")
+                raise UserError(f"{type(part).__name__} has no {name}; choose another stage than {stage}.")
 
     def measure(self, stage: str, model: LightningModule | None = None) -> dict[str, float]:
         """Return the metrics of a test or a validation, of all loaders; of another `model` where one is given."""
@@ -237,8 +237,8 @@ def _measure_together(members: Sequence[Member], names: Sequence[str], stage: st
     ensemble = getattr(members[0].model, "ensemble", None)
     if len(kinds) > 1 or ensemble is None:
         raise UserError(
-            f"{' and '.join(sorted(kind.__name__ for kind in kinds))} cannot be measured together: that takes a method "
-            "ensemble(members) of one class; measure one with trial=<number>, or average with stage=predict."
+            f"{' and '.join(sorted(kind.__name__ for kind in kinds))} cannot be evaluated together: that needs a "
+            "method ensemble(members) of one class; evaluate one with trial=<number>, or average with stage=predict."
         )
     each = {name: member.measure(stage) for name, member in zip(names, members, strict=True)}
     metrics = members[0].measure(stage, ensemble([member.model for member in members]).eval())

@@ -92,7 +92,7 @@ def load_model(
     description = description or described_in(checkpoint, path, trust, "if you trust whoever made it, add trust=True.")
     if description is None:
         raise UserError(
-            f"{path} does not say which model it is of; load it with its class: "
+            f"{path} does not name its model; load it with its class: "
             f"<class>.load_from_checkpoint('{path}', weights_only=True)."
         )
     try:

@@ -73,8 +73,8 @@ def check_checkpoint(folder: Path, config: DictConfig) -> None:
     content = load_checkpoint(path)
     if missing := [key for key in TRAINING_STATE if key not in content]:
         raise UserError(
-            f"{path} has no {missing[0]}, so no training can go on from it; "
-            f"init_from={path} begins one with its weights."
+            f"{path} has no {missing[0]}, so no run can be resumed from it; "
+            f"init_from={path} starts a new one with its weights."
         )
     done = {
         "max_epochs": content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
@@ -97,7 +97,7 @@ def check_schedules(trainer: Trainer) -> None:
         needed = trainer.estimated_stepping_batches if config.interval == "step" else trainer.max_epochs
         if end and needed and needed / config.frequency > end:
             raise UserError(
-                f"{type(config.scheduler).__name__} was laid out for {end} {config.interval}s, and this training takes "
+                f"{type(config.scheduler).__name__} was set up for {end} {config.interval}s, and this training takes "
                 f"{needed}; start a new run, as in init_from=<the folder of this one>."
             )
 

@@ -66,7 +66,7 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
     if origin is not None:
         record.update(rerun=str(origin))
         if changes := differences(origin, folder):
-            log.warning("The same numbers are not promised: %s.", "; ".join(changes))
+            log.warning("The numbers may differ: %s.", "; ".join(changes))
     if trial := current():
         about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat}
         record.update(trial=about | {"params": masked_config(trial.params)}, command=masked_command(trial.command))
@@ -135,7 +135,7 @@ def _recorded(train: Train, run: Run, record: Record) -> float | list[float]:
         raise
     except (KeyboardInterrupt, SystemExit):
         if last_checkpoint(record.folder):
-            log.warning("Stopped. To go on: %s resume=%s", program(), _short(record.folder))
+            log.warning("Stopped. To resume: %s resume=%s", program(), _short(record.folder))
         raise
     _print(result, run)
     return result.value

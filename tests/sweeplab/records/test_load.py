@@ -39,14 +39,14 @@ def test_the_top_are_the_best_that_still_have_their_checkpoints(study: Path) -> 
 @pytest.mark.parametrize(
     ("inner", "trial", "top", "sentence"),
     [
-        (".", None, None, r"say which: trial=best, trial=<number>, or top=5"),
+        (".", None, None, r"choose trial=best, trial=<number>, or top=5"),
         (".", "7", None, "has no trial 7; there are 0 to 3"),
         (".", "bset", None, "trial=bset must be best or a number"),
         (".", "-1", None, "trial=-1 must be best or a number"),
         (".", None, "0", "top=0 must be a whole number from 1"),
         (".", None, "all", "top=all must be a whole number from 1"),
         (".", None, "4", "only 3 complete trials of .* still have their checkpoints; write top=3"),
-        (".", "1", "2", "say one of them"),
+        (".", "1", "2", "give one of them"),
         ("1", "best", None, "trial=best chooses from a study, but .* is the folder of a run"),
         ("../cn", "best", None, "does not exist; did you mean"),
     ],

@@ -58,6 +58,6 @@ def test_a_run_of_another_machine_stays_as_it_says(tmp_path: Path) -> None:
 def test_a_folder_that_was_moved_meanwhile_is_told_and_not_made_again(tmp_path: Path) -> None:
     record = begin(tmp_path / "run", [], seed=0)
     (tmp_path / "run").rename(tmp_path / "moved")
-    with pytest.raises(UserError, match="run is gone: it was moved or removed while its run went on"), recorded(record):
+    with pytest.raises(UserError, match="run is gone: it was moved or removed during its run"), recorded(record):
         pass
     assert not (tmp_path / "run").exists()

@@ -24,7 +24,7 @@ def test_of_several_stages_the_one_written_last_goes_on(tmp_path: Path) -> None:
     ("facts", "overrides", "message"),
     [
         ({"status": "failed"}, (), "has no checkpoints/last.ckpt"),
-        ({"status": "failed"}, ("seed=3",), "seed cannot change in a run that goes on"),
+        ({"status": "failed"}, ("seed=3",), "seed cannot change in a resumed run"),
         ({"status": "pruned", "checkpoints_removed": True}, (), "removed its checkpoints"),
         ({"status": "complete"}, (), r"is complete; to train longer, add trainer\.max_epochs=6"),
     ],

@@ -25,7 +25,7 @@ def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
     run = make_run(tmp_path / "broken", acc=0.5)
     (run.folder / "checkpoints").mkdir()
     (run.folder / "checkpoints" / "best.ckpt").touch()
-    with pytest.raises(UserError, match=r"best\.ckpt is not a checkpoint, or not a whole one"):
+    with pytest.raises(UserError, match=r"best\.ckpt is not a checkpoint, or is incomplete"):
         _ = run.model
 
 

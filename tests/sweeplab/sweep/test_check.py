@@ -34,8 +34,8 @@ MISTAKES = {
     "x=fast,slow": "x=fast is not a number, as the configuration has there (1.0)",
     "fast=1,2": "fast=1 is not true or false",
     "y=interval(1,8) hydra.sweeper.n_trials=3": "write int(interval(1,8)), or 2.0 in the configuration",
-    "x=interval(0,1)": "has no end, and a grid needs one",
-    "x=interval(0,1) hydra/sweeper/sampler=grid": "has no end, and a grid needs one",
+    "x=interval(0,1)": "is infinite, and a grid must be finite",
+    "x=interval(0,1) hydra/sweeper/sampler=grid": "is infinite, and a grid must be finite",
     "x=interval(0,1) hydra/sweeper/sampler=tpe": "TPESampler never ends by itself",
     "x=1,2 hydra/sweeper/sampler=tpe +hydra.sweeper.sampler.startup=1 hydra.sweeper.n_trials=3": (
         "has no argument 'hydra.sweeper.sampler.startup'"

@@ -207,4 +207,4 @@ def test_a_sweep_named_by_the_clock_says_how_to_go_on(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["app.py", "-m", "x=1,2"])
     assert sweep("study=unnamed", "x=1,2", "how=raises", "hydra.sweeper.fail_fast=true") == 1
-    assert "To go on: python app.py -m x=1,2 study=unnamed" in capsys.readouterr().out
+    assert "To resume: python app.py -m x=1,2 study=unnamed" in capsys.readouterr().out

@@ -73,7 +73,7 @@ def test_a_class_may_be_in_one_part_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "attribute", "words"),
     [
-        (Y * 0, "num_classes", "y_train holds the label 0 alone"),
+        (Y * 0, "num_classes", "y_train holds only the label 0"),
         (Y * 0.5, "num_classes", "numbers to predict; save labels as integers, or choose task=regression"),
         (Y, "num_targets", "labels of classes; save numbers to predict as floats, or choose task=classification"),
     ],

@@ -58,7 +58,7 @@ def test_own_arrays_are_signals_or_images(tmp_path: Path, shape: tuple[int, ...]
         ({"x_train": X[:0], "y_train": Y[:0]}, "x_train holds no samples"),
         ({"x_train": X[:2], "y_train": Y[:2]}, "data.val_fraction=0.2 of 2 samples is none, .* raise it"),
         ({"x_test": X[:0], "y_test": Y[:0]}, "none of the 30 samples is left for the test part"),
-        ({"x_train": X[:, :0], "x_test": X[:9, :0]}, "its samples hold nothing"),
+        ({"x_train": X[:, :0], "x_test": X[:9, :0]}, "its samples are empty"),
         ({"x_train": np.zeros(30)}, "see docs/data.md"),
         ({"x_train": np.array(["a"] * 30)}, "must hold numbers"),
         ({"y_train": np.array([None] * 30)}, "holds objects"),

@@ -113,7 +113,7 @@ def test_a_server_that_goes_ends_no_training_and_the_record_is_on_disk(
     assert facts["kept"] == "disk"
     directory = (Path(config.folder) / facts["directory"]).resolve()
     assert summary(directory)["summary"]["status"] == "complete"
-    assert caplog.text.count("not all was taken") == 1
+    assert caplog.text.count("upload incomplete") == 1
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def test_a_key_that_is_refused_half_way_is_told_and_sync_brings_the_rest(
     run(config)
     folder = Path(config.folder)
     assert read(folder)["wandb"]["kept"] == "disk"
-    assert "not all was taken" in caplog.text
+    assert "upload incomplete" in caplog.text
     wandb_server.refuses = None
     done = synced(folder)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -126,7 +126,7 @@ def of_another_optimizer(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (weights_alone, "last.ckpt has no loops, so no training can go on from it"),
+        (weights_alone, "last.ckpt has no loops, so no run can be resumed from it"),
         (of_another_model, "last.ckpt are not those of the model: Missing key.*network.1.weight"),
         (of_another_optimizer, "last.ckpt .* different number of parameter groups"),
     ],

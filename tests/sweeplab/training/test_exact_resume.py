@@ -167,7 +167,7 @@ def test_a_schedule_in_a_row_is_not_trained_beyond_its_end(configured: Compose) 
     rows = ("scheduler._target_=tests.sweeplab.training.test_exact_resume.warmed", "~scheduler.final_lr")
     config = configured("model=linear", "scheduler=cosine", *rows)
     run(config)
-    with pytest.raises(UserError, match="SequentialLR was laid out for 34 steps, and this training takes 51"):
+    with pytest.raises(UserError, match="SequentialLR was set up for 34 steps, and this training takes 51"):
         resume(Path(config.folder), ["trainer.max_epochs=3"])
 
 

@@ -65,7 +65,7 @@ def test_another_description_takes_the_place_of_the_checkpoints_own(tmp_path: Pa
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"model_config": None}, r"does not say which model it is of; .*load_from_checkpoint\('.*a\.ckpt'"),
+        ({"model_config": None}, r"does not name its model; .*load_from_checkpoint\('.*a\.ckpt'"),
         ({"model_config": {"_target_": f"{HERE}.Lin"}}, rf"Lin does not exist: .*; did you mean '{HERE}\.Line'"),
         ({"model_config": {"_target_": f"{HERE}.Line", "wdth": 2}}, "did you mean 'width'"),
         (

@@ -51,13 +51,13 @@ def slots(n_jobs: int | str, jobs_per_gpu: int, gpus_per_job: int, budget: int |
 def _check_fits(count: int, most: int, on_gpus: bool) -> None:
     if on_gpus and count > most:
         raise UserError(
-            f"hydra.sweeper.n_jobs={count}, but the GPUs of this machine hold {most}; "
+            f"hydra.sweeper.n_jobs={count}, but the GPUs of this machine have room for {most}; "
             "raise hydra.sweeper.jobs_per_gpu, or leave n_jobs=auto."
         )
     if count > JOBS_PER_CORE * cores():
         raise UserError(
-            f"hydra.sweeper.n_jobs={count} is more than {cores()} cores can hold; "
-            f"n_jobs=auto takes {cores()}, and {JOBS_PER_CORE * cores()} is the most."
+            f"hydra.sweeper.n_jobs={count} is too many for {cores()} cores; "
+            f"n_jobs=auto takes {cores()}, and {JOBS_PER_CORE * cores()} is the maximum."
         )
 
 

@@ -121,7 +121,7 @@ def _numbers(points: Sequence[int | float], step: Fraction, log: bool) -> Domain
 
 def _is_log(sweep: ChoiceSweep | RangeSweep | IntervalSweep, allowed: bool = True) -> bool:
     if unknown := sorted(sweep.tags - ({"log"} if allowed else set())):
-        raise UserError(f"has a tag '{unknown[0]}' that means nothing here; the one tag is log, for numbers.")
+        raise UserError(f"has a tag '{unknown[0]}' that is not known; the only tag is log, for numbers.")
     return "log" in sweep.tags
 
 

@@ -26,7 +26,7 @@ def around_base(space: Space, default_of: DefaultOf, seed_key: str) -> Space:
     for parameter in parameters:
         if parameter.points is None:
             raise UserError(
-                f"{parameter.key}={parameter.text} has no end, and one_at_a_time tries each value; "
+                f"{parameter.key}={parameter.text} is infinite, and one_at_a_time tries every value; "
                 "list them with choice() or range()."
             )
     return replace(space, parameters=tuple(p if p.key == seed_key else _with(p, default_of(p.key)) for p in parameters))

@@ -188,7 +188,7 @@ class Space:
             return self._count(rest, values, default_of)
         if first.points is None:
             raise Endless(
-                f"{first.key}={first.text} has no end, and a grid needs one; "
+                f"{first.key}={first.text} is infinite, and a grid must be finite; "
                 "give a budget (hydra.sweeper.n_trials=50), or list its values with choice() or range()."
             )
         if not any(first.key == key for parameter in rest for key, _ in parameter.conditions):

@@ -114,7 +114,7 @@ class Search:
 
     def _walk(self) -> Points:
         if self._hook:
-            raise UserError("a custom_search_space has no end that is known; give a budget: hydra.sweeper.n_trials=50.")
+            raise UserError("the size of a custom_search_space is not known; give a budget: hydra.sweeper.n_trials=50.")
         space, default_of = self._spec.space, self._spec.default_of
         return Points(space.stored(point, default_of) for point in self._spec.points())
 

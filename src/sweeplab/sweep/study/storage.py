@@ -176,7 +176,7 @@ def _journal(path: Path) -> Journal:
         for number, line in enumerate(content.splitlines(keepends=True), start=1):
             if line.endswith(b"\n") and not _is_entry(line):
                 raise UserError(
-                    f"{path} is damaged: line {number} is not an entry of a study; bring the file back, or make a copy "
+                    f"{path} is damaged: line {number} is not an entry of a study; restore the file, or make a copy "
                     "of it and remove that line."
                 )
     return Journal(path, lock)
@@ -196,7 +196,7 @@ def _lock(url: str) -> Lock:
         file = Path(path.removeprefix("/").partition("?")[0])
         if not file.absolute().parent.is_dir():
             raise UserError(
-                f"hydra.sweeper.storage={masked(url)}: there is no folder {file.parent}; make it, or mend the path."
+                f"hydra.sweeper.storage={masked(url)}: there is no folder {file.parent}; create it, or fix the path."
             )
         if is_shared(file.absolute().parent):
             raise UserError(

@@ -51,7 +51,7 @@ def test_gpus_are_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.parametrize(
     ("visible", "arguments", "said"),
     [
-        ("0,1", (3, 1, 1), "the GPUs of this machine hold 2"),
+        ("0,1", (3, 1, 1), "the GPUs of this machine have room for 2"),
         ("0,1", ("auto", 1, 4), "gpus_per_job=4, but this machine has 2"),
         ("", ("auto", 0, 1), "jobs_per_gpu=0 must be 1 or more"),
         ("", ("many", 1, 1), "n_jobs=many must be auto, or a number from 1"),

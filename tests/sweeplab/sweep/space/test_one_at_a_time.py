@@ -63,7 +63,7 @@ def test_a_parameter_without_meaning_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("x=interval(0,1)", r"x=interval\(0,1\) has no end, and one_at_a_time tries each value; list them"),
+        ("x=interval(0,1)", r"x=interval\(0,1\) is infinite, and one_at_a_time tries every value; list them"),
         ("+more=1,2", "more=1 changes nothing that is there, and one_at_a_time needs a base; give more a value"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_password_from_the_environment_stays_where_it_is(
     storage = "hydra.sweeper.storage=${oc.env:SWEEPS}"
     monkeypatch.setattr("sys.argv", ["app.py", "-m", "x=1,2", storage])
     assert sweep("x=1,2", storage, "how=raises", "hydra.sweeper.fail_fast=true") == 1
-    assert f"To go on: python app.py -m x=1,2 '{storage}' study=study\n" in capsys.readouterr().out
+    assert f"To resume: python app.py -m x=1,2 '{storage}' study=study\n" in capsys.readouterr().out
     assert told(folder) == []
     assert "storage: ${oc.env:SWEEPS}" in Path("multirun/study/multirun.yaml").read_text()
 

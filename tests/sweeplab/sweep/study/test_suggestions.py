@@ -49,7 +49,7 @@ def test_a_slow_sampler_suggests_in_a_process_of_its_own(sweep: Sweep) -> None:
 @pytest.mark.slow
 def test_a_sampler_process_that_dies_costs_no_trial(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     sweep(*SEARCH, *sampler("dies"))
-    assert "The sampler process has died; the sweep goes on without it." in capsys.readouterr().out
+    assert "The sampler process has died; the sweep continues without it." in capsys.readouterr().out
     assert len(list(Path().glob("apart-*"))) >= slow.ENOUGH
     assert set(states()) - {"WAITING"} == {"COMPLETE"}
 
