@@ -1,7 +1,7 @@
 """What `run.json` holds, as types, and the check that a file which was read keeps to such types.
 
 pydantic would check the same and takes longer to import than all of a comparison; msgspec would be one more dependency
-for twenty lines. Neither is asked to keep what it does not know, as a record does that a later version wrote.
+for some forty lines. Neither is asked to keep what it does not know, as a record does that a later version wrote.
 """
 
 import functools

@@ -22,4 +22,4 @@ def test_a_preview_begins_with_the_points_to_try_first(sweep: Sweep, capsys: pyt
     assert sweep(*search, "hydra.sweeper.preview=true") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[lines.index("trials, as the sampler would suggest them first") + 1] == "  python app.py x=7.5"
-    assert {"  no end in all", "  sampler: TPESampler"} < set(lines)
+    assert {"  infinite", "  sampler: TPESampler"} < set(lines)
