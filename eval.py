@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
         if "." not in key and key not in OWN and (found := nearest(key, OWN)):
             raise UserError(f"'{word}' is not known; did you mean '{found}=...'?")
     if "run" not in own:
-        raise UserError("say which run: python eval.py run=outputs/<date>/<time>")
+        raise UserError("give the folder of a run: python eval.py run=outputs/<date>/<time>")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     # What is named here lies here, not where the training was started.

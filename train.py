@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> None:
         if wrong := [word for word in overrides if word.startswith("-") or word in words]:
             raise UserError(f"{verb} takes keys and values only, not {wrong[0]}.")
         if not folder:
-            raise UserError(f"say which run: python train.py {verb}=outputs/<date>/<time>")
+            raise UserError(f"give the folder of a run: python train.py {verb}=outputs/<date>/<time>")
         OF_A_FOLDER[verb](folder, overrides, trusted)
     else:
         train()

@@ -135,7 +135,7 @@ def test_a_mistake_is_one_sentence_before_torch_is_imported(
     ("arguments", "sentence"),
     [
         ([], "python eval.py run=<run folder>"),
-        (["stage=test"], "say which run"),
+        (["stage=test"], "give the folder of a run"),
         (["run=nowhere"], "nowhere does not exist"),
         (["run=.", "stag=test"], "did you mean 'stage=...'?"),
         (["run=.", "stage=tets"], "stage=tets is not known; did you mean 'test'?"),

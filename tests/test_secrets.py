@@ -50,7 +50,7 @@ def test_no_file_of_a_run_has_a_secret_and_a_resumed_run_asks_again(command: Com
     assert (config["mail"], config["secrets"]) == ({"password": "***"}, {"mail": "***", "others": ["***", "***"]})
     more = ("resume=run", "trainer.max_epochs=2")
     refused = command("train.py", *more, check=False, MY_TOKEN=ENV)
-    assert "api_key=*** was given in plain, so it is not kept; write api_key=..." in refused.stderr
+    assert "api_key=*** is a secret that was given in plain, so it was not saved; write api_key=..." in refused.stderr
     again = [word.lstrip("+") for word in SECRETS[2:]]
     command("train.py", *more, *again, MY_TOKEN=f"another-{ENV}")
     assert holding(tmp_path, ENV, PLAIN, DIGITS) == []
@@ -84,7 +84,7 @@ def test_a_checkpoint_describes_its_model_without_secrets(
     content = load_checkpoint(path)
     network = content[DESCRIPTION]["network"]
     assert (network["name"], network["key"]) == ("${oc.env:MY_NAME}", "***")
-    with pytest.raises(UserError, match=r"does not keep network\.key of its model"):
+    with pytest.raises(UserError, match=r"does not contain network\.key of its model"):
         described_in(content, path)
     network["key"] = "again"
     described = described_in(content, path)
@@ -96,7 +96,7 @@ def test_a_checkpoint_describes_its_model_without_secrets(
         lambda *words: Rerun.of(folder, words, ROOT / "conf", "train"),
         lambda *words: check_resumable(folder, ["trainer.max_epochs=2", *words]),
     ):
-        with pytest.raises(UserError, match=r"model\.key=\*\*\* was given in plain"):
+        with pytest.raises(UserError, match=r"model\.key=\*\*\* is a secret that was given in plain"):
             ask()
         ask("model.key=again")
 

@@ -99,7 +99,7 @@ def check_secrets(config: DictConfig, groups: Sequence[str] | None = None) -> No
     plain: Any = OmegaConf.to_container(config, resolve=False)
     for key in hidden({name: value for name, value in plain.items() if groups is None or name in groups}):
         again = f"write {key}=... or '{key}=${{oc.env:...}}'."
-        raise UserError(f"{key}={HIDDEN} was given in plain, so it is not kept; {again}")
+        raise UserError(f"{key}={HIDDEN} is a secret that was given in plain, so it was not saved; {again}")
 
 
 def is_own(folder: Path) -> bool:

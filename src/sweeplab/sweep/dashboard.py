@@ -51,7 +51,7 @@ def _read(arguments: list[str]) -> tuple[Path, int, str | None]:
     """Return what the arguments say: the study's folder, the port, the storage."""
     folders = [word for word in arguments if "=" not in word]
     if len(folders) != 1:
-        raise UserError("say which study: python -m sweeplab.sweep.dashboard multirun/cnn")
+        raise UserError("give the folder of a study: python -m sweeplab.sweep.dashboard multirun/cnn")
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     for key in given:
         if key not in KEYS:

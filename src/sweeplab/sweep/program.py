@@ -105,7 +105,7 @@ def warn_of_missing(names: Sequence[str], why: str) -> None:
     """Say that trials do not have what the program has set, if that is so."""
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        log.warning("trials import the program anew, and lack what was set at run time, %s%s: %s", names[0], more, why)
+        log.warning("trials import the program again, without what was set at run time, %s%s: %s", names[0], more, why)
 
 
 def _send_state(channel: Connection, modules: Sequence[str]) -> None:

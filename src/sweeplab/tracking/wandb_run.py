@@ -113,7 +113,7 @@ class WandbRun(WandbLogger):
         """The W&B run, started at first use."""
         if self._experiment is None:
             if wandb.run is not None:
-                log.warning("W&B run %s was never ended; it ends now, as failed.", wandb.run.id)
+                log.warning("W&B run %s was left open; it is now ended as failed.", wandb.run.id)
                 wandb.run.finish(exit_code=1)
             self._experiment = self._start()
         return self._experiment
@@ -165,7 +165,7 @@ class WandbRun(WandbLogger):
             failover.finish(exit_code_of(status))
             kept = "partly" if self._has_left_out else failover.kept(online=self._mode == "online")
         except OSError as error:  # of its folder, which somebody took away
-            log.warning("W&B: what became of the record in %s is unknown: %s", failover.directory, first_line(error))
+            log.warning("W&B: the state of the record in %s is unknown: %s", failover.directory, first_line(error))
             kept = "partly"
         return {"wandb": {"mode": self._mode, "kept": kept}}
 

@@ -126,7 +126,7 @@ def described_in(
         named = trust.named(OmegaConf.to_container(config, resolve=False)) if config is not None else frozenset()
         trust.check(description, trust.Source(path, folder or path.absolute().parent, allowed=named, remedy=remedy))
     for key in hidden(description):
-        raise UserError(f"{path} does not keep {key} of its model, which was given in plain; give it again.")
+        raise UserError(f"{path} does not contain {key} of its model, a secret that was given in plain; give it again.")
     # What asks the environment, or refers to a key that does, is answered where all keys are.
     return describe(resolved(config)) if config is not None and "${" in str(description) else dict(description)
 

@@ -20,8 +20,8 @@ from tests.sweeplab.sweep.conftest import Sweep
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "say which study"),
-        (["a", "b"], "say which study"),
+        ([], "give the folder of a study"),
+        (["a", "b"], "give the folder of a study"),
         (["nothing"], "nothing is not the folder of a sweep"),
         (["known"], "known has no study.journal, so there is nothing to show"),
         (["secret"], r"stored in mysql://me:\*\*\*@host/db, whose password is not saved; add storage=<URL>"),

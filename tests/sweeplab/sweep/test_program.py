@@ -259,7 +259,7 @@ def test_what_trials_lack_is_told_where_they_cannot_be_forks_of_the_program(
 ) -> None:
     write(folder / "app.py", STATE)
     said = run("app.py", *SWEEP, f"hydra.sweeper.executor={executor}")
-    assert f"and lack what was set at run time, __main__.ONE: {why}" in said
+    assert f"without what was set at run time, __main__.ONE: {why}" in said
     assert values() == [4.0, 5.0]
 
 

@@ -56,7 +56,7 @@ def _with(parameter: Parameter, base: Any) -> Parameter:
     points = parameter.points or ()
     if base is None and parameter.prefix:
         raise UserError(
-            f"{override(parameter.key, points[0])} changes nothing that is there, and one_at_a_time needs a base; "
+            f"{override(parameter.key, points[0])} has no base value, and one_at_a_time needs one; "
             f"give {parameter.key} a value in the configuration."
         )
     if index_of(base, points) is not None:

@@ -146,6 +146,6 @@ def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
     """
     top = re.split(r"[./@]", key)[0]
     if top == "objective":
-        raise UserError(f"{key} cannot be searched: all trials are judged by one objective; make a sweep of each.")
+        raise UserError(f"{key} cannot be searched: a sweep has one objective; make a sweep of each.")
     if top == "hydra" or top in sweep_keys:
         raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")

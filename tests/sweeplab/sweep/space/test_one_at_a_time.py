@@ -64,7 +64,7 @@ def test_a_parameter_without_meaning_is_left_out() -> None:
     ("written", "said"),
     [
         ("x=interval(0,1)", r"x=interval\(0,1\) is infinite, and one_at_a_time tries every value; list them"),
-        ("+more=1,2", "more=1 changes nothing that is there, and one_at_a_time needs a base; give more a value"),
+        ("+more=1,2", "more=1 has no base value, and one_at_a_time needs one; give more a value"),
     ],
 )
 def test_what_has_no_end_or_no_base_is_refused(written: str, said: str) -> None:
