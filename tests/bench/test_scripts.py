@@ -20,7 +20,7 @@ SMALLEST = {
     "trial.py": ("--tasks", "noop", "lightning", "--rounds", "1", "--trials", "16", "--engines", "sweeplab"),
     "slots.py": ("--lengths", "asha", "--slots", "2", "--mean", "0.2", "--batches", "2", *OURS),
     "scale.py": ("--trials", "50", "--storages", "journal", "--further", "6", "--slots", "2"),
-    "quality.py": ("--seeds", "1", "--seconds", "15", "--epochs", "2", "--ways", "sweeplab: tpe"),
+    "quality.py": ("--seeds", "1", "--seconds", "45", "--epochs", "2", "--ways", "sweeplab: tpe"),
     "compare.py": ("--runs", "20", "--repeats", "1"),
     "tracking.py": ("--rounds", "1", "--steps", "25", "--trials", "4"),
     "paper_table.py": ("--models", "linear", "--seeds", "2", "--epochs", "1"),
