@@ -93,7 +93,7 @@ def test_completion_knows_the_models(command: Command) -> None:
         (["experiment=latin.yaml"], "latin.yaml is not text: byte 3 is not UTF-8"),
         (["--config-dir", "more", "experiment=broken"], "more/experiment/broken.yaml"),
         (["--config-dir", "more", "experiment=odd"], "model=3 is not a description"),
-        (["trainer=cpu", "+model.a=${model.b}", "+model.b=${model.a}"], "cannot be worked out"),
+        (["trainer=cpu", "+model.a=${model.b}", "+model.b=${model.a}"], "cannot be resolved"),
         (["resume=taken", "trainer.max_epoch=2"], "did you mean 'trainer.max_epochs'?"),
     ],
 )

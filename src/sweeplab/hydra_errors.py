@@ -47,7 +47,7 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         return f"{cause.full_key} refers to a key that does not exist: {_first_line(cause)}"
     if isinstance(cause, InterpolationResolutionError):
         reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", _first_line(cause)).strip("\"'")
-        return f"{cause.full_key} cannot be worked out: {reason}"
+        return f"{cause.full_key} cannot be resolved: {reason}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
     if match := re.match(r"Error resolving interpolation '\$\{([\w/]+)\}', possible", str(error)):

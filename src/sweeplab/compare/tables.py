@@ -134,7 +134,7 @@ def _remarks(comparison: Comparison) -> list[str]:
         notes.append(f"{plural(broken, 'run')} broke a constraint, and cannot be the best.")
     if front := comparison.front():
         names = ", ".join(objective.metric for objective in comparison.objectives)
-        notes.append(f"No other run beats, in {names}: {', '.join(map(_path, front))}.")
+        notes.append(f"Pareto front of {names}: {', '.join(map(_path, front))}.")
     return notes
 
 

@@ -107,7 +107,7 @@ def read(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} {where}; give the folder of a run, such as outputs/2026-01-31/12-00-00-000000.")
     facts = _parsed(folder / RunFile.RECORD)
     if facts["status"] == Status.RUNNING and is_alive(facts["process"]) is False:
-        facts |= {"status": Status.KILLED, "error": "the process is gone and left no word"}
+        facts |= {"status": Status.KILLED, "error": "the process ended without recording why"}
     return facts
 
 

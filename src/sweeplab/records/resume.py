@@ -1,4 +1,4 @@
-"""Which runs can be gone on with."""
+"""Which runs can be resumed."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -71,7 +71,7 @@ function room(runs) {
 
 function historyPlot(runs) {
   const valued = runs.filter((run) => valueOf(run) !== null), none = runs.filter((run) => valueOf(run) === null && statusOf(run) !== "running");
-  if (!valued.length) return "No run has come to a value.";
+  if (!valued.length) return "No run has a value yet.";
   const numbers = data.study && runs.every((run) => run.number !== undefined);
   const rank = new Map([...data.runs].sort((a, b) => a.start - b.start).map((run, index) => [run, index]));
   const x = (run) => (numbers ? run.number : rank.get(run));
@@ -175,7 +175,7 @@ function parallelAxes() {
 function parallelPlot(runs) {
   const axes = parallelAxes(), drawn = runs.filter((run) => valueOf(run) !== null);
   if (axes.length < 2 || !keys.length) return "Parallel coordinates take a key that runs differ by, and a value.";
-  if (!drawn.length) return "None of these runs has come to a value.";
+  if (!drawn.length) return "None of these runs has a value.";
   const line = (run) => ({ run, x: axes.map((_, index) => index), y: axes.map((axis) => unit(axis, cell(run, axis))) });
   const passed = new Set(runs), others = data.runs.filter((run) => !passed.has(run) && valueOf(run) !== null);
   const type = drawn.length + others.length > 2500 ? "scattergl" : "scatter", opacity = drawn.length > 300 ? 0.4 : drawn.length > 60 ? 0.7 : 0.9;
@@ -220,7 +220,7 @@ const SLICES = 16;
 function slicesPlot(runs) {
   const valued = runs.filter((run) => valueOf(run) !== null);
   if (!keys.length) return "These runs do not differ by any key.";
-  if (!valued.length) return "None of these runs has come to a value.";
+  if (!valued.length) return "None of these runs has a value.";
   const { quality } = scale(), { low, high, pad, inside } = room(valued);
   const y = (run) => inside(valueOf(run)), colour = (run) => shade(quality(valueOf(run)));
   return keys.slice(0, SLICES).map((key) => {
@@ -265,7 +265,7 @@ function paretoPlot(runs) {
   const best = front(done.filter(counts), objectives).sort((a, b) => x(a) - x(b)), unbeaten = new Set(best);
   const title = (column) => ({ title: { text: plain(`${column.label} (${column.mode})`) } });
   const traces = [
-    dots(done.filter((run) => !unbeaten.has(run)), x, y, { color: style("pruned"), symbol: "circle-open" }, { name: "beaten by another" }),
+    dots(done.filter((run) => !unbeaten.has(run)), x, y, { color: style("pruned"), symbol: "circle-open" }, { name: "dominated" }),
     dots(best, x, y, { color: style("accent"), size: 9 }, { name: "no other is better in all", mode: objectives.length === 2 ? "lines+markers" : "markers", line: { shape: "hv", width: 1, color: style("accent") } }),
   ];
   if (objectives.length === 2 && across.mode === up.mode) traces[1].line.shape = across.mode === "min" ? "hv" : "vh";

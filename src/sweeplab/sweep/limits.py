@@ -38,7 +38,7 @@ class Limits:
     @property
     def over(self) -> str:
         """Say that the time is over, or nothing."""
-        return f"the timeout of {self._timeout:g} s is over" if self.timed_out() else ""
+        return f"the timeout of {self._timeout:g} s was reached" if self.timed_out() else ""
 
     def timed_out(self) -> bool:
         """Say whether the time is over."""

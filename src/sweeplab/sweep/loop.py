@@ -105,7 +105,7 @@ class Loop:
     def _break_off(self) -> None:
         """End all trials, so that none stays running in the study."""
         self.interrupts.course = Course.STOP
-        self.executor.stop(Status.INTERRUPTED, "the sweep broke off")
+        self.executor.stop(Status.INTERRUPTED, "the sweep stopped on an error")
         self.executor.close()
         self._drop_queue()
         self._collect()

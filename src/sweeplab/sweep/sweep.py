@@ -140,5 +140,5 @@ def _greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, exte
     where = short_path(spec.folder)
     words = f"{spec.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {where}"
     if recovered:
-        words += f"; {recovered} that a dead controller left behind were recovered"
+        words += f"; trials of a dead controller that were recovered: {recovered}"
     return words + (f"; extended: {'; '.join(extended)}" if extended else "")

@@ -99,7 +99,7 @@ class Failover:
     def _trouble(self) -> str:
         """Say why the server cannot have all: W&B ends a run in silence if its key is no longer good."""
         if self._run._finish_timed_out:
-            return "it takes too long"
+            return "timed out"
         return why_not(self._run.settings.base_url, find_key(self._run.settings) or "")
 
     def _optional(self, method: Callable[..., Any]) -> Callable[..., Any]:

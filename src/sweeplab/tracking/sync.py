@@ -212,7 +212,7 @@ def _settle(part: Part, upload: Upload, is_last: bool) -> Result:
 
 def _without(files: Sequence[ArtifactFile]) -> str:
     names = ", ".join(sorted({file.artifact for file in files}))
-    return f"without {names}, for {files[0].path} is gone; bring it back, or the folder wandb/data of the study"
+    return f"without {names}, for {files[0].path} is missing; restore it, or the folder wandb/data of the study"
 
 
 def _has_new_view(home: Path) -> bool:

@@ -83,7 +83,9 @@ def check_checkpoint(folder: Path, config: DictConfig) -> None:
     for key, number in done.items():
         limit = config.trainer.get(key)
         if path.parent.name == RunFile.CHECKPOINTS and limit is not None and 0 <= limit < number:
-            raise UserError(f"{folder} has trained {number} {key.removeprefix('max_')}; trainer.{key}={limit} is less.")
+            raise UserError(
+                f"{folder} has already trained {number} {key.removeprefix('max_')}; raise trainer.{key}={limit}."
+            )
 
 
 def check_schedules(trainer: Trainer) -> None:
@@ -122,7 +124,7 @@ def refuse_switches(settings: Mapping[str, Any]) -> None:
         UserError: the first of them.
     """
     if clash := [name for name in SWITCHES if name in settings]:
-        raise UserError(f"trainer.{clash[0]} follows from callbacks: name a callback, or switch it off there.")
+        raise UserError(f"trainer.{clash[0]} follows from callbacks; add or remove the callback instead.")
 
 
 def check_types(config: Any, overrides: Sequence[str], name: str) -> None:

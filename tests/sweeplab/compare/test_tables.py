@@ -121,7 +121,7 @@ def test_the_front_of_several_objectives_is_named(tmp_path: Path) -> None:
         objective = {"metric": "val/acc", "mode": "max", "value": acc, "also": also}
         runs.append(make_run(tmp_path / str(number), {"width": number}, acc=acc, objective=objective))
     (note,) = runs_table(compare(runs), None).notes
-    assert note == f"No other run beats, in val/acc, model/parameters: {tmp_path / '0'}, {tmp_path / '1'}."
+    assert note == f"Pareto front of val/acc, model/parameters: {tmp_path / '0'}, {tmp_path / '1'}."
 
 
 def test_runs_that_break_a_constraint_are_counted(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def start(folder: Path, body: str) -> subprocess.Popen[str]:
     [
         (signal.SIGINT, Status.INTERRUPTED, "Ctrl-C"),
         (signal.SIGTERM, Status.KILLED, "signal SIGTERM"),
-        (signal.SIGKILL, Status.KILLED, "the process is gone and left no word"),
+        (signal.SIGKILL, Status.KILLED, "the process ended without recording why"),
     ],
 )
 def test_a_signal_is_an_ending_of_its_own(tmp_path: Path, number: signal.Signals, status: Status, error: str) -> None:

@@ -319,7 +319,7 @@ def test_runs_of_which_none_is_complete_are_shown(open_page: Open, tmp_path: Pat
     write_study_report(tmp_path / "s")
     page = open_page(tmp_path / "s" / "report.html")
     assert page.get_by_text("none is the best").is_visible()
-    assert page.locator("#history .note").text_content() == "No run has come to a value."
+    assert page.locator("#history .note").text_content() == "No run has a value yet."
     assert len(rows(page, "run")) == 12
 
 

@@ -115,7 +115,7 @@ def test_numbers_of_other_kinds_are_objectives_too(sweep: Sweep) -> None:
     [
         ("sigkill", "signal SIGKILL"),
         ("segfault", "signal SIGSEGV"),
-        ("exits", "the process left with exit code 3"),
+        ("exits", "the process exited with code 3"),
     ],
 )
 def test_a_killed_trial_is_queued_again_as_often_as_retries_allow(sweep: Sweep, how: str, reason: str) -> None:

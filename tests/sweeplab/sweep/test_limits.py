@@ -64,7 +64,7 @@ def test_nothing_starts_when_the_time_is_over(spec: SweepSpec, monkeypatch: pyte
     later = time.monotonic() + 61
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert not limits.may_start()
-    assert (in_time, limits.over) == ("", "the timeout of 60 s is over")
+    assert (in_time, limits.over) == ("", "the timeout of 60 s was reached")
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_trials_share_a_mistake_that_is_not_searched(
         (["trainer.accelerator=gpu"], "Error: trainer: No supported gpu backend found"),
         (
             ["seed=${oc.env:NOBODY_SET_THIS}"],
-            "Error: seed cannot be worked out: Environment variable 'NOBODY_SET_THIS'",
+            "Error: seed cannot be resolved: Environment variable 'NOBODY_SET_THIS'",
         ),
         (["model=template", "data=blobs", "model.optimizer.lr=abc"], "model.optimizer.lr='abc' is of the wrong type"),
         (["model=kinds", "data=blobs", "model.optim_kwargs.lr=abc"], "model.optim_kwargs.lr=abc is not a number"),

@@ -226,8 +226,8 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["trainer.max_epochs=1"], "has trained 2 epochs; trainer.max_epochs=1 is less"),
-        (["+trainer.max_steps=5"], "has trained 34 steps; trainer.max_steps=5 is less"),
+        (["trainer.max_epochs=1"], "has already trained 2 epochs; raise trainer.max_epochs=1"),
+        (["+trainer.max_steps=5"], "has already trained 34 steps; raise trainer.max_steps=5"),
         (["trainer.max_epochs=ten"], "trainer.max_epochs='ten' is of the wrong type"),
         (["trainer.accelerator=gpu"], "No supported gpu backend found"),
         (["+trainer.max_epoch=3"], "no argument 'trainer.max_epoch'"),

@@ -237,7 +237,7 @@ def _killed(running: _Running) -> Outcome:
 def _cause(code: int | None) -> str:
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}"
-    return f"the process left with exit code {code}"
+    return f"the process exited with code {code}"
 
 
 def _signal_group(process: BaseProcess, number: int) -> None:

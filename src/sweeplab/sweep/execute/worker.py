@@ -177,7 +177,7 @@ def _outcome(error: BaseException) -> Outcome:
     if isinstance(error, SystemExit):
         if isinstance(error.__context__, KeyboardInterrupt):  # as Lightning ends on Ctrl-C
             return Outcome(Status.KILLED, "signal SIGINT")
-        words = error.code if isinstance(error.code, str) else f"the task left with sys.exit({error.code!r})"
+        words = error.code if isinstance(error.code, str) else f"the task called sys.exit({error.code!r})"
         return Outcome(Status.FAILED, words)
     try:
         text = without_secrets("".join(traceback.format_exception(error)))

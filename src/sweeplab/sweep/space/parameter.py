@@ -43,7 +43,7 @@ class Parameter:
         points = self.points or ()
         if (number := index_of(internal, labels(points))) is not None:
             return points[number]
-        raise UserError(f"{self.name} was {internal!r} once, which is not in {self.text}; start another study.")
+        raise UserError(f"{self.name} was {internal!r} in an earlier trial, not one of {self.text}; start a new study.")
 
     def stored(self, value: Value) -> Any:
         """Return Optuna's value for one of the user's.

@@ -200,8 +200,8 @@ def _lock(url: str) -> Lock:
             )
         if is_shared(file.absolute().parent):
             raise UserError(
-                f"hydra.sweeper.storage={masked(url)}: SQLite is not safe in a folder of several machines; remove "
-                "hydra.sweeper.storage, since a sweep's own journal is, or take a PostgreSQL database."
+                f"hydra.sweeper.storage={masked(url)}: SQLite is not safe on a shared file system; remove "
+                "hydra.sweeper.storage to use the default journal, which is, or use PostgreSQL."
             )
         return FileLock(f"{file}.ask")
     return contextlib.nullcontext()
@@ -238,7 +238,7 @@ def _check_password(url: str) -> None:
         )
     rest = url.partition("://")[2].partition("?")[0]
     if rest.count("@") > 1:
-        raise UserError(f"hydra.sweeper.storage={where}: in user and password write %40 for each @.")
+        raise UserError(f"hydra.sweeper.storage={where}: write each @ in the user name or password as %40.")
 
 
 def _first_line(error: BaseException) -> str:

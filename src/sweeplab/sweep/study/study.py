@@ -47,7 +47,7 @@ def open_study(storage: BaseStorage, name: str, directions: Sequence[StudyDirect
     study = Study(name, storage)
     if study.directions != list(directions):
         was, now = (", ".join(d.name.lower() for d in ds) for ds in (study.directions, directions))
-        raise UserError(f"study {name} was to {was}, and this sweep is to {now}; choose another study=.")
+        raise UserError(f"study {name} was created to {was}, but this sweep is to {now}; choose another study=.")
     return study
 
 
@@ -130,7 +130,7 @@ def _check_kinds(study: Study, spec: SweepSpec) -> None:
                 check_distribution_compatibility(old, now[name].distribution)
             except ValueError:
                 raise UserError(
-                    f"{name} was {old}, and Optuna cannot make {now[name].text} of it within a study; "
+                    f"{name} was {old}, and Optuna cannot change it to {now[name].text} within a study; "
                     f"choose {spec.another}."
                 ) from None
 

@@ -57,7 +57,7 @@ def test_a_password_from_the_environment_stays_where_it_is(
     ("url", "said"),
     [
         ("postgresql://u:***@host/db", r"has no password: write yours for \*\*\*"),
-        ("postgresql://u:gehe@im@host/db", "write %40 for each @"),
+        ("postgresql://u:gehe@im@host/db", "write each @ in the user name or password as %40"),
         ("sqlite:////no/such/folder/s.db?password=geheim", "there is no folder /no/such/folder"),
         ("no://u:geheim@host", "cannot be opened"),
     ],
@@ -123,5 +123,5 @@ def test_controllers_on_a_shared_folder_take_each_point_once(tmp_path: Path, mon
 
 def test_sqlite_on_a_shared_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts(monkeypatch, (tmp_path, "nfs4"))
-    with pytest.raises(UserError, match="SQLite is not safe in a folder of several machines"):
+    with pytest.raises(UserError, match="SQLite is not safe on a shared file system"):
         open_storage(f"sqlite:///{tmp_path}/s.db", tmp_path)

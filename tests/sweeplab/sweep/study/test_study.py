@@ -43,7 +43,7 @@ def test_another_objective_is_refused(sweep: Sweep) -> None:
     assert sweep("x=1,2", "+objective={metric: a, mode: max}") == 0
     with pytest.raises(SystemExit, match="another objective"):
         sweep("x=1,2", "+objective={metric: b, mode: max}", "hydra.sweeper.on_change=extend")
-    with pytest.raises(SystemExit, match="was to maximize, and this sweep is to minimize"):
+    with pytest.raises(SystemExit, match="was created to maximize, but this sweep is to minimize"):
         sweep("x=1,2", "+objective={metric: a, mode: min}")
 
 
@@ -85,7 +85,7 @@ def test_the_best_trial_of_an_extended_study_keeps_what_it_ran_with(
 def test_what_optuna_cannot_extend_is_refused_before_anything_is_signed(sweep: Sweep, space: str) -> None:
     first = ("x=int(interval(1,3))", "hydra.sweeper.n_trials=1")
     assert sweep(*first) == 0
-    with pytest.raises(SystemExit, match="Optuna cannot make"):
+    with pytest.raises(SystemExit, match="Optuna cannot change it to"):
         sweep(space, "hydra.sweeper.n_trials=2", "hydra.sweeper.on_change=extend")
     assert sweep(*first) == 0
 
