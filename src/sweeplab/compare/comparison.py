@@ -60,7 +60,7 @@ class Comparison:
             Objective(also["metric"], also["mode"])
             for run in self.runs
             if run.metric == self.objective.metric
-            for also in run.facts["objective"].get("also", ())
+            for also in run.facts["objective"].get("also") or ()
         ]
         return [self.objective, *dict.fromkeys(further)]
 

@@ -205,4 +205,4 @@ def _facts(run: Run) -> dict[str, Any]:
     git = run.facts.get("git") or {}
     commit = {"commit": git["commit"][:8] + (" and changes" if git.get("dirty") else "")} if git else {}
     threads = {"threads": run.facts["threads"]} if "threads" in run.facts else {}
-    return {"status": run.status, **commit, **threads, **run.facts.get("versions", {})}
+    return {"status": run.status, **commit, **threads, **(run.facts.get("versions") or {})}

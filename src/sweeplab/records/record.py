@@ -158,7 +158,7 @@ def withdraw(folder: Path) -> None:
 def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
     """Take up a run that stopped; what earlier attempts recorded moves to `attempts` when the new one begins."""
     before = read(folder)
-    attempts = [*before.get("attempts", ()), {key: before[key] for key in OF_AN_ATTEMPT if key in before}]
+    attempts = [*(before.get("attempts") or ()), {key: before[key] for key in OF_AN_ATTEMPT if key in before}]
     carried = {key: value for key, value in before.items() if key not in OF_AN_ATTEMPT}
     facts, patch = _beginning(overrides, RunFile.LATER_PATCH.format(len(attempts)))
     return _Attempt(folder, carried | facts | {"attempts": attempts}, patch)
@@ -179,8 +179,9 @@ def drop_checkpoints(folder: Path) -> None:
 
 def note_constraints(folder: Path, constraints: Mapping[str, float]) -> None:
     """Note how far a trial that is over broke its constraints; 0 or less means that it kept them."""
-    facts = _parsed(folder / RunFile.RECORD)
-    Record(folder, facts).update(trial={**(facts.get("trial") or {}), "constraints": dict(constraints)})
+    facts = as_left(folder)
+    if facts is not None:
+        Record(folder, facts).update(trial={**(facts.get("trial") or {}), "constraints": dict(constraints)})
 
 
 def without_checkpoints(folder: Path) -> str:

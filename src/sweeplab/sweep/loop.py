@@ -111,6 +111,8 @@ class Loop:
         self._collect()
 
     def _fill(self) -> None:
+        if not self.limits.may_start():
+            self._suggestions.give_back()
         while self.executor.free() > 0:
             if (active := self._next()) is None:
                 return

@@ -162,7 +162,10 @@ class SweepService(SharedService):
         path = sweep.folder / StudyFile.WANDB_VIEW
         view.save(sweep, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)
         if self._mode == "online":
-            log.info("W&B: a view of the study is at %s", view.push(path))
+            try:
+                log.info("W&B: a view of the study is at %s", view.push(path))
+            except UserError as error:  # a sweep is more than its view
+                log.warning("W&B: no saved view of the study: %s", error)
 
     def _go_offline(self) -> None:
         """Keep all that is to come offline, in a service that waits for nobody."""

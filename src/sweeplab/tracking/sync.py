@@ -6,9 +6,12 @@ whose artifacts' files are gone or moved, and sends artifacts to the old project
 """
 
 import argparse
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -29,7 +32,7 @@ from sweeplab.tracking.offline_run import (
     read,
     rewrite,
 )
-from sweeplab.tracking.upload import Upload, logged_in
+from sweeplab.tracking.upload import SilentServerError, Uploads, uploads
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,15 +50,7 @@ class Result:
     log: Path
     state: State
     why: str = ""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A run or a part of it, the log that is sent for it, and the files of its artifacts that are gone."""
-
-    run: OfflineRun
-    sent: Path
-    missing: Sequence[ArtifactFile]
+    address: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,13 +94,13 @@ def _sync(asked: argparse.Namespace, console: "Console") -> int:
     if asked.list or not (waiting or views):
         console.print(f"{len(waiting)} runs to upload, {len(logs) - len(waiting)} uploaded already.")
         return 0
-    upload = Upload(asked.parallel, asked.patience)
-    with logged_in():
-        results = _upload(waiting, asked, upload)
-        for home, group in groupby(results, key=lambda result: home_of(result.log)):
-            _print_results(console, home, list(group), total=homes[home])
-        pushed = [_push_view(home, asked, console) for home in views if not upload.given_up]
-    _print_total(console, results, upload.addresses)
+    results: list[Result] = []
+    with uploads(asked.patience) as service:
+        for home, of_home in _upload_all(waiting, asked, service):
+            _print_results(console, home, of_home, total=homes[home])
+            results += of_home
+        pushed = [_push_view(home, asked, console) for home in views if not service.given_up]
+    _print_total(console, results)
     return 0 if all(pushed) and all(result.state == "uploaded" for result in results) else 1
 
 
@@ -145,69 +140,88 @@ def _of_run(folder: Path) -> Iterator[Path]:
             yield from above.glob(f"{RunFile.WANDB}/*run-*-{id}*/run-{id}.wandb")
 
 
-def _upload(logs: Sequence[Path], asked: argparse.Namespace, upload: Upload) -> list[Result]:
-    """Upload runs, and mark those that arrived, also if it is interrupted; return the results folder by folder."""
-    read_logs = {log: read(log) for log in sorted(logs, key=lambda log: (home_of(log), log))}
+def _upload_all(
+    logs: Sequence[Path], asked: argparse.Namespace, service: Uploads
+) -> Iterator[tuple[Path, list[Result]]]:
+    """Upload runs in parallel; yield each folder with its runs' results once it has them all."""
+    due = Counter(home_of(log) for log in logs)
+    results: dict[Path, list[Result]] = {home: [] for home in due}
+    by_id = sorted(logs, key=lambda log: (home_of(log), log.stem))
+    pool = ThreadPoolExecutor(max(asked.parallel, 1))
+    try:
+        parts = [list(same) for _, same in groupby(by_id, key=lambda log: (home_of(log), log.stem))]
+        for done in as_completed([pool.submit(_upload_parts, part, asked, service) for part in parts]):
+            home = home_of(done.result()[0].log)
+            results[home] += done.result()
+            if len(results[home]) == due[home]:
+                yield home, results[home]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _upload_parts(logs: Iterable[Path], asked: argparse.Namespace, service: Uploads) -> list[Result]:
+    """Upload the parts of a run that was resumed, in their order: the server counts on from what it has."""
+    read_logs = {log: read(log) for log in logs}
     runs = sorted((run for run in read_logs.values() if run), key=lambda run: run.started)
-    last_parts = {_identity(run.log): run for run in runs}
-    results = {log: _of_empty_log(log, last_parts) for log, run in read_logs.items() if run is None}
-    with TemporaryDirectory() as folder:
-        parts = [_prepare(run, asked, Path(folder, str(number))) for number, run in enumerate(runs)]
-        try:
-            if parts:
-                upload.send([part.sent for part in parts])
-        finally:
-            for part in parts:
-                is_last = last_parts[_identity(part.run.log)] is part.run
-                results[part.run.log] = _settle(part, upload, is_last)
-    return [results[log] for log in read_logs]
+    results: list[Result] = []
+    for run in runs:
+        if results and results[-1].state == "not uploaded":
+            results.append(Result(run.log, "not uploaded", "what came before it was not"))
+        else:
+            results.append(_upload(run, asked, service, is_last=run is runs[-1]))
+    for log in (log for log, run in read_logs.items() if run is None):
+        if runs:  # the service died before it had written a line, and another one took over
+            mark_uploaded(log)
+            results.append(Result(log, "uploaded"))
+        else:
+            why = "its log is empty, for it was killed as it began; delete its folder"
+            results.append(Result(log, "not uploaded", why))
+    return results
 
 
-def _identity(log: Path) -> tuple[Path, str]:
-    """Return what the parts of a run that was resumed have in common."""
-    return home_of(log), log.stem
-
-
-def _of_empty_log(log: Path, last_parts: Mapping[tuple[Path, str], OfflineRun]) -> Result:
-    if _identity(log) in last_parts:  # its service died before it had written a line, and another one took over
-        mark_uploaded(log)
-        return Result(log, "uploaded")
-    return Result(log, "not uploaded", "its log is empty, for it was killed as it began; delete its folder")
-
-
-def _prepare(run: OfflineRun, asked: argparse.Namespace, folder: Path) -> Part:
-    """Send a copy where the log must not say what it says; the run's own stays as it is."""
-    mark_of(run.log).unlink(missing_ok=True)  # W&B leaves a new one
+def _upload(run: OfflineRun, asked: argparse.Namespace, service: Uploads, is_last: bool) -> Result:
+    """Upload a log, and mark it as uploaded if all that there is has arrived."""
     files = {file: file.find(home_of(run.log)) for file in run.files}
     missing = [file for file, path in files.items() if path is None]
     moved = {file.path: path for file, path in files.items() if path and str(path) != file.path}
-    if run.is_whole and not (asked.project or asked.entity or moved):
-        return Part(run, run.log, missing)
-    copy = folder / run.log.parent.name / run.log.name
-    copy.parent.mkdir(parents=True)
-    rewrite(run.log, copy, asked.entity, asked.project, moved)
-    # W&B notes in the second at which step it began, so that the same rows are at the same steps next time.
-    for neighbor in ("files", f"{run.log.name}.syncstate"):
-        copy.with_name(neighbor).symlink_to(run.log.with_name(neighbor))
-    return Part(run, copy, missing)
-
-
-def _settle(part: Part, upload: Upload, is_last: bool) -> Result:
-    """Return what became of a log that was sent, and mark it as uploaded if all that there is has arrived."""
-    run, sent = part.run, part.sent
-    if not mark_of(sent).exists():
-        gone = f"the server is gone or fails ({upload.given_up})" if upload.given_up else ""
-        return Result(run.log, "not uploaded", gone or "; ".join(dict.fromkeys(upload.errors)))
-    mark_of(sent).unlink()
-    if part.missing:
-        return Result(run.log, "uploaded in part", _without(part.missing))
-    if errors := upload.file_errors[str(sent)]:
-        return Result(run.log, "uploaded in part", f"W&B did not take all files ({errors[0]})")
+    try:
+        with _copied(run, asked, moved) as log:
+            sent = service.send(log)
+    except SilentServerError as error:
+        return Result(run.log, "not uploaded", f"the server is gone or fails ({error})")
+    if sent.errors:
+        return Result(run.log, "not uploaded", "; ".join(sent.errors))
+    if missing or sent.file_errors:
+        mark_of(run.log).unlink(missing_ok=True)
+        why = _without(missing) if missing else f"W&B did not take all files ({sent.file_errors[0]})"
+        return Result(run.log, "uploaded in part", why, sent.address)
     mark_uploaded(run.log, None if run.is_whole else run.size)
     if not run.is_whole and is_last:
         why = "the log is incomplete: the run was killed or is still running; W&B shows it as failed"
-        return Result(run.log, "uploaded in part", why)
-    return Result(run.log, "uploaded")
+        return Result(run.log, "uploaded in part", why, sent.address)
+    return Result(run.log, "uploaded", "", sent.address)
+
+
+@contextmanager
+def _copied(run: OfflineRun, asked: argparse.Namespace, moved: Mapping[str, Path]) -> Iterator[Path]:
+    """Hand out a copy of a log to send, as it is asked for.
+
+    W&B marks what it has sent as uploaded, whether all files arrived or not; so it never sends a run's own log.
+    """
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, run.log.parent.name, run.log.name)
+        copy.parent.mkdir()
+        copy.parent.joinpath("files").symlink_to(run.log.parent / "files")
+        rewrite(run.log, copy, asked.entity, asked.project, moved)
+        # W&B notes there at which step it began, so that the same rows are at the same steps next time.
+        state, state_of_copy = (log.with_name(f"{log.name}.syncstate") for log in (run.log, copy))
+        if state.exists():
+            shutil.copy(state, state_of_copy)
+        try:
+            yield copy
+        finally:
+            if state_of_copy.exists():
+                shutil.copy(state_of_copy, state)
 
 
 def _without(files: Sequence[ArtifactFile]) -> str:
@@ -252,10 +266,10 @@ def _print_results(console: "Console", home: Path, results: Sequence[Result], to
             console.print(f"  {state}: {names}: {why}")
 
 
-def _print_total(console: "Console", results: Sequence[Result], addresses: Iterable[str]) -> None:
+def _print_total(console: "Console", results: Sequence[Result]) -> None:
     arrived = sum(result.state != "not uploaded" for result in results)
     console.print(f"{arrived} of {len(results)} runs uploaded.")
-    for project in sorted({address.partition("/runs/")[0] for address in addresses}):
+    for project in sorted({result.address.partition("/runs/")[0] for result in results if result.address}):
         console.print(project)
     if arrived < len(results):
         console.print("The same command uploads the rest.")

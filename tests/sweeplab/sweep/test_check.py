@@ -16,7 +16,7 @@ MISTAKES = {
     "x=1,2 hydra.sweeper.max_failure_rate=2": "must be from 0 to 1",
     "x=1,2 hydra.sweeper.executor=locl": "executor=locl is not known; did you mean 'local'?",
     "x=1,2 hydra.sweeper.on_change=ignore": "there is refuse, extend",
-    "x=1,2 hydra.sweeper.n_jobs=5000": "is more than",
+    "x=1,2 hydra.sweeper.n_jobs=5000": "is too many for",
     "x=1,2 hydra.sweeper.sampler=3": "hydra.sweeper.sampler=3 is not a description",
     "x=1,2 hydra.sweeper.pruner=3": "it has no _target_; write hydra/sweeper/pruner=3.",
     "x=1,2 +hydra.sweeper.listeners.mine=3": "hydra.sweeper.listeners.mine=3 is not a description",

@@ -153,6 +153,12 @@ def test_constraints_decide_what_is_best(sweep: Sweep) -> None:
     assert "best_value: 2.0" in Path("multirun/study/optimization_results.yaml").read_text()
 
 
+def test_constraints_need_no_record_of_the_run(sweep: Sweep) -> None:
+    assert sweep("x=1,2", "limit=2", task=app.records_its_own_way) == 0
+    assert [trial.constraints for trial in trials()] == [{"x": -1.0}, {"x": 0.0}]
+    assert Path("multirun/study/0/run.json").read_text() == '{"acc": 0.9}'
+
+
 def test_several_objectives_end_in_a_front(sweep: Sweep) -> None:
     assert sweep("x=1,2,3", "objectives=2", "hydra.sweeper.direction=[minimize,minimize]") == 0
     assert [trial.values for trial in trials()] == [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]

@@ -8,6 +8,7 @@ import pytest
 import wandb
 
 from sweeplab.tracking.sync import main
+from sweeplab.tracking.upload import Sent, Uploads
 from tests.sweeplab.tracking.conftest import Make
 from tests.wandb_server import Json, WandbServer
 
@@ -90,5 +91,26 @@ def test_files_that_the_storage_refuses_are_told(
     assert main([str(study)]) == 1
     assert "W&B did not take all files (status: 403" in capsys.readouterr().out
     wandb_server.storage_refuses = False
+    assert main([str(study)]) == 0
+    assert [artifact.files for artifact in wandb_server.run("cnn-0").artifacts] == [{"best.ckpt": b"best"}]
+
+
+def test_an_upload_that_is_killed_marks_no_run_whose_files_were_refused(
+    make: Make, study: Path, wandb_server: WandbServer
+) -> None:
+    """W&B leaves its mark beside what it has sent, whatever became of the files."""
+    make("cnn-0", weights=b"best")
+    send = Uploads.send
+
+    def send_and_die(uploads: Uploads, log: Path) -> Sent:
+        send(uploads, log)
+        raise KeyboardInterrupt
+
+    wandb_server.storage_refuses = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Uploads, "send", send_and_die)
+        assert main([str(study)]) == 130
+    wandb_server.storage_refuses = False
+    wandb.teardown()
     assert main([str(study)]) == 0
     assert [artifact.files for artifact in wandb_server.run("cnn-0").artifacts] == [{"best.ckpt": b"best"}]

@@ -43,7 +43,7 @@ def test_a_folder_that_is_taken_away_is_told_and_not_made_again(
     config = configured("model=linear", "trainer.max_epochs=3", "logger=csv", AT_STEP)
     folder = Path(config.folder)
     monkeypatch.setattr(At, "todo", staticmethod(lambda: mishap(folder)), raising=False)
-    with pytest.raises(UserError, match=r"run.*: (No such file|the folder of the run is not there)") as told:
+    with pytest.raises(UserError, match=r"run.*: (No such file|the folder of the run no longer exists)") as told:
         run(config)
     assert "\n" not in str(told.value)
     assert not folder.exists()

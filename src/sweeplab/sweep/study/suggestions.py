@@ -60,8 +60,9 @@ class Suggestions:
         self._runs, self._run_seconds = 0, 0.0
         self._process: SamplerProcess | None = None
         self._processes_left = PROCESSES
-        # The sampler process is not asked again, once it has found no trial, before one has ended.
+        # Whether the sampler process has found no trial, and nothing has ended since it was asked.
         self._none_left = self._asked_since_an_end = False
+        self._error: Exception | None = None
 
     def next(self) -> Suggestion | None:
         """Return the trial that begins now; None if there is none, or none yet."""
@@ -83,6 +84,12 @@ class Suggestions:
             self._process = SamplerProcess(self._spec, self._client.lease)
         return suggestion
 
+    def give_back(self) -> None:
+        """Give back to the study what is in the queue, for another controller to run: none may start here any more."""
+        for suggestion in self._queue:
+            self._client.requeue(suggestion.trial._trial_id)
+        self._queue.clear()
+
     def trial_ended(self, runs: int, seconds: float) -> None:
         """Note that a trial has ended, of so many runs and seconds: there may be one where there was none."""
         self._runs += runs
@@ -90,11 +97,7 @@ class Suggestions:
         self._none_left = self._asked_since_an_end = False
 
     def receive(self) -> bool:
-        """Take in what the sampler process has suggested, if there is one; False if it has died.
-
-        Raises:
-            UserError, RuntimeError: the sampler has failed.
-        """
+        """Take in what the sampler process has suggested, if there is one; False if it has died."""
         if self._process is None:
             return True
         if (answer := self._process.receive()) is not None:
@@ -123,10 +126,18 @@ class Suggestions:
         return self._process is not None and self._process.busy
 
     def _first(self, ahead: bool) -> Suggestion | None:
-        """Return the first trial of the queue, asking for one if it is empty."""
+        """Return the first trial of the queue, asking for one if it is empty.
+
+        Raises:
+            UserError, RuntimeError: the sampler has failed.
+        """
+        if not self._queue and self._error is not None:
+            raise self._error
         if not self._queue and not self._client.study.exhausted:
             if self._process is not None and self._process.ready:
-                self._request()
+                if not self._none_left:
+                    self._request()
+                self._none_left = False  # it is asked again at the next turn: others may have queued a trial
             else:
                 self._suggest(ahead)
         return self._queue[0] if self._queue else None
@@ -147,7 +158,7 @@ class Suggestions:
 
     def _request(self) -> None:
         """Let the sampler process suggest a trial, if there is room for it."""
-        is_over = self._none_left or self._client.study.exhausted
+        is_over = self._none_left or self._client.study.exhausted or self._error is not None
         if self._process is not None and self._process.ready and len(self._queue) < self._slots and not is_over:
             self._process.ask(self._total)
             self._asked_since_an_end = True
@@ -155,8 +166,8 @@ class Suggestions:
     def _take(self, answer: Answer) -> None:
         study = self._client.study
         if answer.error is not None:
-            raise answer.error
-        if answer.trial is None:
+            self._error = answer.error
+        elif answer.trial is None:
             self._none_left = self._asked_since_an_end
         else:
             study.exhausted = study.exhausted or answer.exhausted

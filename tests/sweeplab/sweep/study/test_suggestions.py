@@ -7,8 +7,11 @@ import pytest
 from optuna.trial import TrialState
 
 from sweeplab.sweep.study import suggestions
+from sweeplab.sweep.study.client import StudyClient
+from sweeplab.sweep.study.suggestions import Suggestions
 from tests.sweeplab.sweep.app import app, slow
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
+from tests.sweeplab.sweep.specs import spec_of
 
 pytestmark = pytest.mark.slow
 # Trials of a tenth of a second, and suggestions that take two.
@@ -66,3 +69,19 @@ def test_a_sweep_that_ends_in_the_middle_of_a_suggestion_leaves_nothing_begun(sw
     begun = [trial.number for trial in trials() if trial.state is not TrialState.WAITING]
     assert sorted(int(path.name) for path in Path("multirun/study").glob("[0-9]*")) == begun
     assert not multiprocessing.active_children()
+
+
+def test_what_was_suggested_ahead_is_for_other_controllers_when_none_may_start_here(
+    clients: list[StudyClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suggestions, "HEAVY", float("inf"))
+    first, second = clients
+    spec, search = spec_of("x=interval(0,1)", "hydra.sweeper.n_trials=9")
+    queue = Suggestions(spec, search, first, total=9, slots=2, has_begun=lambda number: False)
+    queue.trial_ended(runs=1, seconds=0.1)
+    ahead = queue.prefetch()
+    queue.give_back()
+    taken = second.ask(9, search.suggest, None)
+    assert ahead is not None
+    assert taken is not None
+    assert (taken.number, taken.params) == (ahead.trial.number, ahead.trial.params)
