@@ -14,11 +14,7 @@ from torch import Tensor
 Pixels = NDArray[np.uint8]
 RIGHT, WRONG, INK, ON_DARK = (0, 120, 60), (190, 30, 30), (40, 40, 40), (255, 255, 255)
 TILE, CAPTION, COLUMNS = 96, 14, 8  # of samples: pixels of one and of the text above it, samples in a row
-MATRIX, MARGIN, LEGIBLE = (
-    440,
-    40,
-    22,
-)  # of a matrix: pixels of its cells, of its edge, of a cell with room for text
+MATRIX, MARGIN, LEGIBLE = 440, 40, 22  # of a matrix: pixels of its cells, of its edge, of a cell that text fits in
 
 
 class Samples(Callback):

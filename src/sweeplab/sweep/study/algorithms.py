@@ -19,7 +19,7 @@ ORDERED = (GridSampler, BruteForceSampler, QMCSampler)
 
 
 def build_sampler(config: Mapping[str, Any] | None, space: Space, salt: str = "") -> BaseSampler | None:
-    """Return the sampler, None for `auto`; a salt changes its seed, or it would repeat what it drew before.
+    """Return the sampler, None for `auto`; a salt changes its seed, or it would repeat what it suggested before.
 
     Raises:
         UserError: there is no such sampler or argument.
