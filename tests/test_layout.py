@@ -51,8 +51,8 @@ BUDGETS = {
     "sweeplab.report": 790,
     "sweeplab.sweep": 5950,
     "sweeplab.training": 3300,
-    "sweeplab.tracking": 2210,
-    "sweeplab.tasks": 1300,
+    "sweeplab.tracking": 2250,
+    "sweeplab.tasks": 1320,
 }
 CLASSES = re.compile(r"num_classes|in_shape|Classifier|label_smoothing")
 
