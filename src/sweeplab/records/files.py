@@ -112,7 +112,7 @@ def write_new(path: Path, text: str) -> None:
     """Write `text` to a `path` that nobody has, whole or not at all.
 
     Raises:
-        FileExistsError: somebody was first; his file stays as it is.
+        FileExistsError: somebody was first; that file stays as it is.
     """
     with _temporary_beside(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

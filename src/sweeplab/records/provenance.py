@@ -87,7 +87,7 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
 
 
 def sign(text: str) -> str | None:
-    """Return the signature of this user, by which a run is known as one of his own; None where he has no home."""
+    """Return the signature of this user, by which a run of their own is known; None for a user without a home."""
     key = _key()
     return hmac.new(key, text.encode(), "sha256").hexdigest() if key else None
 

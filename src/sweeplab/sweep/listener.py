@@ -173,7 +173,7 @@ class Listeners:
     def tell(
         self, event: Callable[Concatenate[Any, Facts], Answer], *facts: Facts.args, **named: Facts.kwargs
     ) -> list[Answer]:
-        """Tell all of an event, such as `Listener.trial_started`; return what those answered in whom nothing broke."""
+        """Tell all of an event, such as `Listener.trial_started`; return the answers of those that did not fail."""
         answers = []
         for listener in self._listeners.values():
             try:

@@ -112,7 +112,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
 
 def _check_folder(spec: SweepSpec) -> None:
     """Refuse a folder with runs that no study accounts for, before anything is written there."""
-    # No trial that is there already is written to.
+    # Folders of trials need no look: a new trial never writes into one that exists.
     trusted = spec.base.get("trust") is True and is_given(sys.argv[1:])  # another app may mean something else by it
     check_files(spec.folder.glob("[!0-9]*"), spec.folder, trusted)
     taken = sorted(spec.folder.glob("[0-9]*"))

@@ -1,4 +1,4 @@
-"""The face of what runs jobs: submit one and get a future, as in `concurrent.futures`; and which there is."""
+"""The interface of executors, which is that of `concurrent.futures`: submit a job, get a future; and the choice of one."""
 
 import os
 import pickle

@@ -11,13 +11,13 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if h
 
 
 def ignore() -> None:
-    """Let them pass."""
+    """Ignore the signals that end a program."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 
 def restore() -> None:
-    """Do what any Python program does at them."""
+    """Restore Python's own handlers of these signals."""
     for number in ENDING:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 

@@ -21,7 +21,7 @@ class Parameter:
     """A key that is searched, under conditions that all have to hold.
 
     `key` is the configuration's and `name` Optuna's; `points` are the values in the user's order, None where there is
-    no end to them; `text` is what the user wrote behind the `=`, and `words` how he wrote the points, by ours.
+    no end to them; `text` is what the user wrote behind the `=`, and `words` maps our spelling of a point to theirs.
     """
 
     key: str

@@ -74,7 +74,7 @@ class Space:
         return True
 
     def in_order(self, overrides: Iterable[str]) -> list[str]:
-        """Return overrides in the order in which the user gave their keys; what he did not give comes last."""
+        """Return overrides in the order in which the user gave their keys; what they did not give comes last."""
         position = {key: number for number, key in enumerate(self.order)}
         return sorted(overrides, key=lambda line: position.get(line.partition("=")[0], len(position)))
 
