@@ -57,7 +57,7 @@ def settings(files: bool, requirements: bool) -> wandb.Settings:
 
 
 def stage_artifacts(folder: Path) -> bool:
-    """Let artifacts wait for their upload beside the runs, unless the user has named a folder; W&B's own default is in their home."""
+    """Let artifacts wait for their upload beside the runs, not in W&B's own folder, unless the user has named one."""
     if ours := DATA_DIR not in os.environ:
         os.environ[DATA_DIR] = str(folder.absolute() / RunFile.WANDB / "data")
     return ours

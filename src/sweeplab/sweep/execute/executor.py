@@ -1,4 +1,4 @@
-"""The interface of executors, which is that of `concurrent.futures`: submit a job, get a future; and the choice of one."""
+"""The interface of executors, as in `concurrent.futures` (submit a job, get a future), and the choice of one."""
 
 import os
 import pickle
