@@ -1,41 +1,21 @@
 """What resume finds before it trains leaves the folder bit for bit as it was; so do damaged files."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
 from sweeplab.errors import UserError
 from sweeplab.records.record import Status, read
 from sweeplab.training.checkpoint_file import load_checkpoint
 from sweeplab.training.model import load_model
-from tests.conftest import ROOT, SMALL, Compose
+from tests.conftest import Compose
+from tests.sweeplab.training.conftest import content
 from tests.training import evaluate, resume, run
 
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete run of two epochs."""
-    folder = tmp_path_factory.mktemp("original") / "run"
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", [*SMALL, f"folder={folder}", f"root={folder.parent}", "model=linear", "test=false"])
-    run(config)
-    return folder
-
-
-@pytest.fixture
-def complete(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "run"))
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def truncate(path: Path) -> None:

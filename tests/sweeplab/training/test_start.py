@@ -2,7 +2,6 @@ import csv
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 
 from sweeplab import Run
 from sweeplab.errors import UserError
@@ -19,7 +17,8 @@ from sweeplab.records.record import Status, read
 from sweeplab.records.rerun import NUMERIC, Rerun
 from sweeplab.sweep.trial import Trial, enter
 from sweeplab.training.start import start
-from tests.conftest import ROOT, SMALL, Command, Compose, equal_weights, small
+from tests.conftest import ROOT, Command, Compose, equal_weights, small
+from tests.sweeplab.training.conftest import content
 from tests.training import resume, run
 
 LAST = Path("checkpoints", "last.ckpt")
@@ -202,25 +201,6 @@ def test_in_wandb_it_is_a_run_of_its_own(configured: Compose) -> None:
     run(config)
     assert read(Path(config.folder))["wandb"]["id"] == "mine"
     assert rerun(Path(config.folder))["wandb"]["id"] != "mine"
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete run of two epochs."""
-    folder = tmp_path_factory.mktemp("original") / "run"
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", [*SMALL, f"folder={folder}", f"root={folder.parent}", "model=linear", "test=false"])
-    run(config)
-    return folder
-
-
-@pytest.fixture
-def complete(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "run"))
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
