@@ -36,7 +36,7 @@ test-hydra14: .venv-hydra14/ready  ## run the tests of the sweep engine on the n
 	$(PYTHON) -m venv .venv-hydra14
 	grep -vE '^(hydra-core|omegaconf|antlr4-python3-runtime)==' constraints.txt > .venv-hydra14/constraints.txt
 	.venv-hydra14/bin/pip install --quiet --disable-pip-version-check -c .venv-hydra14/constraints.txt \
-		hydra-core==1.4.0rc3 optuna cmaes scipy plotly filelock psutil rich numpy pyyaml pytest pytest-xdist hypothesis
+		hydra-core==1.4.0rc3 distributed optuna cmaes scipy plotly filelock psutil rich numpy pyyaml pytest pytest-xdist hypothesis
 	.venv-hydra14/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 

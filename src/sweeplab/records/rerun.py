@@ -19,6 +19,7 @@ from sweeplab.errors import UserError
 from sweeplab.records import config as run_config
 from sweeplab.records import overrides, record
 from sweeplab.records.layout import RunFile
+from sweeplab.records.run import SWEEP_GROUPS
 
 NEW = "${hydra:runtime.output_dir}"  # what the former folder is called in the configuration, until the new one is there
 # Libraries that share out a sum over threads, and round by their number, read these when they are imported.
@@ -64,7 +65,7 @@ class Rerun:
             hydras = [str(one.input_line) for one in parsed if one.is_hydra_override()]
             hydra = compose(name, hydras, return_hydra_config=True).hydra
             loader = GlobalHydra.instance().config_loader()
-        chosen = {key: value for key, value in (facts.get("choices") or {}).items() if key != "sweep"}
+        chosen = {key: value for key, value in (facts.get("choices") or {}).items() if key not in SWEEP_GROUPS}
         with read_write(hydra), open_dict(hydra):
             hydra.mode = RunMode.RUN
             hydra.run.dir = str(hydra.run.dir)  # once: the clock goes on

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sweeplab.records.curves import Column, Steps
 
 # Keys that say where a run lies, what its sweep searched, or what it is called: no two runs differ by them.
-NOT_COMPARED = ("folder", "root", "study", "sweep", "space", "experiment", "debug", "local", "logger")
+SWEEP_GROUPS = ("sweep", "cluster")  # of conf/: they say how a sweep runs, not what a run is
+NOT_COMPARED = ("folder", "root", "study", *SWEEP_GROUPS, "space", "experiment", "debug", "local", "logger")
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from sweeplab.sweep.study.trials import folder_of
 class ProgressTable:
     """Shows a sweep while it runs, and writes the same lines to `sweep.log`."""
 
-    def __init__(self, spec: SweepSpec, slots: int, before: Summary) -> None:
-        self._spec, self._slots, self._total = spec, slots, before.total
+    def __init__(self, spec: SweepSpec, before: Summary) -> None:
+        self._spec, self._slots, self._total = spec, 0, before.total
         self._counts = Counter(before.endings)
         self._best = (before.best[0].number, before.best[0].values[0]) if before.best else None
         self._running: dict[int, tuple[Active, float | None, int | None]] = {}
@@ -79,9 +79,9 @@ class ProgressTable:
             self._counts[str(outcome.status)] += 1
         self.print(self._line(active, outcome, counts, value, step))
 
-    def tick(self, use: float | None) -> None:
-        """Remember the use of the slots; the table refreshes itself."""
-        self._use = use
+    def tick(self, slots: int, use: float | None) -> None:
+        """Remember the slots and their use; the table refreshes itself."""
+        self._slots, self._use = slots, use
 
     def _line(self, active: Active, outcome: Outcome, counts: bool, value: float | None, step: int | None) -> str:
         objectives = self._spec.objectives
@@ -133,7 +133,7 @@ class ProgressTable:
         parts += [f"{count} {status}" for status, count in sorted(self._counts.items()) if status != Status.COMPLETE]
         if self._use is not None:
             parts.append(f"{self._slots} slots {self._use:.0%} in use")
-        if self._total is not None and self._ended:
+        if self._total is not None and self._ended and self._slots:
             left = self._busy / self._ended * max(0, self._total - ended) / self._slots
             parts.append(f"{clock(left)} left")
         return ", ".join(parts)

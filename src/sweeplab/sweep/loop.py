@@ -43,11 +43,12 @@ class Loop:
         self.spec, self.search, self.client, self.executor, self.limits = spec, search, client, executor, limits
         self.listeners, self.progress = listeners, progress
         self.interrupts = Interrupts()
-        self._suggestions = Suggestions(spec, search, client, limits.n_trials, executor.slots, self._has_begun)
+        self._suggestions = Suggestions(spec, search, client, limits.n_trials, lambda: executor.slots, self._has_begun)
         self._prepared: Active | None = None
         self._queue: deque[Active] = deque()  # trials with further runs, as often as these may start
         self._running: dict[Future[Outcome], tuple[Active, Job]] = {}
         self._busy = 0.0
+        self._slot_seconds = 0.0  # of the slots that there were, since the first trial began
         self._since: float | None = None
 
     def run(self) -> str:
@@ -66,17 +67,19 @@ class Loop:
     @property
     def use(self) -> float | None:
         """The share of the slots' time in which trials did their work; None before the first has ended."""
-        if self._since is None or not self._busy:
+        if not self._slot_seconds or not self._busy:
             return None
-        return min(1.0, self._busy / (self.executor.slots * (time.monotonic() - self._since)))
+        return min(1.0, self._busy / self._slot_seconds)
 
     def _turn(self) -> None:
         while True:
             self._obey()
             self._fill()
-            if not self._running and not (self._suggestions.under_way and self.limits.may_start()):
+            is_waiting = self._suggestions.under_way or self.executor.slots == 0
+            if not self._running and not (is_waiting and self.limits.may_start()):
                 return
             self.executor.wait(TICK, self._suggestions.channels)
+            self._count_slots()
             # When the sweep is stopped, the signal may have reached the sampler process too.
             if not self._suggestions.receive() and self.interrupts.course is Course.RUN:
                 self.progress.print("The sampler process has died; the sweep continues without it.")
@@ -85,7 +88,12 @@ class Loop:
                 active.reports.write()
             if self.client.heartbeat():
                 self.client.recover(Recovery(self.spec, self._lost).settle)
-            self.progress.tick(self.use)
+            self.progress.tick(self.executor.slots, self.use)
+
+    def _count_slots(self) -> None:
+        if self._since is not None:
+            before, self._since = self._since, time.monotonic()
+            self._slot_seconds += self.executor.slots * (self._since - before)
 
     def _obey(self) -> None:
         """Do what signals have asked for since the last time."""

@@ -5,7 +5,7 @@ from typing import Any
 import optuna
 
 from sweeplab.sweep.config.objectives import directions
-from sweeplab.sweep.execute.slots import slots
+from sweeplab.sweep.execute.slots import Slot, slots
 from sweeplab.sweep.listener import Listeners, SweepInfo
 from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.spec import SweepSpec, single_run
@@ -60,10 +60,15 @@ def _budget(spec: SweepSpec, search: Search, study: Study) -> dict[str, Any]:
     return {
         "n_trials": search.total or "no limit",
         "timeout": settings.timeout or "no limit",
-        "n_jobs": len(slots(settings.n_jobs, settings.jobs_per_gpu, settings.gpus_per_job, search.total)),
+        "n_jobs": settings.n_jobs if settings.cluster else len(_slots(spec, search)),
         "sampler": sampler,
         "pruner": type(study.pruner).__name__,
     } | ({"repeats": f"{settings.repeats} runs per trial"} if settings.repeats > 1 else {})
+
+
+def _slots(spec: SweepSpec, search: Search) -> list[Slot]:
+    settings = spec.settings
+    return slots(settings.n_jobs, settings.jobs_per_gpu, settings.gpus_per_job, search.total)
 
 
 def _line(parameter: Parameter) -> str:

@@ -172,7 +172,11 @@ class SweepSpec:
         """Return the overrides of the single run that does what a trial did; `fixed` are what all shared then."""
         parsed = _parsed(tuple(self.fixed_overrides if fixed is None else fixed))
         sweep_keys = self.settings.sweep_keys
-        shared = [o.input_line for o in parsed if o.key_or_group not in sweep_keys and o.input_line is not None]
+        shared = [
+            o.input_line
+            for o in parsed
+            if o.key_or_group.partition(".")[0] not in sweep_keys and o.input_line is not None
+        ]
         return self.space.in_order([*shared, *self.overrides(values, repeat)])
 
     @property

@@ -18,7 +18,9 @@ from sweeplab.secrets import masked_config
 from sweeplab.streams import open_closed_streams
 from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
+from sweeplab.sweep.config.settings import ClusterSettings
 from sweeplab.sweep.console import ProgressTable, closing
+from sweeplab.sweep.execute.connect import cluster_of, make_cluster
 from sweeplab.sweep.execute.executor import make_executor
 from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.slots import slots
@@ -47,21 +49,23 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
     open_closed_streams()
     with tempfile.TemporaryDirectory(prefix="sweep-", dir=own_folder()) as snapshot:
         spec = make_spec(config, context, task, arguments, Path(snapshot))
+        cluster = cluster_of(spec.settings)
         check_spec(spec)
         search = Search(spec)
         if spec.settings.preview is not False:
             sys.stdout.write(preview(spec, search) + "\n")
             return
-        code = _run(spec, search, config)
+        code = _run(spec, search, config, cluster)
     if code:
         sys.exit(code)
 
 
-def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
+def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSettings | None) -> int:
     """Run the sweep; return the exit code."""
     start = time.monotonic()
     listeners = Listeners(spec.settings.listeners)
-    shares = slots(spec.settings.n_jobs, spec.settings.jobs_per_gpu, spec.settings.gpus_per_job, search.total)
+    settings = spec.settings
+    shares = [] if cluster else slots(settings.n_jobs, settings.jobs_per_gpu, settings.gpus_per_job, search.total)
     _check_folder(spec)
     storage, lock = open_storage(spec.settings.storage, spec.folder)
     study = open_study(storage, spec.name, directions(spec.objectives))
@@ -89,10 +93,11 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     listeners.tell(Listener.sweep_started, info, before, is_only_controller)
     for job, outcome in lost:
         listeners.tell(Listener.trial_lost, job, outcome)
-    executor = make_executor(spec, shares, listeners.preload(info))
+    preload = listeners.preload(info)
+    executor = make_cluster(spec, cluster, preload) if cluster else make_executor(spec, shares, preload)
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
-    with ProgressTable(spec, executor.slots, before) as progress:
+    with ProgressTable(spec, before) as progress:
         progress.print(_greeting(spec, before, executor.slots, recovered, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
@@ -138,7 +143,8 @@ def _leave_config(spec: SweepSpec, config: DictConfig) -> None:
 def _greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, extended: list[str]) -> str:
     total = "" if before.total is None else f" of {before.total}"
     where = short_path(spec.folder)
-    words = f"{spec.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {where}"
+    pace = f"{slots} at a time" if slots else "on a cluster"
+    words = f"{spec.name}: {before.endings.total()}{total} trials are there, {pace}, in {where}"
     if recovered:
         words += f"; trials of a dead controller that were recovered: {recovered}"
     return words + (f"; extended: {'; '.join(extended)}" if extended else "")

@@ -39,6 +39,7 @@ class SweepService(SharedService):
     def __init__(self, checkpoint: bool = True) -> None:
         self.checkpoint = checkpoint
         self._mode: Mode | None = None
+        self._is_elsewhere = False  # trials run on a cluster, whose nodes have services of their own
         self._run: SweepRun | None = None
         self._abandoned_service: psutil.Process | None = None
         self._unrecorded: list[FrozenTrial] = []
@@ -64,6 +65,7 @@ class SweepService(SharedService):
         self._mode = pick_mode(entry.get("offline"))
         if self._mode == "disabled":
             return
+        self._is_elsewhere = sweep.settings.cluster is not None
         start_service()
         if is_only_controller and sweep.settings.executor != "inline":  # there each trial ends what runs in its process
             self._run = self._sweep_run(sweep, entry, before)
@@ -78,14 +80,16 @@ class SweepService(SharedService):
             log.warning("W&B: its service has died; the next trials get another one.")
             if self._run is not None:
                 self._run.touch()  # which starts one for itself
-        return {MODE: str(self._mode), **super().environment(job)}
+        return {MODE: str(self._mode), **({} if self._is_elsewhere else super().environment(job))}
 
     def trial_ended(self, job: Job, outcome: Outcome) -> None:
         """End the run of a process that could not do it; keep further ones offline if this one found no server."""
         facts = _wandb_facts(job)
         if self._mode in (None, "disabled") or facts is None:
             return
-        if "kept" not in facts:
+        if self._is_elsewhere:  # its service was on its node
+            self.trial_lost(job, outcome)
+        elif "kept" not in facts:
             self._close(facts["id"], outcome)
         if self._mode == "online" and (facts["mode"] == "offline" or facts.get("kept") == "disk"):
             self._go_offline()

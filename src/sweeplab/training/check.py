@@ -22,7 +22,7 @@ from sweeplab.records.config import check_secrets, load, mask_hydra_files
 from sweeplab.records.layout import RunFile
 from sweeplab.records.links import DataNotBuiltError, resolved
 from sweeplab.records.record import is_run, occupied, read
-from sweeplab.records.run import Run
+from sweeplab.records.run import SWEEP_GROUPS, Run
 from sweeplab.secrets import mask
 from sweeplab.training.ranks import rank
 
@@ -43,8 +43,9 @@ class Check(Callback):
         if rank(config.trainer) == 0:  # of several processes that train together the first checks
             config = _with_folder(config)
             _check_or_exit(config, Path(config.hydra.run.dir))
-            if (sweep := config.hydra.runtime.choices.get("sweep")) is not None:
-                sys.exit(f"Error: sweep={sweep} makes many runs; add -m, or remove it for a single one.")
+            for group in SWEEP_GROUPS:
+                if (choice := config.hydra.runtime.choices.get(group)) is not None:
+                    sys.exit(f"Error: {group}={choice} is for many runs; add -m, or remove it for a single one.")
             _exit_on_mistake(lambda: _check_components(config))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:

@@ -19,7 +19,9 @@ def effective_config(config: DictConfig, overrides: Sequence[str]) -> DictConfig
     Raises:
         SetupError: an override sets what nothing reads, or the task does not log the objective.
     """
-    plain: dict[str, Any] = {key: value for key, value in resolved(config).items() if key != trust.WORD}
+    plain: dict[str, Any] = {
+        key: value for key, value in resolved(config).items() if key not in (trust.WORD, "cluster")
+    }
     references: Any = OmegaConf.to_container(config, resolve=False)
     if plain.get("task") is not None and is_lightning_module(plain["model"]):
         groups = _unread(plain, references)

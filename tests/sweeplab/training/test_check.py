@@ -67,7 +67,7 @@ def test_a_pruner_that_nobody_reports_to_is_refused(command: Command) -> None:
 def test_sweep_without_m_is_a_mistake(command: Command) -> None:
     done = command("train.py", "sweep=asha", check=False)
     assert done.returncode == 1
-    assert "sweep=asha makes many runs; add -m" in done.stderr
+    assert "sweep=asha is for many runs; add -m" in done.stderr
 
 
 def test_only_hydras_own_sweeper_needs_a_new_folder(composed: Callable[..., DictConfig], tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ class Settings:
     gpus_per_job: int = 1
     # local: a process a trial, forked warm where the system can; spawn: started cold; inline: in this process.
     executor: str = "local"
+    # Where trials run beyond this machine (see `ClusterSettings`); null: here.
+    cluster: Any = None
     # Modules to import before the first trial, besides the program's own.
     preload: list[str] = field(default_factory=list)
 
@@ -73,6 +75,25 @@ class Settings:
     rerun_key: str | None = None
     # true: show the space, the budget and three trials; a listener's name: its own form of the sweep. Runs nothing.
     preview: Any = False
+
+
+@dataclass
+class ClusterSettings:
+    """What `hydra.sweeper.cluster` takes."""
+
+    # A scheduler's address, or the path of the file that it has written; or the class that starts a cluster, with its
+    # arguments, and so many nodes of it.
+    address: str | None = None
+    start: Any = None
+    nodes: int | None = None
+    # How many trials run at once on a node; auto: one a GPU where there is one, else one a thread of the worker.
+    jobs_per_node: Any = "auto"
+    # Variables that trials get from this machine's environment.
+    environment: list[str] = field(default_factory=list)
+    # Seconds without a word between the controller and a node, after which its trials end and run elsewhere.
+    lease: float = 30.0
+    # Arguments of distributed.Security, for a scheduler that wants TLS.
+    security: Any = None
 
 
 SAMPLERS = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,12 +19,17 @@ from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.trial import Report
 
+WARM_UP = "warm_up.pickle"
+
 
 class Executor(Protocol):
     """Runs jobs in slots, all in the controller's own thread: reports are answered and futures set in `wait`."""
 
-    slots: int
     imports_program: bool  # whether what an import of the program gives is all that jobs have
+
+    @property
+    def slots(self) -> int:
+        """How many jobs can run at once; on a cluster now more, now fewer, or none yet."""
 
     def free(self) -> int:
         """Return how many jobs could start now."""
@@ -84,12 +90,20 @@ def make_executor(spec: SweepSpec, slots: Sequence[Slot], preload: Sequence[str]
     settings = spec.settings
     if settings.executor == "inline":
         return Inline()
-    modules = [*settings.preload, *sorted(set(_targets(spec.base))), *preload]
-    warm_up = spec.snapshot / "warm_up.pickle"
-    warm_up.write_bytes(
-        pickle.dumps((spec.config_snapshot.trial_configs(), spec.program, spec.context, spec.task.script))
-    )
-    return Local(slots, spec.task, modules, warm_up, settings.executor == "spawn", settings.trial_timeout)
+    cold = settings.executor == "spawn"
+    return Local(slots, spec.task, modules_of(spec, preload), write_warm_up(spec), cold, settings.trial_timeout)
+
+
+def modules_of(spec: SweepSpec, preload: Sequence[str]) -> list[str]:
+    """Return the modules that are worth importing before the first trial."""
+    return [*spec.settings.preload, *sorted(set(_targets(spec.base))), *preload]
+
+
+def write_warm_up(spec: SweepSpec) -> Path:
+    """Write down what the process that trials are forked from does first (see `preload`); return the file."""
+    path = spec.snapshot / WARM_UP
+    path.write_bytes(pickle.dumps((spec.config_snapshot.trial_configs(), spec.program, spec.context, spec.task.script)))
+    return path
 
 
 def _targets(config: Any) -> Iterator[str]:

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -22,7 +22,6 @@ from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.execute.worker import work
 from sweeplab.sweep.job import Job, Outcome, Task
 from sweeplab.sweep.program import beyond_import, warn_of_missing
-from sweeplab.sweep.trial import Report
 
 AT_ONCE = 100  # messages of one trial, before others have their turn
 GRACE = 10.0  # seconds between asking a process to end and killing it
@@ -52,7 +51,7 @@ class _Ready:
 
 @dataclass
 class _Running(_Ready):
-    report: Report
+    report: Callable[[float, int], bool | None]
     slot: Slot
     future: "Future[Outcome]"
     started: float
@@ -60,6 +59,11 @@ class _Running(_Ready):
     outcome: Outcome | None = None
     stopped: Outcome | None = None
     kill_at: float = float("inf")
+
+    def answer(self, prune: bool) -> None:
+        """Tell a trial that has reported whether it should stop; it may have died meanwhile."""
+        with contextlib.suppress(OSError):
+            self.channel.send(prune)
 
 
 class Local:
@@ -98,8 +102,11 @@ class Local:
         self._drop_ready()
         self._ready = self._launch(job)
 
-    def submit(self, job: Job, report: Report) -> "Future[Outcome]":
-        """Run a job in a free slot, in the process that waits for it or in a new one."""
+    def submit(self, job: Job, report: Callable[[float, int], bool | None]) -> "Future[Outcome]":
+        """Run a job in a free slot, in the process that waits for it or in a new one.
+
+        Where `report` returns None, the trial waits for its answer until `answer` is called.
+        """
         if self._ready is not None and not self._ready.can_run(job):
             self._drop_ready()
         ready, self._ready = self._ready or self._launch(job), None
@@ -111,6 +118,12 @@ class Local:
         running = _Running(**vars(ready), report=report, slot=slot, future=Future(), started=now, deadline=deadline)
         self._running.append(running)
         return running.future
+
+    def answer(self, future: "Future[Outcome]", prune: bool) -> None:
+        """Answer the last report of a job that still runs."""
+        for running in self._running:
+            if running.future is future:
+                running.answer(prune)
 
     def _drop_ready(self) -> None:
         """Kill the process that waits, if there is one."""
@@ -209,9 +222,8 @@ class Local:
             running.kill_at = time.monotonic() + GRACE  # threads and children may hold it back
             return False
         answer = running.report(*message)
-        if running.job.prunes:
-            with contextlib.suppress(OSError):  # it may have died meanwhile
-                running.channel.send(answer)
+        if running.job.prunes and answer is not None:
+            running.answer(answer)
         return True
 
     def _end(self, running: _Running) -> None:

@@ -1,5 +1,6 @@
 """Trials that a dead controller left behind: what becomes of them and their folders."""
 
+import contextlib
 import json
 import logging
 import math
@@ -12,6 +13,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from sweeplab.records import record
+from sweeplab.records.files import write_text
 from sweeplab.records.layout import RunFile
 from sweeplab.records.process import is_alive
 from sweeplab.records.record import Status
@@ -48,6 +50,12 @@ class Recovery:
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds or None)
         return outcome
+
+
+def write_outcome(job: Job, outcome: Outcome) -> None:
+    """Leave an outcome in the folder of a job, for whoever is not told of it."""
+    with contextlib.suppress(OSError):  # the disk may be full
+        write_text(job.folder / RunFile.OUTCOME, json.dumps(vars(outcome)))
 
 
 def recorded(job: Job) -> Outcome | None:

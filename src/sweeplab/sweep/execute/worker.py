@@ -3,7 +3,6 @@
 import contextlib
 import faulthandler
 import io
-import json
 import math
 import os
 import signal
@@ -20,7 +19,6 @@ from omegaconf import open_dict
 
 from sweeplab.errors import SetupError
 from sweeplab.records.ending import Killed, is_pruned
-from sweeplab.records.files import write_text
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status, as_left, is_run, note_constraints
 from sweeplab.secrets import without_secrets
@@ -28,6 +26,7 @@ from sweeplab.streams import open_closed_streams
 from sweeplab.sweep import trial as current_trial
 from sweeplab.sweep.config.hydra_job import HydraJob, make_hydra_job
 from sweeplab.sweep.execute import signals
+from sweeplab.sweep.execute.recovery import write_outcome
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.trial import Report, Trial
 
@@ -65,8 +64,7 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
             return bool(channel.recv()) if job.prunes else False
 
     outcome = perform(job, report, ready)
-    with contextlib.suppress(OSError):  # the disk may be full; the controller is told all the same
-        write_text(job.folder / RunFile.OUTCOME, json.dumps(vars(outcome)))
+    write_outcome(job, outcome)
     with sending:
         channel.send(outcome)
 

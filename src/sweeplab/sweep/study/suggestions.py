@@ -40,7 +40,8 @@ class Suggestions:
     sampler process fills it in advance, with as many trials as there are slots: in studies of so many trials the
     results of the last few tell a sampler nothing, and slots become free in bursts.
 
-    `total` is the number of trials of the study, None without an end; `has_begun` says whether a trial of this
+    `total` is the number of trials of the study, None without an end; `slots` returns how many there are at the moment;
+    `has_begun` says whether a trial of this
     controller has begun, by its number: all others are given back at the end.
     """
 
@@ -50,7 +51,7 @@ class Suggestions:
         search: Search,
         client: StudyClient,
         total: int | None,
-        slots: int,
+        slots: Callable[[], int],
         has_begun: Callable[[int], bool],
     ) -> None:
         self._spec, self._search, self._client, self._total, self._slots = spec, search, client, total, slots
@@ -76,7 +77,7 @@ class Suggestions:
 
     def prefetch(self) -> Suggestion | None:
         """Return the trial that `next` will return, if it need not wait for the results of those that run."""
-        if self._slots == 1 or not self._runs or self._run_seconds / self._runs >= SHORT:
+        if self._slots() <= 1 or not self._runs or self._run_seconds / self._runs >= SHORT:
             return None
         suggestion = self._first(ahead=True)
         if suggestion is not None and self._is_heavy() and self._process is None and self._processes_left:
@@ -153,13 +154,13 @@ class Suggestions:
         """Say whether suggesting as many trials as run takes too much of this process's time."""
         if not self._suggest_seconds or not self._search.can_be_shared:
             return False
-        rate = self._slots * self._runs / max(self._run_seconds, 0.001)
+        rate = self._slots() * self._runs / max(self._run_seconds, 0.001)
         return statistics.median(self._suggest_seconds) * rate > HEAVY
 
     def _request(self) -> None:
         """Let the sampler process suggest a trial, if there is room for it."""
         is_over = self._none_left or self._client.study.exhausted or self._error is not None
-        if self._process is not None and self._process.ready and len(self._queue) < self._slots and not is_over:
+        if self._process is not None and self._process.ready and len(self._queue) < self._slots() and not is_over:
             self._process.ask(self._total)
             self._asked_since_an_end = True
 

@@ -11,15 +11,21 @@ from typing import Any
 import pytest
 
 from sweeplab.records.record import Status
+from sweeplab.sweep.config.settings import ClusterSettings
+from sweeplab.sweep.execute.connect import make_cluster
 from sweeplab.sweep.execute.executor import Executor, make_executor
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
+from tests.sweeplab.sweep.dask_cluster import DaskCluster
 from tests.sweeplab.sweep.specs import spec_of
 
 SPAWN = pytest.param("spawn", marks=pytest.mark.slow)
-every = pytest.mark.parametrize("executor", ["inline", "local", SPAWN], indirect=True)
-concurrent = pytest.mark.parametrize("executor", ["local", SPAWN], indirect=True)  # whose jobs run beside this process
+DASK = pytest.param("dask", marks=pytest.mark.slow)
+every = pytest.mark.parametrize("executor", ["inline", "local", SPAWN, DASK], indirect=True)
+concurrent = pytest.mark.parametrize(
+    "executor", ["local", SPAWN, DASK], indirect=True
+)  # whose jobs run beside this process
 
 
 @pytest.fixture
@@ -27,11 +33,29 @@ def spec(folder: Path) -> SweepSpec:
     return spec_of("x=1,2,3")[0]
 
 
+@pytest.fixture(scope="module")
+def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """A cluster of two workers."""
+    cluster = DaskCluster(tmp_path_factory.mktemp("dask"))
+    cluster.add()
+    cluster.add()
+    yield cluster
+    cluster.close()
+
+
 @pytest.fixture
 def executor(request: pytest.FixtureRequest, spec: SweepSpec, folder: Path) -> Iterator[Executor]:
     """An executor of two slots, or of one where it has no more."""
-    settings = replace(spec.settings, executor=request.param)
-    made = make_executor(replace(spec, settings=settings, snapshot=folder), [Slot(), Slot()], [])
+    made: Executor
+    if request.param == "dask":
+        spec.folder.mkdir(parents=True)
+        address = request.getfixturevalue("dask_cluster").address
+        made = make_cluster(replace(spec, snapshot=folder), ClusterSettings(address=address), [])
+        while made.slots < 2:
+            made.wait(1.0)
+    else:
+        settings = replace(spec.settings, executor=request.param)
+        made = make_executor(replace(spec, settings=settings, snapshot=folder), [Slot(), Slot()], [])
     yield made
     made.close()
     assert not [process for process in multiprocessing.active_children() if process.name.startswith("trial-")]

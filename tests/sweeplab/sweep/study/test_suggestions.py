@@ -77,7 +77,7 @@ def test_what_was_suggested_ahead_is_for_other_controllers_when_none_may_start_h
     monkeypatch.setattr(suggestions, "HEAVY", float("inf"))
     first, second = clients
     spec, search = spec_of("x=interval(0,1)", "hydra.sweeper.n_trials=9")
-    queue = Suggestions(spec, search, first, total=9, slots=2, has_begun=lambda number: False)
+    queue = Suggestions(spec, search, first, total=9, slots=lambda: 2, has_begun=lambda number: False)
     queue.trial_ended(runs=1, seconds=0.1)
     ahead = queue.prefetch()
     queue.give_back()

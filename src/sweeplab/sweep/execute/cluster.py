@@ -1,0 +1,250 @@
+"""Trials on the nodes of a cluster: an executor whose slots are those of the hosts that an engine has placed there."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from itertools import count
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweeplab.errors import UserError
+from sweeplab.records import provenance
+from sweeplab.records.record import Status
+from sweeplab.sweep.execute.local import GRACE
+from sweeplab.sweep.execute.messages import Answer, Close, Ended, Leaving, Ready, Refused, Reported, Run, Stop, unpacked
+from sweeplab.sweep.execute.recovery import recorded
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.trial import Report
+
+log = logging.getLogger(__name__)
+
+MARGIN = 5.0  # seconds after the end of a lease, within which a host has killed its trials
+ATTEMPTS = 5  # starts of hosts, one after the other, that may fail where no host is there
+WORRY_AFTER = 10.0  # seconds without any host, after which the user is told what the sweep waits for
+
+
+class Engine(Protocol):
+    """What places hosts on the nodes of a cluster, carries messages, and notices when a host is gone."""
+
+    wake: Connection  # can be read when `receive` has something
+
+    def receive(self) -> list[tuple[str, bytes | None]]:
+        """Return what hosts have sent, by their names and in order; None says that one is gone.
+
+        Raises:
+            UserError: the cluster is gone.
+        """
+
+    def send(self, host: str, message: Any) -> None:
+        """Send a message to a host; one that is gone misses it."""
+
+    def drain(self) -> None:
+        """Place no further hosts."""
+
+    def sent_at(self, host: str) -> float:
+        """Return when a word was last on its way to a host, by `time.monotonic`."""
+
+    def close(self) -> None:
+        """End all hosts that are left, and what was started for this sweep."""
+
+
+@dataclass
+class _Node:
+    """A host, as its controller sees it."""
+
+    name: str
+    slots: int
+    jobs: int = 0
+    is_leaving: bool = False
+
+    @property
+    def free(self) -> int:
+        """How many further jobs it takes."""
+        return 0 if self.is_leaving else self.slots - self.jobs
+
+
+@dataclass
+class _Running:
+    id: int
+    job: Job
+    report: Report
+    host: str
+    future: "Future[Outcome]"
+    started: float
+    lost_at: float = float("inf")  # when it is sure that nothing of it runs any more
+
+
+class Cluster:
+    """Runs jobs in the slots of hosts, which come and go; at `most` so many at once.
+
+    `witness` is a file by which hosts know the study's folder; it is removed at the end.
+    """
+
+    imports_program = True
+
+    def __init__(self, engine: Engine, lease: float, most: int | None, witness: Path) -> None:
+        self._engine, self._lease, self._most, self._witness = engine, lease, most, witness
+        self._nodes: dict[str, _Node] = {}
+        self._running: dict[int, _Running] = {}
+        self._ids = count()
+        self._waits_since: float | None = time.monotonic()
+        self._stop: Stop | None = None
+        self._is_closing = False
+        self._failed_starts = 0  # since a host last came
+
+    @property
+    def slots(self) -> int:
+        """How many jobs can run at once now."""
+        slots = sum(node.slots for node in self._nodes.values() if not node.is_leaving)
+        return slots if self._most is None else min(slots, self._most)
+
+    def free(self) -> int:
+        """Return how many jobs could start now."""
+        free = sum(node.free for node in self._nodes.values())
+        return free if self._most is None else max(0, min(free, self._most - len(self._running)))
+
+    def prepare(self, job: Job) -> None:
+        """Do nothing: a host has a slot for each job that it gets."""
+
+    def submit(self, job: Job, report: Report) -> "Future[Outcome]":
+        """Run a job on the host with the most free slots."""
+        host = max(self._nodes, key=lambda name: self._nodes[name].free)
+        self._nodes[host].jobs += 1
+        running = _Running(next(self._ids), job, report, host, Future(), time.monotonic())
+        self._running[running.id] = running
+        self._engine.send(host, Run(running.id, job))
+        return running.future
+
+    def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
+        """Serve reports until a job has ended, a host has come, one of `also` can be read, or the time is over."""
+        until = time.monotonic() + seconds
+        while not self._receive():
+            self._notice_waiting()
+            now = time.monotonic()
+            timers = [until, *(running.lost_at for running in self._running.values())]
+            ready = wait([self._engine.wake, *also], max(0.0, min(timers) - now))
+            if time.monotonic() >= until or any(source in ready for source in also):
+                self._receive()
+                return
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Ask all jobs to end; what does not is killed after a while."""
+        if self._stop is None:
+            self._stop = Stop(status, reason)
+            for name in self._nodes:
+                self._engine.send(name, self._stop)
+
+    def close(self) -> None:
+        """Kill what still runs, and leave the cluster as it was."""
+        self._is_closing = True
+        self._engine.drain()
+        for name in self._nodes:
+            self._engine.send(name, Close())
+        until = time.monotonic() + GRACE
+        with contextlib.suppress(UserError):  # the cluster is gone, and its hosts with it
+            while self._nodes and time.monotonic() < until:
+                wait([self._engine.wake], until - time.monotonic())
+                self._receive()
+        for running in list(self._running.values()):
+            self._end(running, recorded(running.job) or self._loss)
+        self._nodes.clear()
+        self._engine.close()
+        self._witness.unlink(missing_ok=True)
+
+    def _receive(self) -> bool:
+        """Take in what hosts have sent; say whether a job has ended, or a slot has come."""
+        changed = False
+        for name, content in self._engine.receive():
+            if content is None:
+                self._is_gone(name)
+                changed = True
+            else:
+                for message in unpacked(content):
+                    changed |= self._take(name, message)
+        for running in [one for one in self._running.values() if one.lost_at < float("inf")]:
+            if (outcome := recorded(running.job)) or running.lost_at <= time.monotonic():
+                self._end(running, outcome or self._loss)
+                changed = True
+        return changed
+
+    def _take(self, name: str, message: Any) -> bool:
+        """Take in one message; say whether a job has ended, or a slot has come."""
+        if isinstance(message, Ready):
+            self._welcome(name, message)
+            return True
+        if isinstance(message, Refused):
+            raise UserError(f"no trial can run on {message.node}: {message.reason}")
+        if isinstance(message, Leaving) and name in self._nodes:
+            self._nodes[name].is_leaving = True
+            log.info("Node %s is about to leave.", self._nodes[name].name)
+        if isinstance(message, Reported | Ended) and (running := self._running.get(message.id)):
+            if isinstance(message, Ended):
+                self._end(running, message.outcome)
+                return True
+            prune = running.report(message.value, message.step)
+            if running.job.prunes:
+                self._engine.send(name, Answer(running.id, prune))
+        return False
+
+    def _welcome(self, name: str, ready: Ready) -> None:
+        self._nodes[name] = _Node(ready.node, ready.slots)
+        self._failed_starts = 0
+        self._waits_since = None
+        log.info("Node %s has joined: %s.", ready.node, _number(ready.slots, "slot"))
+        if different := _differences(ready.versions):
+            log.warning("Node %s has other versions than this machine: %s.", ready.node, different)
+        if self._stop is not None:
+            self._engine.send(name, self._stop)
+
+    def _is_gone(self, name: str) -> None:
+        node = self._nodes.pop(name, None)
+        if node is None:
+            self._failed_starts += not self._is_closing
+            if self._failed_starts >= ATTEMPTS and not self._nodes:
+                raise UserError("processes on the nodes end as they start; the logs of the cluster's workers say why.")
+            return
+        lost = [running for running in self._running.values() if running.host == name]
+        # A host without its controller kills its trials when its lease ends, if they are not dead already.
+        until = max(time.monotonic(), self._engine.sent_at(name) + self._lease + MARGIN)
+        for running in lost:
+            running.lost_at = until
+        if not self._is_closing:
+            trials = ", ".join(f"#{running.job.number}" for running in lost) or "none"
+            log.warning("Node %s is gone; trials that ran there: %s.", node.name, trials)
+        if not self._nodes:
+            self._waits_since = time.monotonic()
+
+    @property
+    def _loss(self) -> Outcome:
+        """What a job comes to whose host is gone, where it has written down nothing else."""
+        if self._stop is not None:
+            return Outcome(self._stop.status, self._stop.reason)
+        return Outcome(Status.KILLED, "its node was lost")
+
+    def _end(self, running: _Running, outcome: Outcome) -> None:
+        outcome = replace(outcome, seconds=outcome.seconds or round(time.monotonic() - running.started, 3))
+        del self._running[running.id]
+        if running.host in self._nodes:
+            self._nodes[running.host].jobs -= 1
+        running.future.set_result(outcome)
+
+    def _notice_waiting(self) -> None:
+        """Say once what the sweep waits for, where no host is there for long."""
+        if self._waits_since is not None and time.monotonic() - self._waits_since > WORRY_AFTER:
+            self._waits_since = None
+            log.info("Waiting for a node of the cluster.")
+
+
+def _differences(versions: Mapping[str, str]) -> str:
+    """Return which packages a node has in other versions than this machine."""
+    here = provenance.versions()
+    pairs = [(name, versions.get(name, "none"), here.get(name, "none")) for name in sorted({*versions, *here})]
+    return ", ".join(f"{name} {there} (here {own})" for name, there, own in pairs if there != own)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("s" if count != 1 else "")

@@ -1,0 +1,220 @@
+"""Dask as the engine of a cluster: it has workers on the nodes, carries messages, and notices when a worker is gone.
+
+On each worker lives an actor that has started a host there. Messages to a host are calls of its actor, and those from
+it are events of a topic. Where this process dies, Dask drops the actors, and their hosts end.
+"""
+
+import asyncio
+import contextlib
+import queue
+import secrets
+import subprocess
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+import distributed
+
+from sweeplab.errors import UserError
+from sweeplab.sweep.execute.host import start_host
+from sweeplab.sweep.execute.local import GRACE
+from sweeplab.sweep.execute.messages import packed
+
+LOOK_EVERY = 1.0  # seconds between two looks at which workers there are
+WORDS = 5.0  # words that a host hears in the time of a lease, so that some may be late
+CONNECT = 30.0  # seconds for the scheduler to answer
+
+
+class HostActor:
+    """Lives on a worker: starts a host there, and passes on what the host and the controller say."""
+
+    def __init__(self, setup: bytes, topic: str, name: str) -> None:
+        worker = distributed.get_worker()
+        process, self._channel = start_host(setup, worker.state.nthreads)
+        worker.loop.add_callback(worker.plugin_add, Farewell(process), name)
+        forwarding = (self._channel, process, worker, topic, name)
+        threading.Thread(target=_forward, args=forwarding, daemon=True).start()
+        weakref.finalize(self, process.kill)  # without its actor it has no controller any more
+
+    def tell(self, content: bytes) -> None:
+        """Pass on messages of the controller; none at all are a sign of life."""
+        with contextlib.suppress(OSError):  # the host has ended, as the controller will hear
+            self._channel.send_bytes(content)
+
+
+def _forward(
+    channel: Connection, process: "subprocess.Popen[bytes]", worker: distributed.Worker, topic: str, name: str
+) -> None:
+    """Pass on what a host says, and that it has ended."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            worker.log_event(topic, (name, channel.recv_bytes()))
+    process.wait()
+    worker.log_event(topic, (name, None))
+    if name in worker.plugins:
+        worker.loop.add_callback(worker.plugin_remove, name)
+
+
+class Farewell(distributed.WorkerPlugin):
+    """Lets the host of a worker that is about to close hand its trials back."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    async def teardown(self, worker: distributed.Worker) -> None:
+        """Ask the host to leave, and wait for its end."""
+        until = time.monotonic() + GRACE + 1.0
+        self._process.terminate()
+        while self._process.poll() is None and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+
+
+class Dask:
+    """The engine over the scheduler at `address`; `cluster` is what was started for this sweep, if anything was."""
+
+    def __init__(self, address: str, security: Any, setup: bytes, lease: float, cluster: Any = None) -> None:
+        self._address, self._security, self._cluster = address, security, cluster
+        self._setup, self._lease = setup, lease
+        self._topic = f"sweeplab-{secrets.token_hex(4)}"
+        self._arrived: queue.SimpleQueue[tuple[str, bytes | None]] = queue.SimpleQueue()
+        self.wake, self._waker = Pipe(duplex=False)
+        self._is_woken = self._is_draining = False
+        self._outgoing: dict[str, asyncio.Queue[Any]] = {}
+        self._sent_at: dict[str, float] = {}
+        self._talks: dict[str, asyncio.Task[None]] = {}  # with the host on each worker, by its address
+        self._error: Exception | None = None
+        self._loop = asyncio.new_event_loop()
+        self._main = self._loop.create_task(self._serve())
+        self._connected = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._connected.wait()
+        self._check()
+
+    def receive(self) -> list[tuple[str, bytes | None]]:
+        """Return what has arrived."""
+        while self.wake.poll():
+            self.wake.recv_bytes()
+        self._is_woken = False
+        arrived = []
+        while not self._arrived.empty():
+            arrived.append(self._arrived.get())
+        if not arrived:
+            self._check()
+        return arrived
+
+    def send(self, host: str, message: Any) -> None:
+        """Put a message into the queue of a host."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, as `receive` says
+            self._loop.call_soon_threadsafe(self._outgoing[host].put_nowait, message)
+
+    def drain(self) -> None:
+        """Place no further hosts."""
+        self._is_draining = True
+
+    def sent_at(self, host: str) -> float:
+        """Return when a word was last on its way to a host."""
+        return self._sent_at[host]
+
+    def close(self) -> None:
+        """Let go of the scheduler, which ends the hosts that are left."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._main.cancel)
+        self._thread.join(GRACE)
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            reason = " ".join(str(self._error).split()) or type(self._error).__name__
+            raise UserError(f"the Dask scheduler at {self._address} cannot be used: {reason}") from self._error
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main)
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - it is raised again in the controller's thread
+            self._error = error
+            self._wake_up()
+        finally:
+            self._connected.set()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        """Keep a host on each worker."""
+        connect: Any = distributed.Client  # which has no types
+        async with connect(
+            self._address, asynchronous=True, security=self._security, set_as_default=False, timeout=CONNECT
+        ) as client:
+            client.subscribe_topic(self._topic, self._hear)
+            self._connected.set()
+            try:
+                await self._place(client)
+            finally:
+                for talk in self._talks.values():
+                    talk.cancel()
+                await asyncio.gather(*self._talks.values(), return_exceptions=True)
+
+    async def _place(self, client: distributed.Client) -> None:
+        """Start a host on each worker that has none, for ever."""
+        while True:
+            if client.status != "running":
+                raise ConnectionError("it is gone")
+            scheduler: Any = client.scheduler
+            workers: Mapping[str, Any] = (await scheduler.identity(n_workers=-1))["workers"]
+            for address, talk in self._talks.items():
+                if address not in workers:
+                    talk.cancel()
+                elif talk.done() and not talk.cancelled():
+                    talk.result()
+            for address in () if self._is_draining else workers:
+                if address not in self._talks or self._talks[address].done():
+                    self._talks[address] = asyncio.create_task(self._talk(client, address))
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _talk(self, client: distributed.Client, address: str) -> None:
+        """Start a host on a worker, and send what is for it, until it or the worker is gone."""
+        name = f"{address} {secrets.token_hex(2)}"
+        outgoing = self._outgoing[name] = asyncio.Queue[Any]()
+        future = client.submit(HostActor, self._setup, self._topic, name, workers=[address], actor=True, pure=False)
+        self._sent_at[name] = time.monotonic()
+        try:
+            with client.as_current():  # the actor is one of this client
+                actor = await future
+                while (messages := await self._next(outgoing)) is not None:
+                    self._sent_at[name] = time.monotonic()
+                    await asyncio.wait_for(actor.tell(packed(*messages)), self._lease)
+        except (OSError, ValueError, TimeoutError, distributed.CancelledError):
+            pass  # the worker is gone: Dask has no exception of its own for that
+        finally:
+            self._arrive(name, None)
+
+    async def _next(self, outgoing: "asyncio.Queue[Any]") -> list[Any] | None:
+        """Return what is to be sent next, nothing where a word is due; None where the host has ended."""
+        messages = []
+        with contextlib.suppress(TimeoutError):
+            messages.append(await asyncio.wait_for(outgoing.get(), self._lease / WORDS))
+        while not outgoing.empty():
+            messages.append(outgoing.get_nowait())
+        return None if None in messages else messages
+
+    def _hear(self, event: tuple[float, tuple[str, bytes | None]]) -> None:
+        name, content = event[1]
+        if content is None:
+            self._outgoing[name].put_nowait(None)
+        self._arrive(name, content)
+
+    def _arrive(self, name: str, content: bytes | None) -> None:
+        self._arrived.put((name, content))
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        if not self._is_woken:
+            self._is_woken = True
+            self._waker.send_bytes(b"")

@@ -1,0 +1,210 @@
+"""A host: the process on a node of a cluster that runs trials there, as `Local` does on one machine.
+
+The engine starts one beside each of its workers and carries the messages. The host ends, and its trials with it, when
+its engine's worker does, and when it has not heard from the controller for as long as its lease: by then the controller
+may give its trials to others. It leaves in the folder of each what it came to, so that nobody need wait for the lease.
+"""
+
+import contextlib
+import os
+import platform
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sweeplab.errors import UserError
+from sweeplab.records import provenance
+from sweeplab.records.record import Status
+from sweeplab.sweep.execute.executor import WARM_UP
+from sweeplab.sweep.execute.local import Local
+from sweeplab.sweep.execute.messages import (
+    Answer,
+    Close,
+    Ended,
+    HostSetup,
+    Leaving,
+    Ready,
+    Refused,
+    Reported,
+    Run,
+    Stop,
+    packed,
+    unpacked,
+)
+from sweeplab.sweep.execute.recovery import write_outcome
+from sweeplab.sweep.execute.slots import gpus, slots
+from sweeplab.sweep.execute.temporary import own_folder
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.program import import_main
+
+TICK = 0.5  # seconds; how late the end of the lease may be noticed
+LEFT = "its node left the cluster"
+# A trial is no task of the job that holds its node, whatever the launcher of that job says in the environment.
+LAUNCHERS = ("SLURM_", "PMI_", "PMIX_", "OMPI_")
+
+
+def start_host(setup: bytes, threads: int) -> tuple["subprocess.Popen[bytes]", Connection]:
+    """Start a host beside this process, which is an engine's worker with so many threads; return it and its channel."""
+    near, far = socket.socketpair()
+    with far:
+        command = [sys.executable, "-m", "sweeplab.sweep.execute.host", str(far.fileno()), str(threads)]
+        process = subprocess.Popen(command, pass_fds=[far.fileno()], stdin=subprocess.DEVNULL)
+    channel = Connection(near.detach())
+    channel.send_bytes(setup)
+    return process, channel
+
+
+class Host:
+    """Runs the jobs that come through a channel, and sends back what they report and come to."""
+
+    def __init__(self, channel: Connection, setup: HostSetup, threads: int) -> None:
+        self._channel, self._setup = channel, setup
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        # A thread of its own: whoever should read may be at a halt, and the lease ends all the same.
+        self._sender = threading.Thread(target=self._send, daemon=True)
+        self._sender.start()
+        self._jobs: dict[int, tuple[Job, Future[Outcome]]] = {}
+        self._heard_at = time.monotonic()
+        self._is_leaving = self._is_over = False
+        self._loss: Outcome | None = None  # what becomes of jobs when nobody is told
+        self._local = self._prepared(threads)
+
+    def serve(self) -> None:
+        """Run jobs until the controller closes the host, leaves it alone for too long, or the node goes."""
+        for name in ("SIGTERM", "SIGUSR1", "SIGUSR2"):  # what schedulers send before they take a node away
+            signal.signal(getattr(signal, name), self._leave)
+        try:
+            while not self._is_over:
+                self._local.wait(TICK, [self._channel])
+                if time.monotonic() - self._heard_at > self._setup.lease:
+                    self._loss = Outcome(Status.INTERRUPTED, f"its controller was silent for {self._setup.lease:g} s")
+                    break
+                self._receive()
+                if self._is_leaving:
+                    self._local.stop(Status.INTERRUPTED, LEFT)
+                self._collect()
+                self._is_over |= self._is_leaving and not self._jobs
+        finally:
+            self._local.close()
+            self._collect()
+            self._outgoing.put(None)
+            self._sender.join(TICK)
+
+    def _prepared(self, threads: int) -> Local:
+        """Make this process the program's, and return what runs trials in it.
+
+        Raises:
+            UserError: the study's folder is not here, or the slots cannot be.
+        """
+        setup, node = self._setup, platform.node()
+        if not setup.witness.exists():
+            raise UserError(f"{setup.witness.parent} is not the controller's on this node; a cluster shares a folder.")
+        os.chdir(setup.folder)
+        os.environ.update(setup.environment)
+        sys.path[:] = setup.path
+        sys.argv = [setup.task.script]
+        import_main(setup.main)
+        for name, content in setup.files.items():
+            path = self._snapshot / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        jobs = setup.jobs if setup.jobs != "auto" or gpus() else threads
+        shares = slots(jobs, setup.jobs_per_gpu, setup.gpus_per_job, None)
+        warm_up = self._snapshot / WARM_UP
+        local = Local(shares, setup.task, setup.modules, warm_up, setup.cold, setup.trial_timeout)
+        self._say(Ready(len(shares), node, provenance.versions()))
+        return local
+
+    @property
+    def _snapshot(self) -> Path:
+        """Where the files of the sweep's snapshot lie on this node."""
+        return own_folder() / "snapshot"
+
+    def _receive(self) -> None:
+        try:
+            while self._channel.poll():
+                content = self._channel.recv_bytes()
+                self._heard_at = time.monotonic()
+                for message in unpacked(content):
+                    self._obey(message)
+        except (EOFError, OSError):  # the engine's worker is gone
+            self._is_over = True
+            self._loss = Outcome(Status.KILLED, "the worker of its node died")
+
+    def _obey(self, message: Any) -> None:
+        if isinstance(message, Run):
+            self._start(message)
+        elif isinstance(message, Answer) and message.id in self._jobs:
+            self._local.answer(self._jobs[message.id][1], message.prune)
+        elif isinstance(message, Stop):
+            self._local.stop(message.status, message.reason)
+        elif isinstance(message, Close):
+            self._is_over = True
+
+    def _start(self, run: Run) -> None:
+        def report(value: float, step: int) -> None:
+            self._say(Reported(run.id, value, step))
+
+        if self._is_leaving:
+            self._say(Ended(run.id, Outcome(Status.INTERRUPTED, LEFT)))
+        else:
+            job = self._moved(run.job)
+            self._jobs[run.id] = job, self._local.submit(job, report)
+
+    def _moved(self, job: Job) -> Job:
+        """Return a job with the snapshot of the configuration where it lies on this node."""
+        there, here = str(self._setup.snapshot), str(self._snapshot)
+        return replace(job, arguments=tuple(word.replace(there, here) for word in job.arguments))
+
+    def _collect(self) -> None:
+        for id_, (job, future) in list(self._jobs.items()):
+            if future.done():
+                del self._jobs[id_]
+                outcome = future.result()
+                if self._loss is not None and outcome.status is Status.KILLED:
+                    outcome = replace(self._loss, seconds=outcome.seconds)
+                if self._loss is not None or self._is_leaving:
+                    write_outcome(job, outcome)
+                self._say(Ended(id_, outcome))
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        if not self._is_leaving:
+            self._is_leaving = True  # the loop does the rest
+            self._say(Leaving())
+
+    def _say(self, message: Any) -> None:
+        self._outgoing.put(packed(message))
+
+    def _send(self) -> None:
+        with contextlib.suppress(OSError):  # nobody listens any more
+            while (content := self._outgoing.get()) is not None:
+                self._channel.send_bytes(content)
+
+
+def main(descriptor: int, threads: int) -> None:
+    """Be a host at the end of this channel."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the controller, which says what becomes of trials
+    for name in [name for name in os.environ if name.startswith(LAUNCHERS)]:
+        del os.environ[name]
+    channel = Connection(descriptor)
+    setup: HostSetup = unpacked(channel.recv_bytes())[0]
+    try:
+        host = Host(channel, setup, threads)
+    except UserError as error:
+        channel.send_bytes(packed(Refused(platform.node(), str(error))))
+    else:
+        host.serve()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

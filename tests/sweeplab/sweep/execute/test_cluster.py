@@ -1,0 +1,219 @@
+"""The executor over hosts that come and go. Its engine here is a stand-in, without processes: see `test_dask.py`."""
+
+import logging
+import time
+from collections.abc import Callable
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeplab.errors import UserError
+from sweeplab.records import provenance
+from sweeplab.records.record import Status
+from sweeplab.sweep.execute import cluster as module
+from sweeplab.sweep.execute.cluster import Cluster
+from sweeplab.sweep.execute.messages import Answer, Close, Ended, Leaving, Ready, Refused, Reported, Run, Stop, packed
+from sweeplab.sweep.execute.recovery import write_outcome
+from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.spec import SweepSpec
+from tests.sweeplab.sweep.specs import spec_of
+
+
+class Engine:
+    """What hosts would say is put in by the test; what they are told can be looked at."""
+
+    def __init__(self) -> None:
+        self.wake, self._waker = Pipe(duplex=False)
+        self._arrived: list[tuple[str, bytes | None]] = []
+        self.told: list[tuple[str, Any]] = []
+        self.is_closed = False
+
+    def arrives(self, host: str, *messages: Any) -> None:
+        self._arrived += [(host, packed(*messages) if messages else None)]
+        self._waker.send_bytes(b"")
+
+    def receive(self) -> list[tuple[str, bytes | None]]:
+        while self.wake.poll():
+            self.wake.recv_bytes()
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def send(self, host: str, message: Any) -> None:
+        self.told.append((host, message))
+        if isinstance(message, Close):
+            self.arrives(host)
+
+    def sent_at(self, host: str) -> float:
+        return time.monotonic()
+
+    def drain(self) -> None:
+        """Place no hosts: the test does."""
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def cluster(engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setattr(module, "MARGIN", 0.1)
+    return Cluster(engine, 0.2, None, folder / ".cluster")
+
+
+@pytest.fixture
+def job(folder: Path) -> Callable[[int], Job]:
+    spec: SweepSpec = spec_of("x=1,2,3")[0]
+
+    def make(number: int) -> Job:
+        made = spec.job(number, {"x": 1.0}, 0, prunes=True)
+        made.folder.mkdir(parents=True, exist_ok=True)
+        return made
+
+    return make
+
+
+def ignored(value: float, step: int) -> bool:
+    return False
+
+
+def ready(slots: int, node: str = "n1", **versions: str) -> Ready:
+    return Ready(slots, node, {**provenance.versions(), **versions})
+
+
+def test_slots_come_and_go_with_their_hosts(cluster: Cluster, engine: Engine) -> None:
+    assert (cluster.slots, cluster.free()) == (0, 0)
+    engine.arrives("a", ready(2))
+    engine.arrives("b", ready(3))
+    cluster.wait(1.0)
+    assert (cluster.slots, cluster.free()) == (5, 5)
+    engine.arrives("a")
+    engine.arrives("b", Leaving())
+    cluster.wait(0.1)
+    assert (cluster.slots, cluster.free()) == (0, 0)
+
+
+def test_jobs_are_spread_over_the_hosts(cluster: Cluster, engine: Engine, job: Callable[[int], Job]) -> None:
+    engine.arrives("a", ready(1))
+    engine.arrives("b", ready(2))
+    cluster.wait(1.0)
+    for number in range(3):
+        cluster.submit(job(number), ignored)
+    assert sorted(host for host, message in engine.told if isinstance(message, Run)) == ["a", "b", "b"]
+    assert cluster.free() == 0
+
+
+def test_n_jobs_is_the_most_that_run_at_once(engine: Engine, folder: Path, job: Callable[[int], Job]) -> None:
+    cluster = Cluster(engine, 1.0, 3, folder / ".cluster")
+    engine.arrives("a", ready(8))
+    cluster.wait(1.0)
+    assert (cluster.slots, cluster.free()) == (3, 3)
+    cluster.submit(job(0), ignored)
+    assert cluster.free() == 2
+
+
+def test_a_report_is_answered_on_the_host_it_came_from(
+    cluster: Cluster, engine: Engine, job: Callable[[int], Job]
+) -> None:
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    cluster.submit(job(0), lambda value, step: value > 1)
+    engine.arrives("a", Reported(0, 0.5, 1), Reported(0, 1.5, 2))
+    cluster.wait(0.1)
+    assert [message for _, message in engine.told if isinstance(message, Answer)] == [Answer(0, False), Answer(0, True)]
+
+
+def test_a_job_of_a_host_that_is_gone_is_lost_when_its_lease_is_over(
+    cluster: Cluster, engine: Engine, job: Callable[[int], Job]
+) -> None:
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    future = cluster.submit(job(0), ignored)
+    engine.arrives("a")
+    cluster.wait(0.05)
+    assert not future.done()  # something of it may still run
+    while not future.done():
+        cluster.wait(1.0)
+    assert future.result().status is Status.KILLED
+
+
+def test_what_a_host_wrote_down_before_it_was_gone_is_believed_at_once(
+    engine: Engine, folder: Path, job: Callable[[int], Job]
+) -> None:
+    cluster = Cluster(engine, 1000.0, None, folder / ".cluster")
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    future = cluster.submit(lost := job(0), ignored)
+    write_outcome(lost, Outcome(Status.INTERRUPTED, "its node left the cluster"))
+    engine.arrives("a")
+    cluster.wait(1.0)
+    assert future.result().status is Status.INTERRUPTED
+
+
+def test_a_host_that_comes_late_is_told_of_the_stop(cluster: Cluster, engine: Engine) -> None:
+    cluster.stop(Status.INTERRUPTED, "enough")
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    assert engine.told == [("a", Stop(Status.INTERRUPTED, "enough"))]
+
+
+def test_closing_kills_what_runs_and_lets_go_of_the_engine(
+    cluster: Cluster, engine: Engine, folder: Path, job: Callable[[int], Job]
+) -> None:
+    (folder / ".cluster").touch()
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    future = cluster.submit(job(0), ignored)
+    cluster.close()
+    assert future.result().status is Status.KILLED
+    assert engine.is_closed
+    assert not (folder / ".cluster").exists()
+
+
+def test_a_node_on_which_nothing_can_run_ends_the_sweep(cluster: Cluster, engine: Engine) -> None:
+    engine.arrives("a", Refused("n7", "there is no folder"))
+    with pytest.raises(UserError, match="no trial can run on n7: there is no folder"):
+        cluster.wait(1.0)
+
+
+def test_hosts_that_end_as_they_start_end_the_sweep(cluster: Cluster, engine: Engine) -> None:
+    for number in range(module.ATTEMPTS):
+        engine.arrives(f"host {number}")
+    with pytest.raises(UserError, match="end as they start"):
+        cluster.wait(1.0)
+
+
+def test_a_node_with_other_versions_is_told_of(
+    cluster: Cluster, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.arrives("a", ready(1, optuna="4.0.0"))
+    cluster.wait(1.0)
+    assert f"n1 has other versions than this machine: optuna 4.0.0 (here {provenance.versions()['optuna']})" in (
+        caplog.text
+    )
+
+
+def test_that_no_node_is_there_is_said_once(
+    engine: Engine, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WORRY_AFTER", 0.0)
+    caplog.set_level(logging.INFO)
+    cluster = Cluster(engine, 1.0, None, folder / ".cluster")
+    for _ in range(3):
+        cluster.wait(0.05)
+    assert caplog.text.count("Waiting for a node") == 1
+
+
+def test_an_outcome_comes_with_the_job_s_own_end(cluster: Cluster, engine: Engine, job: Callable[[int], Job]) -> None:
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    future = cluster.submit(job(0), ignored)
+    engine.arrives("a", Ended(0, Outcome(Status.COMPLETE, values=(1.0,), seconds=2.0)))
+    cluster.wait(1.0)
+    assert future.result() == Outcome(Status.COMPLETE, values=(1.0,), seconds=2.0)
+    assert cluster.free() == 1
