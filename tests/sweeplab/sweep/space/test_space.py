@@ -332,6 +332,23 @@ def test_a_condition_may_name_a_fixed_key() -> None:
     assert space.size(knows(model="mlp")) == 1
 
 
+@pytest.mark.parametrize("choices", ["1,1.0,2", "1.0,1,2"])
+def test_a_condition_tells_choices_of_different_types_apart(choices: str) -> None:
+    space = parse({"x": choices, "when": {"x=1": {"a": "1,2"}, "x=1.0": {"b": "3,4"}}})
+    assert [sorted(point.items()) for point in space.grid(nothing)][-1] == [("x", 2)]
+    keys = {(type(point["x"]), key) for point in space.grid(nothing) for key in point if key != "x"}
+    assert keys == {(int, "a"), (float, "b")}
+    assert space.size(nothing) == 2 + 2 + 1
+    one_key = parse({"x": choices, "when": {"x=1": {"a": "1,2"}, "x=1.0": {"a": "3,4"}}})
+    assert [point["a"] for point in one_key.grid(knows(x=1)) if "a" in point] in ([1, 2, 3, 4], [3, 4, 1, 2])
+
+
+def test_a_condition_may_write_a_number_as_int_or_float_where_only_one_is_meant() -> None:
+    when = {"when": {"x=1": {"a": "1,2"}, "y=0": {"b": "1,2"}, "z=2.0": {"c": "1,2"}}}
+    points = list(parse({"x": "0.5,1.0", **when}).grid(knows(y=0.0, z=2)))
+    assert [sorted(point) for point in points[:: len(points) - 1]] == [["b", "c", "x"], ["a", "b", "c", "x"]]
+
+
 def test_a_value_fixed_under_a_condition_is_set_only_there() -> None:
     space = parse({"model": "mlp,cnn", "when": {"model=cnn": {"optimizer.lr": 0.01}}})
     assert [space.overrides(point) for point in space.grid(nothing)] == [
