@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,8 +62,9 @@ def _axis(parameters: Sequence[Parameter]) -> Axis:
                 for value in parameter.values() or ():
                     choices += [] if any(same_type(value, other) for other in choices) else [value]
     if not numbers:
-        return Axis(choices=choices)
-    numbers += [value for value in choices if isinstance(value, int | float) and not isinstance(value, bool)]
+        # JSON has no infinite numbers: they are words, as on the command line.
+        return Axis(choices=json.loads(json.dumps(choices), parse_constant=lambda word: str(float(word))))
+    numbers += [n for n in choices if isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n)]
     return Axis(low=min(numbers), high=max(numbers), log=all(logs))
 
 

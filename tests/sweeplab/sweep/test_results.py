@@ -153,12 +153,19 @@ def test_what_is_searched_is_an_axis(written: str, axis: Axis) -> None:
         ("tag(log,interval(1,10))", "tag(log,interval(5,100))", Axis(low=1.0, high=100.0, log=True)),
         ("tag(log,interval(1,10))", "interval(5,100)", Axis(low=1.0, high=100.0)),
         ("range(3)", "choice(9,none)", Axis(low=0, high=9)),
+        ("range(3)", "choice(9,inf)", Axis(low=0, high=9)),
     ],
 )
 def test_a_key_that_is_searched_under_several_conditions_is_one_axis(first: str, second: str, axis: Axis) -> None:
     params = {"net": "choice(a,b)", "when": {"net=a": {"x": first}, "net=b": {"x": second}}}
     space, _ = Space.parse(params, [], lambda group: [])
     assert axes(space)["x"] == axis
+
+
+def test_an_infinite_number_among_the_choices_is_no_null_in_the_folder(tmp_path: Path) -> None:
+    space, _ = Space.parse({}, ["x=1.0,inf,null,[-inf,nan]", "y=1,2"], lambda group: [])
+    Study("study", "", [{"metric": "loss", "mode": "min"}], axes(space)).write(tmp_path)
+    assert Study.read(tmp_path).axes["x"].choices == [1.0, "inf", None, ["-inf", "nan"]]
 
 
 @pytest.mark.slow
