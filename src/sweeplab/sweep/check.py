@@ -75,12 +75,12 @@ def _check_task(spec: SweepSpec) -> None:
 
 
 def _check_same_sweep(spec: SweepSpec, point: Mapping[str, Any], config: DictConfig) -> None:
-    """Make sure that a point is judged as all others are, and leaves the sweep what it is."""
+    """Make sure that a point has the objective of all others, and leaves the sweep what it is."""
     chosen, master = " ".join(spec.space.overrides(point)), spec.config_snapshot.master
     if (other := objectives(config, spec.settings.direction)) != spec.objectives:
         raise UserError(
-            f"with {chosen} trials are judged by {_named(other)}, and others by {_named(spec.objectives)}: "
-            "all need one objective; make a sweep of each, or give objective.metric and objective.mode for all."
+            f"with {chosen} the objective is {_named(other)}, and in other trials {_named(spec.objectives)}: "
+            "a sweep has one; make a sweep of each, or give objective.metric and objective.mode for all."
         )
     settings = (OmegaConf.to_container(each.hydra.sweeper, resolve=False) for each in (config, master))
     here, elsewhere = (dict(flat(masked_values(each))) for each in settings)

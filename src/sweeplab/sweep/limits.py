@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from sweeplab.compare.table import plural
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
@@ -58,8 +59,9 @@ class Limits:
         self._traceback = self._traceback or outcome.traceback
         if self._too_many() and not self.stopped:
             self.first = self._traceback
+            ended = plural(self._failures + self._successes, "trial")
             self.stopped = (
-                f"{self._failures} of {self._failures + self._successes} trials failed; the last was #{number} "
+                f"{self._failures} of {ended} failed; the last was #{number} "
                 f"({' '.join(spec.space.overrides(values))}): {outcome.reason}; "
                 f"its log is {spec.folder_of(number) / RunFile.OUTPUT}"
             )

@@ -12,13 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from sweeplab.errors import UserError
 from sweeplab.records.files import write_text
 from sweeplab.records.layout import StudyFile
-from sweeplab.records.names import short_path
 from sweeplab.records.trust import check_files, is_given
 from sweeplab.secrets import masked_config
 from sweeplab.streams import open_closed_streams
 from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
-from sweeplab.sweep.console import ProgressTable, closing
+from sweeplab.sweep.console import ProgressTable, closing, greeting
 from sweeplab.sweep.execute.executor import make_executor
 from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.slots import slots
@@ -28,7 +27,7 @@ from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener, Listeners, SweepInfo
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.preview import preview
-from sweeplab.sweep.results import Summary, describe, summarize, write_results
+from sweeplab.sweep.results import describe, summarize, write_results
 from sweeplab.sweep.spec import SweepSpec, make_spec
 from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.search import Search
@@ -93,7 +92,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
     with ProgressTable(spec, executor.slots, before) as progress:
-        progress.print(_greeting(spec, before, executor.slots, recovered, extended))
+        progress.print(greeting(spec, before, executor.slots, recovered, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
         try:
@@ -133,12 +132,3 @@ def _leave_config(spec: SweepSpec, config: DictConfig) -> None:
     if not path.exists():
         plain = masked_config(OmegaConf.to_container(config, resolve=False))
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(plain)))
-
-
-def _greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, extended: list[str]) -> str:
-    total = "" if before.total is None else f" of {before.total}"
-    where = short_path(spec.folder)
-    words = f"{spec.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {where}"
-    if recovered:
-        words += f"; trials of a dead controller that were recovered: {recovered}"
-    return words + (f"; extended: {'; '.join(extended)}" if extended else "")

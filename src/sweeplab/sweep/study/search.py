@@ -142,7 +142,7 @@ def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
     """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
 
     Raises:
-        UserError: all trials are judged by it, or the sweep is made of it.
+        UserError: it is the objective of all trials, or a setting of the sweep.
     """
     top = re.split(r"[./@]", key)[0]
     if top == "objective":
