@@ -18,7 +18,7 @@ from sweeplab.secrets import masked_values
 from sweeplab.sweep.config.hydra_job import current
 from sweeplab.sweep.config.objectives import objectives
 from sweeplab.sweep.config.settings import Settings, imported
-from sweeplab.sweep.config.snapshot import local_classes
+from sweeplab.sweep.config.trial_config import local_classes
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.spec import SweepSpec

@@ -15,7 +15,7 @@ from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Any
 
-from sweeplab.sweep.config.snapshot import local_classes
+from sweeplab.sweep.config.trial_config import local_classes
 from sweeplab.sweep.execute.temporary import remove_left_behind
 from sweeplab.sweep.job import Task
 from sweeplab.sweep.program import beyond_import, importable_main, warn_of_missing

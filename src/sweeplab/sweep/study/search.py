@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.config.settings import imported
-from sweeplab.sweep.config.snapshot import local_classes
+from sweeplab.sweep.config.trial_config import local_classes
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build_pruner, build_sampler, default_sampler
 from sweeplab.sweep.study.trials import counts, params_of, point_key
