@@ -72,7 +72,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     _leave_config(spec, config)
     client = StudyClient(study, lock, spec.settings.retries, spec.folder)
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
-    spec.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
+    spec.folder_names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
         client.drop_requeued()
     is_only_controller = client.register()
@@ -121,7 +121,7 @@ def _check_folder(spec: SweepSpec) -> None:
 
 def _check_numbers(spec: SweepSpec, client: StudyClient) -> None:
     """Refuse a folder with numbers that the study has not given out."""
-    given = float("inf") if spec.names_folders else len(client.trials())
+    given = len(client.trials()) if spec.folder_names.are_numbers else float("inf")
     for folder in spec.folder.glob("[0-9]*"):
         if folder.name.isdigit() and int(folder.name) >= given:
             raise UserError(f"{folder} exists, but not in the study {spec.name}; choose {spec.another}.")
