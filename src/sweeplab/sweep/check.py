@@ -1,6 +1,7 @@
 """What can be checked before the first trial."""
 
 import itertools
+import math
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import FloatDistribution
 
 from sweeplab.errors import UserError
 from sweeplab.records.links import select
@@ -25,7 +26,7 @@ from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.search import check_searchable
 from sweeplab.sweep.study.study import flat
 
-MOST = 64  # combinations of group choices that are composed; of more, each choice once
+MAX_COMBINATIONS = 64  # of group choices, that are composed; of more, each choice once
 
 
 def check_spec(spec: SweepSpec) -> None:
@@ -133,11 +134,9 @@ def _check_walk(spec: SweepSpec) -> None:
 def _points(spec: SweepSpec) -> Iterator[dict[str, Any]]:
     """Go through the group choices and, at each, through both ends of everything else."""
     groups = [p for p in spec.space.parameters if spec.config_snapshot.is_group(p.key)]
-    choices = [parameter.values() or [] for parameter in groups]
-    size = 1
-    for values in choices:
-        size *= len(values)
-    combinations = itertools.product(*choices) if size <= MOST else _each_once(choices)
+    choices = [parameter.points or () for parameter in groups]
+    is_small = math.prod(map(len, choices)) <= MAX_COMBINATIONS
+    combinations = itertools.product(*choices) if is_small else _each_once(choices)
     for chosen in combinations:
         group = dict(zip((parameter.key for parameter in groups), chosen, strict=True))
         for end in (0, -1):
@@ -148,16 +147,15 @@ def _points(spec: SweepSpec) -> Iterator[dict[str, Any]]:
             yield point
 
 
-def _each_once(choices: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+def _each_once(choices: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
     longest = max(map(len, choices))
     return zip(*(itertools.islice(itertools.cycle(values), longest) for values in choices), strict=True)
 
 
 def _ends(parameter: Parameter) -> tuple[Any, Any]:
+    if parameter.points:
+        return parameter.points[0], parameter.points[-1]
     distribution: Any = parameter.distribution
-    if isinstance(distribution, CategoricalDistribution):
-        values = parameter.values() or []
-        return values[0], values[-1]
     return parameter.value(distribution.low), parameter.value(distribution.high)
 
 

@@ -13,7 +13,7 @@ from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.spec import SweepSpec
 
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
-HOPELESS = 5  # failures with nothing good before them end a sweep by themselves
+FIRST_FAILURES = 5  # failures with nothing good before them end a sweep by themselves
 
 
 class Limits:
@@ -34,16 +34,12 @@ class Limits:
 
     def may_start(self) -> bool:
         """Say whether another trial may start."""
-        return not self.stopped and not self.timed_out()
+        return not self.stopped and not self.over
 
     @property
     def over(self) -> str:
         """Say that the time is over, or nothing."""
-        return f"the timeout of {self._timeout:g} s was reached" if self.timed_out() else ""
-
-    def timed_out(self) -> bool:
-        """Say whether the time is over."""
-        return time.monotonic() >= self._until
+        return f"the timeout of {self._timeout:g} s was reached" if time.monotonic() >= self._until else ""
 
     def ended(self, spec: SweepSpec, number: int, values: Mapping[str, Any], outcome: Outcome, counts: bool) -> None:
         """Count a trial; stop the sweep if it was one failure too many, or if no trial can do better."""
@@ -71,8 +67,8 @@ class Limits:
         if self._most is not None:
             return self._failures > self._most
         if self._rate is not None:
-            return ended >= HOPELESS and self._failures > self._rate * ended
-        return self._failures >= HOPELESS and not self._successes
+            return ended >= FIRST_FAILURES and self._failures > self._rate * ended
+        return self._failures >= FIRST_FAILURES and not self._successes
 
 
 def check_limits(settings: Settings) -> None:

@@ -59,7 +59,7 @@ def _axis(parameters: Sequence[Parameter]) -> Axis:
                 numbers += [low, high]
                 logs.append(log)
             case CategoricalDistribution():
-                for value in parameter.values() or ():
+                for value in parameter.points or ():
                     choices += [] if any(same_type(value, other) for other in choices) else [value]
     if not numbers:
         # JSON has no infinite numbers: they are words, as on the command line.

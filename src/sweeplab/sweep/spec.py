@@ -101,12 +101,10 @@ class SweepSpec:
 
     def overrides(self, values: Mapping[str, Any], repeat: int = 0) -> list[str]:
         """Return the overrides that make one run of a point."""
-        seed = [override(self.settings.repeat_key, self.seed(repeat))] if self.settings.repeats > 1 else []
-        return [*self.space.overrides(values), *seed]
-
-    def seed(self, repeat: int) -> int:
-        """Return the seed of a repeat."""
-        return int(OmegaConf.select(self.base, self.settings.repeat_key) or 0) + repeat
+        overrides, key = self.space.overrides(values), self.settings.repeat_key
+        if self.settings.repeats > 1:
+            overrides.append(override(key, int(OmegaConf.select(self.base, key) or 0) + repeat))
+        return overrides
 
     def folder_of(self, number: int, repeat: int = 0) -> Path:
         """Return the folder of a run."""

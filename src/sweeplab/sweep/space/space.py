@@ -64,16 +64,6 @@ class Space:
         """Return the parameters whose conditions hold under `values`."""
         return [parameter for parameter in self.parameters if self._holds(parameter, values, default_of)]
 
-    def is_single(self, default_of: DefaultOf) -> bool:
-        """Say whether there is but one point, so that nothing is searched."""
-        values: dict[str, Value] = {}
-        for parameter in self.parameters:
-            if self._holds(parameter, values, default_of):
-                if not parameter.distribution.single():
-                    return False
-                values[parameter.key] = parameter.only()
-        return True
-
     def in_order(self, overrides: Iterable[str]) -> list[str]:
         """Return overrides in the order in which the user gave their keys; what they did not give comes last."""
         position = {key: number for number, key in enumerate(self.order)}

@@ -56,7 +56,7 @@ class Search:
         size = None if hook else spec.size()
         method = _method(spec, size)
         self.walks = method is Method.WALK
-        if not (self.walks or hook or settings.n_trials == 1) and spec.space.is_single(spec.default_of):
+        if size == 1 and not self.walks and settings.n_trials != 1:
             raise UserError(_nothing_searched(spec))
         self.points = Points(spec.space.stored(p, spec.default_of) for p in spec.points()) if self.walks else None
         self.total = settings.n_trials

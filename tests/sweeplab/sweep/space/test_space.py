@@ -90,7 +90,7 @@ def test_grammar_becomes_a_distribution(written: str, distribution: Any) -> None
 
 def test_a_glob_takes_the_choices_of_its_group() -> None:
     (parameter,) = parse({"model": "glob([c*,m*], exclude=mlp)"}).parameters
-    assert parameter.values() == ["cnn"]
+    assert parameter.points == ["cnn"]
 
 
 @pytest.mark.parametrize(
@@ -113,20 +113,20 @@ def test_a_glob_takes_the_choices_of_its_group() -> None:
     ],
 )
 def test_values_come_in_the_order_of_the_user(written: str, values: list[Value]) -> None:
-    found = one(written).values()
+    found = one(written).points
     assert found is not None
     assert [(type(value), value) for value in found] == [(type(value), value) for value in values]
 
 
 def test_an_interval_has_no_list_of_values() -> None:
-    assert one("interval(0,1)").values() is None
+    assert one("interval(0,1)").points is None
 
 
 @pytest.mark.parametrize("written", ["shuffle(range(50))", "shuffle(choice(1,2,3,4,5,6,7,8,9,10,11,12))"])
 def test_a_shuffle_is_the_same_when_a_sweep_resumes(written: str) -> None:
-    values = one(written).values()
+    values = one(written).points
     assert values is not None
-    assert values == one(written).values()
+    assert values == one(written).points
     assert values != sorted(values)  # type: ignore[type-var]  # they are all numbers
     assert one(written).distribution == one(written[len("shuffle(") : -1]).distribution
 
@@ -184,7 +184,7 @@ def test_a_range_has_the_values_that_decimals_have(start: int, stop: int, step: 
             one(line)
         return
     parameter = one(line)
-    values = parameter.values()
+    values = list(parameter.points or ())
     assert values == [number / scale for number in exact]
     assert [parameter.value(parameter.stored(value)) for value in values] == values
 
@@ -192,8 +192,7 @@ def test_a_range_has_the_values_that_decimals_have(start: int, stop: int, step: 
 @pytest.mark.parametrize("written", ["range(0, 1, 0.1)", "range(-1, 1, 0.07)", "int(interval(1, 5))", "1,0.5,x,null"])
 def test_a_sampler_draws_the_values_of_the_grid_and_nothing_else(written: str) -> None:
     parameter = one(written)
-    values = parameter.values()
-    assert values is not None
+    values = parameter.points or ()
     space, number = Space((parameter,)), study()
     drawn = [space.suggest(number.ask(), nothing)["x"] for _ in range(200)]
     assert {override("x", value) for value in drawn} == {override("x", value) for value in values}
@@ -228,7 +227,7 @@ def test_a_number_may_be_written_as_int_or_float() -> None:
 def test_the_command_line_wins_over_params_whatever_the_prefix() -> None:
     params = {"a": "1,2", "b": "3", "+c": "interval(0,1)", "d": 4, "when": {"e=1": {"f": "1,2"}}}
     space, fixed = Space.parse(params, ["++c=5,6", "b=7,8", "a=0", "~d", "f=9", "+g=[1,2]"], options)
-    assert [(p.prefix, p.key, p.values()) for p in space.parameters] == [("", "b", [7, 8]), ("++", "c", [5, 6])]
+    assert [(p.prefix, p.key, p.points) for p in space.parameters] == [("", "b", [7, 8]), ("++", "c", [5, 6])]
     assert fixed == ["a=0", "~d", "f=9", "+g=[1,2]"]
 
 
@@ -469,3 +468,9 @@ def test_differences_are_told_by_name() -> None:
         "optimizer.lr was log 1e-05..0.1, is log 1e-05..1",
     ]
     assert differences(old, old) == []
+
+
+def test_an_interval_of_one_number_is_one_point() -> None:
+    space = parse({"x": "interval(1, 1)", "y": "tag(log,interval(2.0,2.0))"})
+    assert list(space.grid(nothing)) == [{"x": 1.0, "y": 2.0}]
+    assert space.size(nothing) == 1
