@@ -62,7 +62,7 @@ def test_no_file_of_a_sweep_has_a_secret(command: Command, tmp_path: Path) -> No
     done = command("train.py", "-m", *words, "hydra.sweeper.n_jobs=1", MY_TOKEN=ENV)
     assert "2 complete" in done.stdout
     assert holding(tmp_path, ENV, PLAIN, DIGITS) == []
-    assert "2 of 2 trials are there" in command("train.py", "-m", *words, MY_TOKEN=ENV).stdout
+    assert "2 of 2 trials finished" in command("train.py", "-m", *words, MY_TOKEN=ENV).stdout
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_a_study_is_resumed_by_the_same_choices(folder: Path, command: Command) 
     choices = ["sweep=asha", "model=linear", "trainer=cpu", "trainer.max_epochs=4", "task.callbacks.samples=null"]
     choices += ["task.callbacks.charts=null", f"hydra.sweep.dir={folder / 'multirun' / 'old'}", "study=old"]
     done = command("train.py", "-m", *choices, "hydra.sweeper.n_trials=5", "hydra.sweeper.n_jobs=1")
-    assert "4 of 5 trials are there" in done.stdout + done.stderr
+    assert "4 of 5 trials finished" in done.stdout + done.stderr
     assert (folder / "multirun" / "old" / "4" / "run.json").is_file()
     refused = command("train.py", "-m", *choices, "hydra.sweeper.n_trials=6", "optimizer=sgd", check=False)
     assert "was begun with other settings" in refused.stderr

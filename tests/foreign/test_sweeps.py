@@ -43,7 +43,7 @@ def test_a_sweep_prunes_resumes_and_is_compared(sweep: Sweep, command: Command, 
     choices = ("sweep=asha", *SPACES[name], "hydra.sweeper.listeners.checkpoints.keep=2")
     sweep(name, *choices, "hydra.sweeper.n_trials=3")
     said = sweep(name, *choices, "hydra.sweeper.n_trials=6")
-    assert re.search(r"3 of 6 trials are there", said)
+    assert re.search(r"3 of 6 trials finished", said)
     study = tmp_path / "multirun" / "mine"
     trials = sweeplab.load(study)
     assert isinstance(trials, Trials)

@@ -97,5 +97,5 @@ def test_the_same_command_resumes_a_sweep_of_folds(sweep: Sweep, tmp_path: Path)
     search = ("sweep=random", "model.lr=tag(log,interval(1e-3,1e-1))")
     sweep("folds", *search, "hydra.sweeper.n_trials=1")
     said = sweep("folds", *search, "hydra.sweeper.n_trials=3")
-    assert "1 of 3 trials are there" in said
+    assert "1 of 3 trials finished" in said
     assert sorted(values(tmp_path / "multirun" / "mine", "val_rmse")) == [0, 1, 2]

@@ -1,6 +1,7 @@
 """What can be checked before the first trial."""
 
 import itertools
+import math
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import FloatDistribution
 
 from sweeplab.errors import UserError
 from sweeplab.records.links import select
@@ -18,14 +19,14 @@ from sweeplab.secrets import masked_values
 from sweeplab.sweep.config.hydra_job import current
 from sweeplab.sweep.config.objectives import objectives
 from sweeplab.sweep.config.settings import Settings, imported
-from sweeplab.sweep.config.snapshot import local_classes
+from sweeplab.sweep.config.trial_config import local_classes
 from sweeplab.sweep.limits import check_limits
 from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.search import check_searchable
 from sweeplab.sweep.study.study import flat
 
-MOST = 64  # combinations of group choices that are composed; of more, each choice once
+MAX_COMBINATIONS = 64  # of group choices, that are composed; of more, each choice once
 
 
 def check_spec(spec: SweepSpec) -> None:
@@ -75,12 +76,12 @@ def _check_task(spec: SweepSpec) -> None:
 
 
 def _check_same_sweep(spec: SweepSpec, point: Mapping[str, Any], config: DictConfig) -> None:
-    """Make sure that a point is judged as all others are, and leaves the sweep what it is."""
+    """Make sure that a point has the objective of all others, and leaves the sweep what it is."""
     chosen, master = " ".join(spec.space.overrides(point)), spec.config_snapshot.master
     if (other := objectives(config, spec.settings.direction)) != spec.objectives:
         raise UserError(
-            f"with {chosen} trials are judged by {_named(other)}, and others by {_named(spec.objectives)}: "
-            "all need one objective; make a sweep of each, or give objective.metric and objective.mode for all."
+            f"with {chosen} the objective is {_named(other)}, and in other trials {_named(spec.objectives)}: "
+            "a sweep has one; make a sweep of each, or give objective.metric and objective.mode for all."
         )
     settings = (OmegaConf.to_container(each.hydra.sweeper, resolve=False) for each in (config, master))
     here, elsewhere = (dict(flat(masked_values(each))) for each in settings)
@@ -133,11 +134,9 @@ def _check_walk(spec: SweepSpec) -> None:
 def _points(spec: SweepSpec) -> Iterator[dict[str, Any]]:
     """Go through the group choices and, at each, through both ends of everything else."""
     groups = [p for p in spec.space.parameters if spec.config_snapshot.is_group(p.key)]
-    choices = [parameter.values() or [] for parameter in groups]
-    size = 1
-    for values in choices:
-        size *= len(values)
-    combinations = itertools.product(*choices) if size <= MOST else _each_once(choices)
+    choices = [parameter.points or () for parameter in groups]
+    is_small = math.prod(map(len, choices)) <= MAX_COMBINATIONS
+    combinations = itertools.product(*choices) if is_small else _each_once(choices)
     for chosen in combinations:
         group = dict(zip((parameter.key for parameter in groups), chosen, strict=True))
         for end in (0, -1):
@@ -148,16 +147,15 @@ def _points(spec: SweepSpec) -> Iterator[dict[str, Any]]:
             yield point
 
 
-def _each_once(choices: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+def _each_once(choices: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
     longest = max(map(len, choices))
     return zip(*(itertools.islice(itertools.cycle(values), longest) for values in choices), strict=True)
 
 
 def _ends(parameter: Parameter) -> tuple[Any, Any]:
+    if parameter.points:
+        return parameter.points[0], parameter.points[-1]
     distribution: Any = parameter.distribution
-    if isinstance(distribution, CategoricalDistribution):
-        values = parameter.values() or []
-        return values[0], values[-1]
     return parameter.value(distribution.low), parameter.value(distribution.high)
 
 

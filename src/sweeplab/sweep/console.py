@@ -4,7 +4,7 @@ import logging
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sweeplab.compare.table import plural
 from sweeplab.records import provenance
 from sweeplab.records.layout import RunFile, StudyFile
 from sweeplab.records.names import clock, short_path
@@ -126,8 +127,8 @@ class ProgressTable:
         return outer
 
     def _headline(self) -> str:
-        ended = sum(self._counts.values())
-        parts = [f"{self._spec.name}: {ended}{'' if self._total is None else f'/{self._total}'} trials"]
+        ended = self._counts.total()
+        parts = [f"{self._spec.name}: {_trials(ended, self._total)}"]
         if self._best and len(self._spec.objectives) == 1:
             parts.append(f"best {self._best[1]:.6g} (#{self._best[0]})")
         parts += [f"{count} {status}" for status, count in sorted(self._counts.items()) if status != Status.COMPLETE]
@@ -139,18 +140,29 @@ class ProgressTable:
         return ", ".join(parts)
 
 
+def greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, extended: Sequence[str]) -> str:
+    """Return the first message: where the sweep stands, and what became of trials and of its space meanwhile."""
+    ended, where = _trials(before.endings.total(), before.total), short_path(spec.folder)
+    parts = [f"{spec.name}: {ended} finished, {f'{slots} at a time' if slots else 'on a cluster'}, in {where}"]
+    if recovered:
+        parts.append(f"{plural(recovered, 'trial')} of a dead controller recovered")
+    if extended:
+        parts.append(f"extended: {'; '.join(extended)}")
+    return "; ".join(parts)
+
+
 def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
     """Return the last message: what came out, what is best, and what to do with it."""
     counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.endings.items()))
     use = "" if summary.use is None else f"; the slots were {summary.use:.0%} in use"
     lines = [f"{spec.name}: {counts or 'no trial ended'}, in {clock(seconds)}{use}."]
     if summary.running:
-        lines.append(f"{summary.running} trials are still running elsewhere.")
+        lines.append(f"Still running elsewhere: {plural(summary.running, 'trial')}.")
     if summary.stopped:
         end = "" if summary.stopped.endswith((".", "?")) else "."
         lines += [f"Stopped: {summary.stopped}{end}", f"To resume: {spec.resume_command}{_hint(spec.resume_command)}"]
-    elif summary.total is not None and (ended := sum(summary.endings.values())) + summary.running < summary.total:
-        lines.append(f"{ended} of {summary.total} trials have ended: there is no further point to try.")
+    elif summary.total is not None and (ended := summary.endings.total()) + summary.running < summary.total:
+        lines.append(f"{_trials(ended, summary.total)} finished: there is no further point to try.")
     for trial in summary.best:
         values = spec.space.values(trial.params)
         objectives = ", ".join(f"{o.metric} {v:.6g}" for o, v in zip(spec.objectives, trial.values, strict=True))
@@ -162,6 +174,10 @@ def closing(spec: SweepSpec, summary: Summary, seconds: float) -> str:
         lines.append("No trial has a value.")
     lines.append(f"All trials: {short_path(spec.folder / StudyFile.TRIALS)}")
     return "\n".join([*lines, *_comparing(spec)])
+
+
+def _trials(ended: int, total: int | None) -> str:
+    return plural(ended, "trial") if total is None else f"{ended} of {plural(total, 'trial')}"
 
 
 def _hint(command: str) -> str:

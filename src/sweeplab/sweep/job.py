@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeplab.records.record import Status
-from sweeplab.sweep.config.snapshot import TrialConfig
+from sweeplab.sweep.config.trial_config import TrialConfig
 
 
 @dataclass(frozen=True)

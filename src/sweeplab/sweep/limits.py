@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from sweeplab.compare.table import plural
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
@@ -12,7 +13,7 @@ from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.spec import SweepSpec
 
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
-HOPELESS = 5  # failures with nothing good before them end a sweep by themselves
+FIRST_FAILURES = 5  # failures with nothing good before them end a sweep by themselves
 
 
 class Limits:
@@ -33,16 +34,12 @@ class Limits:
 
     def may_start(self) -> bool:
         """Say whether another trial may start."""
-        return not self.stopped and not self.timed_out()
+        return not self.stopped and not self.over
 
     @property
     def over(self) -> str:
         """Say that the time is over, or nothing."""
-        return f"the timeout of {self._timeout:g} s was reached" if self.timed_out() else ""
-
-    def timed_out(self) -> bool:
-        """Say whether the time is over."""
-        return time.monotonic() >= self._until
+        return f"the timeout of {self._timeout:g} s was reached" if time.monotonic() >= self._until else ""
 
     def ended(self, spec: SweepSpec, number: int, values: Mapping[str, Any], outcome: Outcome, counts: bool) -> None:
         """Count a trial; stop the sweep if it was one failure too many, or if no trial can do better."""
@@ -58,8 +55,9 @@ class Limits:
         self._traceback = self._traceback or outcome.traceback
         if self._too_many() and not self.stopped:
             self.first = self._traceback
+            ended = plural(self._failures + self._successes, "trial")
             self.stopped = (
-                f"{self._failures} of {self._failures + self._successes} trials failed; the last was #{number} "
+                f"{self._failures} of {ended} failed; the last was #{number} "
                 f"({' '.join(spec.space.overrides(values))}): {outcome.reason}; "
                 f"its log is {spec.folder_of(number) / RunFile.OUTPUT}"
             )
@@ -69,8 +67,8 @@ class Limits:
         if self._most is not None:
             return self._failures > self._most
         if self._rate is not None:
-            return ended >= HOPELESS and self._failures > self._rate * ended
-        return self._failures >= HOPELESS and not self._successes
+            return ended >= FIRST_FAILURES and self._failures > self._rate * ended
+        return self._failures >= FIRST_FAILURES and not self._successes
 
 
 def check_limits(settings: Settings) -> None:

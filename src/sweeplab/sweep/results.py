@@ -2,12 +2,13 @@
 
 import csv
 import io
+import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -17,6 +18,7 @@ from sweeplab.records.layout import StudyFile
 from sweeplab.records.record import Status
 from sweeplab.records.study import Axis, Study
 from sweeplab.secrets import masked, masked_command, masked_config
+from sweeplab.sweep.config.trial_config import parse
 from sweeplab.sweep.space.parameter import Parameter
 from sweeplab.sweep.space.space import Space
 from sweeplab.sweep.space.values import Value, same_type
@@ -57,11 +59,12 @@ def _axis(parameters: Sequence[Parameter]) -> Axis:
                 numbers += [low, high]
                 logs.append(log)
             case CategoricalDistribution():
-                for value in parameter.values() or ():
+                for value in parameter.points or ():
                     choices += [] if any(same_type(value, other) for other in choices) else [value]
     if not numbers:
-        return Axis(choices=choices)
-    numbers += [value for value in choices if isinstance(value, int | float) and not isinstance(value, bool)]
+        # JSON has no infinite numbers: they are words, as on the command line.
+        return Axis(choices=json.loads(json.dumps(choices), parse_constant=lambda word: str(float(word))))
+    numbers += [n for n in choices if isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n)]
     return Axis(low=min(numbers), high=max(numbers), log=all(logs))
 
 
@@ -135,7 +138,7 @@ def _results(spec: SweepSpec, best: Sequence[FrozenTrial]) -> dict[str, Any]:
 def _experiment(spec: SweepSpec, summary: Summary) -> str:
     """The winning configuration as a file that `experiment=` loads: its choices, and its values."""
     trial = summary.best[0]
-    parsed = OverridesParser.create().parse_overrides(list(summary.rerun_overrides[trial.number]))
+    parsed = parse(summary.rerun_overrides[trial.number])
     choices = [o for o in parsed if spec.config_snapshot.is_group(o.key_or_group) and isinstance(o.value(), str | list)]
     values = OmegaConf.create()
     for override in parsed:

@@ -4,14 +4,12 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
@@ -23,20 +21,21 @@ from sweeplab.hydra_errors import sentence
 from sweeplab.records import provenance
 from sweeplab.records.links import select
 from sweeplab.records.objective import Objective
-from sweeplab.secrets import masked_config, masked_words
-from sweeplab.sweep.config.hydra_job import current, hydra_context
+from sweeplab.secrets import masked_words
+from sweeplab.sweep.config.folder_names import FolderNames
+from sweeplab.sweep.config.hydra_job import hydra_context
 from sweeplab.sweep.config.objectives import objectives
 from sweeplab.sweep.config.settings import Settings
 from sweeplab.sweep.config.snapshot import ConfigSnapshot
+from sweeplab.sweep.config.trial_config import parse
 from sweeplab.sweep.job import Job, Task, job_id
 from sweeplab.sweep.program import task_of
 from sweeplab.sweep.space.one_at_a_time import around_base, variants
 from sweeplab.sweep.space.space import Space
 from sweeplab.sweep.space.values import Value, override
 
-LONGEST = 200  # bytes of a folder's name; a file's may have 255, and temporary ones add to it
 # Hydra's flags that say which configuration is meant.
-WHERE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
+CONFIG_FLAGS = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ class SweepSpec:
     """A sweep: its settings, its space, the configuration that its trials share, and where it writes.
 
     `id` tells its study apart from every other, also from one of the same name; it has none before the study is open.
-    `has_objective` says whether an objective was asked for. `names` are those of the trials' folders, by number, where
-    `hydra.sweep.subdir` is not the number.
+    `has_objective` says whether an objective was asked for.
     """
 
     settings: Settings
@@ -60,9 +58,9 @@ class SweepSpec:
     task: Task
     program: str
     context: Mapping[str, Any]
+    folder_names: FolderNames
     id: str = ""
     has_objective: bool = True
-    names: dict[int, str] = field(default_factory=dict)
 
     def default_of(self, key: str) -> Any:
         """Return what the configuration has for a key, or chose for a group; None if it has neither."""
@@ -103,44 +101,25 @@ class SweepSpec:
 
     def overrides(self, values: Mapping[str, Any], repeat: int = 0) -> list[str]:
         """Return the overrides that make one run of a point."""
-        seed = [override(self.settings.repeat_key, self.seed(repeat))] if self.settings.repeats > 1 else []
-        return [*self.space.overrides(values), *seed]
-
-    def seed(self, repeat: int) -> int:
-        """Return the seed of a repeat."""
-        return int(OmegaConf.select(self.base, self.settings.repeat_key) or 0) + repeat
+        overrides, key = self.space.overrides(values), self.settings.repeat_key
+        if self.settings.repeats > 1:
+            overrides.append(override(key, int(OmegaConf.select(self.base, key) or 0) + repeat))
+        return overrides
 
     def folder_of(self, number: int, repeat: int = 0) -> Path:
         """Return the folder of a run."""
-        return self.folder / self.names.get(number, str(number)) / (str(repeat) if self.settings.repeats > 1 else "")
+        return self.folder / self.folder_names.name_of(number) / (str(repeat) if self.settings.repeats > 1 else "")
 
     def name_folder(self, number: int, values: Mapping[str, Any]) -> str | None:
-        """Name the folder of a trial as `hydra.sweep.subdir` says; None where that is its number.
-
-        A name that another trial has, or that no folder can have, gets the number.
-        """
-        if not self.names_folders:
+        """Choose the name of a trial's folder; None where that is its number."""
+        if self.folder_names.are_numbers:
             return None
-        with current(self.config_snapshot.config(self.overrides(values), number)) as config:
-            name = str(masked_config(str(config.hydra.sweep.subdir or number), "hydra.sweep.subdir"))
-        if not Path(name).parts or max(len(os.fsencode(part)) for part in Path(name).parts) > LONGEST:
-            name = str(number)
-        others = {other for key, other in self.names.items() if key != number}
-        if name in others or (self.folder / name).exists():
-            name = f"{name}_{number}"
-        self.names[number] = name
-        return name
-
-    @cached_property
-    def names_folders(self) -> bool:
-        """Whether `hydra.sweep.subdir` is something else than the trial's number."""
-        with current(self.base) as config:
-            return str(config.hydra.sweep.subdir) != str(config.hydra.job.num)
+        return self.folder_names.choose(number, self.config_snapshot.config(self.overrides(values), number))
 
     def job(self, number: int, values: Mapping[str, Any], repeat: int, prunes: bool) -> Job:
         """Return one run of a trial as a process needs it."""
         trial_config = self.config_snapshot.trial_config(self.overrides(values, repeat))
-        folder = self.folder_of(number, repeat)
+        folder, is_numbered = self.folder_of(number, repeat), self.folder_names.are_numbers
         conf = ["--config-path", str(self.config_snapshot.conf)] if self.config_snapshot.conf else []
         name = ["--config-name", str(self.base.hydra.job.config_name)] if conf else []
         return Job(
@@ -161,7 +140,7 @@ class SweepSpec:
             repeats=self.settings.repeats,
             id=job_id(self.id, number, repeat, self.settings.repeats),
             home=self.folder,
-            subdir=os.path.relpath(folder, self.folder) if self.names_folders or self.settings.repeats > 1 else "",
+            subdir="" if is_numbered and self.settings.repeats == 1 else os.path.relpath(folder, self.folder),
             seed_key=self.settings.repeat_key,
             searched=self.space.keys,
         )
@@ -192,15 +171,13 @@ class SweepSpec:
         return shlex.join([*provenance.words(), *masked_words(sys.argv[1:]), *([] if named else [name])])
 
 
-@cache
-def _parsed(overrides: tuple[str, ...]) -> list[Override]:
-    return OverridesParser.create().parse_overrides(list(overrides))
+_parsed = cache(parse)
 
 
 def single_run(overrides: Sequence[str]) -> str:
     """Return the command of a single run, for a shell."""
     words = sys.argv[1:]
-    flags = [word for pair in pairwise(words) if pair[0] in WHERE for word in pair]
+    flags = [word for pair in pairwise(words) if pair[0] in CONFIG_FLAGS for word in pair]
     return shlex.join([*provenance.words(), *flags, *overrides])
 
 
@@ -237,6 +214,7 @@ def make_spec(
         task=task_of(function),
         program=JobRuntime.instance().get("name"),
         context=hydra_context(context),
+        folder_names=FolderNames(folder, base),
         has_objective=bool(settings.direction) or "objective" in base,
     )
     if settings.one_at_a_time:

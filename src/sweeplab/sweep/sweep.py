@@ -12,14 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 from sweeplab.errors import UserError
 from sweeplab.records.files import write_text
 from sweeplab.records.layout import StudyFile
-from sweeplab.records.names import short_path
 from sweeplab.records.trust import check_files, is_given
 from sweeplab.secrets import masked_config
 from sweeplab.streams import open_closed_streams
 from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
 from sweeplab.sweep.config.settings import ClusterSettings
-from sweeplab.sweep.console import ProgressTable, closing
+from sweeplab.sweep.console import ProgressTable, closing, greeting
 from sweeplab.sweep.execute.connect import cluster_of, make_cluster
 from sweeplab.sweep.execute.executor import make_executor
 from sweeplab.sweep.execute.recovery import Recovery
@@ -30,7 +29,7 @@ from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener, Listeners, SweepInfo
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.preview import preview
-from sweeplab.sweep.results import Summary, describe, summarize, write_results
+from sweeplab.sweep.results import describe, summarize, write_results
 from sweeplab.sweep.spec import SweepSpec, make_spec
 from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.search import Search
@@ -77,7 +76,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     _leave_config(spec, config)
     client = StudyClient(study, lock, spec.settings.retries, spec.folder)
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
-    spec.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
+    spec.folder_names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
         client.drop_requeued()
     is_only_controller = client.register()
@@ -98,7 +97,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
     with ProgressTable(spec, before) as progress:
-        progress.print(_greeting(spec, before, executor.slots, recovered, extended))
+        progress.print(greeting(spec, before, executor.slots, recovered, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
         try:
@@ -127,7 +126,7 @@ def _check_folder(spec: SweepSpec) -> None:
 
 def _check_numbers(spec: SweepSpec, client: StudyClient) -> None:
     """Refuse a folder with numbers that the study has not given out."""
-    given = float("inf") if spec.names_folders else len(client.trials())
+    given = len(client.trials()) if spec.folder_names.are_numbers else float("inf")
     for folder in spec.folder.glob("[0-9]*"):
         if folder.name.isdigit() and int(folder.name) >= given:
             raise UserError(f"{folder} exists, but not in the study {spec.name}; choose {spec.another}.")
@@ -138,13 +137,3 @@ def _leave_config(spec: SweepSpec, config: DictConfig) -> None:
     if not path.exists():
         plain = masked_config(OmegaConf.to_container(config, resolve=False))
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(plain)))
-
-
-def _greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, extended: list[str]) -> str:
-    total = "" if before.total is None else f" of {before.total}"
-    where = short_path(spec.folder)
-    pace = f"{slots} at a time" if slots else "on a cluster"
-    words = f"{spec.name}: {before.endings.total()}{total} trials are there, {pace}, in {where}"
-    if recovered:
-        words += f"; trials of a dead controller that were recovered: {recovered}"
-    return words + (f"; extended: {'; '.join(extended)}" if extended else "")

@@ -59,7 +59,7 @@ def distribution(parameter: Parameter, method: str) -> dict[str, Any]:
             return {"distribution": "log_uniform_values" if log else "uniform", "min": low, "max": high}
         case FloatDistribution(low=low, step=None):
             return {"values": [low]}
-    return {"values": [agent_value(value) for value in parameter.values() or ()]}
+    return {"values": [agent_value(value) for value in parameter.points or ()]}
 
 
 def agent_value(value: Any) -> Any:

@@ -113,11 +113,11 @@ def choice(conf: Path, name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("objective: {metric: loss, mode: min}", "judged by loss (min), and others by acc (max)"),
-        ("objective: {metric: acc, mode: min}", "judged by acc (min), and others by acc (max)"),
+        ("objective: {metric: loss, mode: min}", "objective is loss (min), and in other trials acc (max)"),
+        ("objective: {metric: acc, mode: min}", "objective is acc (min), and in other trials acc (max)"),
         (
             "objective: {also: [{metric: size, mode: min}]}",
-            "judged by acc (max) and size (min), and others by acc",
+            "objective is acc (max) and size (min), and in other trials acc",
         ),
         ("hydra: {sweeper: {params: {y: 'choice(1,2)'}}}", "sets hydra.sweeper.params.y, which belongs to the sweep"),
         ("hydra: {sweeper: {n_trials: 3}}", "sets hydra.sweeper.n_trials"),
@@ -144,7 +144,7 @@ def test_a_choice_that_changes_the_sweep_is_refused(sweep: Sweep, conf: Path, te
     assert not Path("multirun").exists()
 
 
-def test_choices_with_one_objective_of_their_own_are_judged_by_it(sweep: Sweep, conf: Path) -> None:
+def test_choices_with_one_objective_of_their_own_share_it(sweep: Sweep, conf: Path) -> None:
     config = conf / "config.yaml"
     config.write_text(config.read_text().replace("  - opt: sgd\n", "  - opt: sgd\n  - experiment: null\n"))
     for name, x in (("low", 1), ("high", 2)):

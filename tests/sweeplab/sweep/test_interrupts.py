@@ -63,7 +63,7 @@ def test_ctrl_c_lets_running_trials_end_and_the_same_command_goes_on(start: Star
     assert folders() == states().count("COMPLETE") < 12
     before = {trial.number: trial.datetime_complete for trial in trials() if trial.state is TrialState.COMPLETE}
     again = start(*SEARCH)
-    assert f"{len(before)} of 12 trials are there" in output(again)
+    assert f"{len(before)} of 12 trials finished" in output(again)
     assert again.returncode == 0
     assert {trial.number: trial.datetime_complete for trial in trials()[: len(before)]} == before
     assert_whole(folder)

@@ -56,12 +56,12 @@ def test_what_was_drawn_ahead_waits_for_the_next_run_of_the_command(sweep: Sweep
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("slots", "short"), [(1, suggestions.SHORT), (2, 0.0)])
+@pytest.mark.parametrize(("slots", "short"), [(1, suggestions.SHORT_TRIAL), (2, 0.0)])
 def test_one_slot_and_long_trials_draw_with_the_last_result(
     sweep: Sweep, slots: int, short: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is drawn ahead would be left in the study."""
-    monkeypatch.setattr(suggestions, "SHORT", short)
+    monkeypatch.setattr(suggestions, "SHORT_TRIAL", short)
     failing = ("how=raises", "only=2", "hydra.sweeper.fail_fast=true")
     assert sweep("x=0,1,2,3,4,5", f"hydra.sweeper.n_jobs={slots}", *failing) == 1
     assert "WAITING" not in states()

@@ -92,11 +92,6 @@ def test_a_name_that_is_taken_gets_the_number(sweep: Sweep, executor: str) -> No
     assert {path.name for path in STUDY.iterdir() if path.is_dir()} == {"same", "same_1", "same_2"}
 
 
-def test_what_no_folder_can_be_called_is_called_by_its_number(sweep: Sweep) -> None:
-    assert sweep("x=1", "hydra.sweep.subdir=${name}", f"name={'long' * 80}") == 0
-    assert (STUDY / "0").is_dir()
-
-
 def test_a_killed_trial_of_a_named_folder_is_run_again_in_another(sweep: Sweep) -> None:
     arguments = (
         "x=1,2",

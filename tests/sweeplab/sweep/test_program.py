@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from omegaconf.basecontainer import BaseContainer
 
-from sweeplab.sweep.program import _words, is_imported_elsewhere, task_of
+from sweeplab.sweep.program import is_imported_elsewhere, task_of
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import IS_1_3
 
@@ -339,23 +339,6 @@ def test_a_task_that_can_be_imported_is_found_with_its_layers() -> None:
     assert task.function() is app.app.__wrapped__
     assert task_of(app.nothing).layers == 0
     assert task_of(lambda config: 1.0).module == ""
-
-
-def test_values_are_compared_by_what_they_are() -> None:
-    class Own:
-        def __init__(self, held: Any) -> None:
-            self.held = held
-
-    def words(value: Any) -> str:
-        return _words(value, {__name__})
-
-    for one, other in ((1, 2), (1, True), ([1], [2]), ({"a": {1}}, {"a": {2}}), (Own([1]), Own([2])), (Own, Path)):
-        assert words(one) != words(other)
-        assert words(one) == words(one)
-    assert words(object()) == words(object())
-    endless: list[Any] = []
-    endless.append(endless)
-    assert words(endless)
 
 
 def test_what_is_private_in_libraries_is_there() -> None:

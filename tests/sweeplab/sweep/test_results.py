@@ -50,31 +50,6 @@ def test_every_trial_has_its_row(sweep: Sweep) -> None:
 
 
 @pytest.mark.slow
-def test_the_last_message_has_the_best_trial_its_folder_and_its_command(
-    sweep: Sweep, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert sweep("x=2,1", "name='two words'") == 0
-    last = capsys.readouterr().out.partition("Best: ")[2]
-    assert last.startswith("#1  objective 1")
-    assert "multirun/study/1" in last
-    command = shlex.split(last.partition("to run it again ")[2].splitlines()[0])
-    assert command[2:] == ["x=1", "name='two words'"]
-
-
-@pytest.mark.slow
-def test_a_program_that_runs_a_folder_again_is_told_which(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
-    rerun = ("hydra.sweeper.rerun_key=rerun", "x=2,1")
-    assert sweep(*rerun, task=app.records) == 0
-    assert "to run it again python " in (said := capsys.readouterr().out)
-    assert said.partition("to run it again ")[2].splitlines()[0].endswith(" rerun=multirun/study/1")
-    assert sweep(*rerun, "study=repeats", "hydra.sweeper.repeats=2", task=app.records) == 0
-    said = capsys.readouterr().out
-    assert said.partition("to run it again ")[2].splitlines()[0].endswith(" rerun=multirun/repeats/1/0")
-    assert sweep(*rerun, "study=foreign") == 0  # its trials are no runs
-    assert capsys.readouterr().out.partition("to run it again ")[2].splitlines()[0].endswith(" x=1")
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("how", ["returns", "raises", "sigkill", "hangs"])
 def test_the_seconds_of_a_trial_are_the_same_wherever_they_stand(sweep: Sweep, how: str) -> None:
     limits = ("hydra.sweeper.retries=0", "hydra.sweeper.trial_timeout=3")
@@ -83,14 +58,6 @@ def test_the_seconds_of_a_trial_are_the_same_wherever_they_stand(sweep: Sweep, h
     recorded = json.loads(Path("multirun/study/0/run.json").read_text())["seconds"]
     assert float(row["seconds"]) == recorded
     assert f"  {recorded:.1f}s" in Path("multirun/study/sweep.log").read_text()
-
-
-@pytest.mark.slow
-def test_each_trial_is_a_line_of_the_log_and_failures_say_where_to_look(sweep: Sweep) -> None:
-    assert sweep("x=1,2", "how=raises", "only=2") == 0
-    lines = Path("multirun/study/sweep.log").read_text().splitlines()
-    assert sum(" #0  objective 1  (best so far)" in line for line in lines) == 1
-    assert sum("#1  FAILED: RuntimeError: no good  see multirun/study/1/output.log" in line for line in lines) == 1
 
 
 @pytest.mark.slow
@@ -153,12 +120,19 @@ def test_what_is_searched_is_an_axis(written: str, axis: Axis) -> None:
         ("tag(log,interval(1,10))", "tag(log,interval(5,100))", Axis(low=1.0, high=100.0, log=True)),
         ("tag(log,interval(1,10))", "interval(5,100)", Axis(low=1.0, high=100.0)),
         ("range(3)", "choice(9,none)", Axis(low=0, high=9)),
+        ("range(3)", "choice(9,inf)", Axis(low=0, high=9)),
     ],
 )
 def test_a_key_that_is_searched_under_several_conditions_is_one_axis(first: str, second: str, axis: Axis) -> None:
     params = {"net": "choice(a,b)", "when": {"net=a": {"x": first}, "net=b": {"x": second}}}
     space, _ = Space.parse(params, [], lambda group: [])
     assert axes(space)["x"] == axis
+
+
+def test_an_infinite_number_among_the_choices_is_no_null_in_the_folder(tmp_path: Path) -> None:
+    space, _ = Space.parse({}, ["x=1.0,inf,null,[-inf,nan]", "y=1,2"], lambda group: [])
+    Study("study", "", [{"metric": "loss", "mode": "min"}], axes(space)).write(tmp_path)
+    assert Study.read(tmp_path).axes["x"].choices == [1.0, "inf", None, ["-inf", "nan"]]
 
 
 @pytest.mark.slow

@@ -6,9 +6,8 @@ longer than starting the process. A test holds the files, the configuration and 
 
 import importlib
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ class HydraJob:
         """Run a task in its folder, logging and recording as a launcher does; return what it returns."""
         hydra = self.config.hydra
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _whitelisted(self.context), _working_in(self.folder, hydra.job.chdir):
+        with _whitelisted(self.context), chdir(self.folder if _changes_folder(hydra) else Path.cwd()):
             _log(hydra, self.context)
             for name, text in self.files.items():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -109,17 +108,10 @@ def _log(hydra: DictConfig, context: Mapping[str, Any]) -> None:
     configure_log(hydra.job_logging, hydra.verbose, **more)
 
 
-@contextmanager
-def _working_in(folder: Path, chdir: bool | None) -> Iterator[None]:
-    if chdir is None:
-        chdir = str(VersionBase.instance().getbase()) in ("1.0", "1.1")
-    before = Path.cwd()
-    if chdir:
-        os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
+def _changes_folder(hydra: DictConfig) -> bool:
+    if hydra.job.chdir is None:
+        return str(VersionBase.instance().getbase()) in ("1.0", "1.1")
+    return bool(hydra.job.chdir)
 
 
 def _whitelisted(context: Mapping[str, Any]) -> AbstractContextManager[Any]:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from sweeplab.build import located
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.config.settings import ClusterSettings, Settings
-from sweeplab.sweep.config.snapshot import local_classes
+from sweeplab.sweep.config.trial_config import local_classes
 from sweeplab.sweep.execute.cluster import Cluster
 from sweeplab.sweep.execute.executor import modules_of, write_warm_up
 from sweeplab.sweep.execute.messages import HostSetup, packed
-from sweeplab.sweep.program import beyond_import, importable_main, warn_of_missing
+from sweeplab.sweep.execute.runtime_state import beyond_import, warn_of_missing
+from sweeplab.sweep.program import importable_main
 from sweeplab.sweep.spec import SweepSpec
 
 if TYPE_CHECKING:

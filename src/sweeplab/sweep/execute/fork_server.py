@@ -15,10 +15,11 @@ from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Any
 
-from sweeplab.sweep.config.snapshot import local_classes
+from sweeplab.sweep.config.trial_config import local_classes
+from sweeplab.sweep.execute.runtime_state import beyond_import, warn_of_missing
 from sweeplab.sweep.execute.temporary import remove_left_behind
 from sweeplab.sweep.job import Task
-from sweeplab.sweep.program import beyond_import, importable_main, warn_of_missing
+from sweeplab.sweep.program import importable_main
 
 # Where the server finds what to import, and the jobs to warm up with (see `preload`).
 MAIN, MODULES, WARM_UP = "SWEEPLAB_MAIN", "SWEEPLAB_MODULES", "SWEEPLAB_WARM_UP"

@@ -18,10 +18,10 @@ from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.sweep.execute.fork_server import ForkServer
 from sweeplab.sweep.execute.recovery import recorded
+from sweeplab.sweep.execute.runtime_state import beyond_import, warn_of_missing
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.execute.worker import work
 from sweeplab.sweep.job import Job, Outcome, Task
-from sweeplab.sweep.program import beyond_import, warn_of_missing
 
 AT_ONCE = 100  # messages of one trial, before others have their turn
 GRACE = 10.0  # seconds between asking a process to end and killing it

@@ -72,7 +72,7 @@ def _interval(sweep: IntervalSweep) -> Domain:
         _check_log(low)
     if isinstance(low, int) and isinstance(high, int):  # int(interval(...))
         return Domain(IntDistribution(low, high, log=log), range(low, high + 1))
-    return Domain(FloatDistribution(low, high, log=log), None)
+    return Domain(FloatDistribution(low, high, log=log), [float(low)] if low == high else None)
 
 
 def _range(sweep: RangeSweep) -> Domain:

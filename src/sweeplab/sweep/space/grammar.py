@@ -1,18 +1,16 @@
 """What the user wrote about a search space: params with conditions, and the command line, in Hydra's grammar."""
 
-import functools
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.space.values import Value, override, plain
+from sweeplab.sweep.space.values import Value, override, parser, plain
 
 Conditions = tuple[tuple[str, Value], ...]
 
@@ -115,14 +113,9 @@ def _conditions(written: str) -> list[Conditions]:
     return list(itertools.product(*alternatives))
 
 
-@functools.cache
-def _parser() -> OverridesParser:
-    return OverridesParser.create()
-
-
 def _parsed(line: str) -> Override:
     try:
-        return _parser().parse_override(line)
+        return parser().parse_override(line)
     except HydraException as error:
         reason = ", ".join(str(error).strip().splitlines())
         raise UserError(f"{line} is not in Hydra's override grammar: {reason}.") from None

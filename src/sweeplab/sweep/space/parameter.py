@@ -67,15 +67,6 @@ class Parameter:
                         return point
         raise UserError(f"{override(self.key, value)} is not in {self.text}; give a value that is searched.")
 
-    def values(self) -> list[Value] | None:
-        """Return the values in the user's order, None where there is no end to them."""
-        return None if self.points is None else list(self.points)
-
-    def only(self) -> Value:
-        """Return the value of a parameter that has no other."""
-        distribution: Any = self.distribution
-        return self.points[0] if self.points else self.value(distribution.low)
-
     def override(self, value: Value) -> str:
         """Return the override that sets the key to `value`."""
         return f"{self.prefix}{self.key}={self.words.get(word := text(value), word)}"

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna import Trial
+from optuna.distributions import CategoricalDistribution
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.space.domain import Options
 from sweeplab.sweep.space.grammar import WHEN, Conditions, read
 from sweeplab.sweep.space.parameter import Parameter, read_parameter
-from sweeplab.sweep.space.values import Value, override, same
+from sweeplab.sweep.space.values import Value, index_of, override, same, same_type
 
 DefaultOf = Callable[[str], Any]
 
@@ -62,16 +63,6 @@ class Space:
     def active(self, values: Mapping[str, Value], default_of: DefaultOf) -> list[Parameter]:
         """Return the parameters whose conditions hold under `values`."""
         return [parameter for parameter in self.parameters if self._holds(parameter, values, default_of)]
-
-    def is_single(self, default_of: DefaultOf) -> bool:
-        """Say whether there is but one point, so that nothing is searched."""
-        values: dict[str, Value] = {}
-        for parameter in self.parameters:
-            if self._holds(parameter, values, default_of):
-                if not parameter.distribution.single():
-                    return False
-                values[parameter.key] = parameter.only()
-        return True
 
     def in_order(self, overrides: Iterable[str]) -> list[str]:
         """Return overrides in the order in which the user gave their keys; what they did not give comes last."""
@@ -160,8 +151,8 @@ class Space:
 
     def _holds(self, parameter: Parameter, values: Mapping[str, Value], default_of: DefaultOf) -> bool:
         # All of them are looked up, so that a misspelt one is found whatever the others say.
-        met = [same(self._look_up(key, values, default_of), wanted) for key, wanted in parameter.conditions]
-        return all(met)
+        pairs = [(key, self._look_up(key, values, default_of), wanted) for key, wanted in parameter.conditions]
+        return all(_is_one_choice(self.parameters, *pair) for pair in pairs)
 
     def _may_hold(self, parameter: Parameter, values: Mapping[str, Value], default_of: DefaultOf) -> bool:
         """Say whether conditions can hold once the sampler has chosen what `values` leave open."""
@@ -232,7 +223,7 @@ def _named(parameters: list[Parameter]) -> list[Parameter]:
     for parameter in parameters:
         others = [other for other in parameters if other.key == parameter.key and other is not parameter]
         for other in others:
-            if not _exclude(parameter.conditions, other.conditions):
+            if not _exclude(parameters, parameter.conditions, other.conditions):
                 where = " and ".join(_conditions_text(p.conditions) or "everywhere" for p in (parameter, other))
                 raise UserError(
                     f"{parameter.key} is searched twice, {where}; write conditions that exclude each other."
@@ -243,8 +234,17 @@ def _named(parameters: list[Parameter]) -> list[Parameter]:
     return result
 
 
-def _exclude(one: Conditions, other: Conditions) -> bool:
-    return any(key == key2 and not same(value, value2) for key, value in one for key2, value2 in other)
+def _exclude(parameters: Sequence[Parameter], one: Conditions, other: Conditions) -> bool:
+    pairs = ((key, value, value2) for key, value in one for key2, value2 in other if key == key2)
+    return not all(_is_one_choice(parameters, *pair) for pair in pairs)
+
+
+def _is_one_choice(parameters: Iterable[Parameter], key: str, one: Value, other: Value) -> bool:
+    """Say whether two values of a key are the same; 1 and 1.0 are not where both are among the key's choices."""
+    if not same(one, other) or same_type(one, other):
+        return same(one, other)
+    lists = [p.points or () for p in parameters if p.key == key and isinstance(p.distribution, CategoricalDistribution)]
+    return all(index_of(one, points) == index_of(other, points) for points in lists)
 
 
 def _ordered(parameters: list[Parameter]) -> tuple[Parameter, ...]:

@@ -47,7 +47,7 @@ def typed(element: Any) -> str:
         return f"[{','.join(map(typed, element))}]"
     for word in (element, Transformer.str(element)) if isinstance(element, str) else ():
         with contextlib.suppress(HydraException):
-            if _parser().parse_override(f"key={word}").value() == element:
+            if parser().parse_override(f"key={word}").value() == element:
                 return word
     return text(plain(element))
 
@@ -104,7 +104,7 @@ def _dict_key(key: Any) -> str:
     """Write a dict's key, which the grammar does not let us quote."""
     written = _ESCAPED.sub(r"\\\g<0>", key) if isinstance(key, str) else _bare(key)
     try:
-        read = _parser().parse_rule(written, "dictKey")
+        read = parser().parse_rule(written, "dictKey")
     except HydraException:
         read = None
     if type(read) is not type(key) or not same(read, key):
@@ -113,5 +113,6 @@ def _dict_key(key: Any) -> str:
 
 
 @functools.cache
-def _parser() -> OverridesParser:
+def parser() -> OverridesParser:
+    """Return Hydra's parser of overrides, made once."""
     return OverridesParser.create()

@@ -31,7 +31,7 @@ def build_sampler(config: Mapping[str, Any] | None, space: Space, salt: str = ""
         return None
     kind = located(plain["_target_"], SAMPLER)
     if kind is GridSampler and "search_space" not in plain:
-        plain["search_space"] = {p.name: [p.stored(v) for v in p.values() or ()] for p in space.parameters}
+        plain["search_space"] = {p.name: [p.stored(v) for v in p.points or ()] for p in space.parameters}
     if kind not in ORDERED and plain.get("seed") is not None:
         plain["seed"] = salted(int(plain["seed"]), salt)
     if "seed" in plain and plain["seed"] is None:

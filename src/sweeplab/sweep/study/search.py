@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any
 
 import optuna
@@ -10,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.config.settings import imported
-from sweeplab.sweep.config.snapshot import local_classes
+from sweeplab.sweep.config.trial_config import local_classes
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build_pruner, build_sampler, default_sampler
 from sweeplab.sweep.study.trials import counts, params_of, point_key
@@ -31,10 +32,18 @@ class Points:
         return next((point for point in self._points if point_key(point) not in self._taken), None)
 
 
+class Method(Enum):
+    """How the points of a sweep are found."""
+
+    WALK = auto()  # all of them in order: nobody chose a sampler, and the budget, if there is one, covers them
+    EXHAUSTIVE = auto()  # by one of Optuna's samplers that try each point once
+    SAMPLER = auto()  # by one that never ends by itself
+
+
 class Search:
     """The way through the space of a sweep; `total` is how many trials make it complete, None without an end.
 
-    `can_be_shared` says whether another process may suggest trials in the place of this one.
+    `walks` says whether its points are tried in order, `can_be_shared` whether another process may suggest trials.
 
     Raises:
         UserError: there is no end, or no such sampler or pruner.
@@ -44,25 +53,17 @@ class Search:
         settings, self._spec = spec.settings, spec
         hook = settings.custom_search_space
         self._hook = imported(hook, "custom_search_space") if hook else None
-        target = str((settings.sampler or {}).get("_target_") or "")
-        listing = target.endswith((".GridSampler", ".BruteForceSampler"))
-        size = None if self._hook else spec.size()
-        endless = settings.n_trials is None and settings.timeout is None
-        covered = size is not None and size <= (settings.n_trials or size)
-        self.walks = settings.one_at_a_time or (not target and (endless or covered))
-        self.points = self._walk() if self.walks else None
-        if listing and size is None:
-            spec.points()  # says which parameter has no end
-        if endless and not self.walks and not listing:
-            name = target.rpartition(".")[2]
-            raise UserError(f"{name} never ends by itself; give a budget, as in hydra.sweeper.n_trials=50.")
-        if not (self.walks or self._hook or settings.n_trials == 1) and spec.space.is_single(spec.default_of):
+        size = None if hook else spec.size()
+        method = _method(spec, size)
+        self.walks = method is Method.WALK
+        if size == 1 and not self.walks and settings.n_trials != 1:
             raise UserError(_nothing_searched(spec))
+        self.points = Points(spec.space.stored(p, spec.default_of) for p in spec.points()) if self.walks else None
         self.total = settings.n_trials
-        if size is not None and (listing or self.walks):
+        if size is not None and method is not Method.SAMPLER:
             self.total = min(size, settings.n_trials or size)
         in_memory = settings.storage in ("sqlite://", "sqlite:///:memory:") or "InMemory" in str(settings.storage)
-        self.can_be_shared = not (listing or self.walks or in_memory or local_classes)
+        self.can_be_shared = method is Method.SAMPLER and not in_memory and not local_classes
         self._pruner = build_pruner(settings.pruner, len(spec.objectives))
         self.prunes = not isinstance(self._pruner, NopPruner)
         self.first = self._enqueued()
@@ -88,35 +89,23 @@ class Search:
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Have the sampler choose a point."""
         values = self._spec.space.suggest(trial, self._spec.default_of)
-        if self._hook:
-            before = set(trial.params)
-            self._call(self._hook, self._spec.config_snapshot.config(self._spec.overrides(values)), trial)
-            more = {name: value for name, value in trial.params.items() if name not in before}
-            for name in more:
-                check_searchable(name, self._spec.settings.sweep_keys)
-            self._check_free(more)
-            values |= more
-        return values
+        return values | self._suggest_more(trial, values) if self._hook else values
 
-    def _check_free(self, names: Iterable[str]) -> None:
-        given = {line.partition("=")[0].lstrip("+"): line for line in self._spec.fixed_overrides}
-        for name in names:
-            if line := given.get(name.lstrip("+")):
-                hook = self._spec.settings.custom_search_space
-                raise UserError(f"{hook} suggests {name}, and {line} fixes it; do one or the other.")
-
-    def _call(self, hook: Any, config: Any, trial: optuna.Trial) -> None:
+    def _suggest_more(self, trial: optuna.Trial, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the user's function suggests besides."""
+        spec, before = self._spec, set(trial.params)
+        hook, config = spec.settings.custom_search_space, spec.config_snapshot.config(spec.overrides(values))
         try:
-            hook(config, trial)
+            self._hook(config, trial)
         except Exception as error:
-            where = self._spec.settings.custom_search_space
-            raise UserError(f"{where} raised {type(error).__name__}: {error}") from error
-
-    def _walk(self) -> Points:
-        if self._hook:
-            raise UserError("the size of a custom_search_space is not known; give a budget: hydra.sweeper.n_trials=50.")
-        space, default_of = self._spec.space, self._spec.default_of
-        return Points(space.stored(point, default_of) for point in self._spec.points())
+            raise UserError(f"{hook} raised {type(error).__name__}: {error}") from error
+        fixed = {line.partition("=")[0].lstrip("+"): line for line in spec.fixed_overrides}
+        more = {name: value for name, value in trial.params.items() if name not in before}
+        for name in more:
+            check_searchable(name, spec.settings.sweep_keys)
+            if line := fixed.get(name.lstrip("+")):
+                raise UserError(f"{hook} suggests {name}, and {line} fixes it; do one or the other.")
+        return more
 
     def _enqueued(self) -> list[dict[str, Any]]:
         """Return the points to try first, in Optuna's terms."""
@@ -127,6 +116,24 @@ class Search:
             active = space.active(defaults, default_of)
             given.insert(0, {parameter.key: default_of(parameter.key) for parameter in active})
         return [space.stored(point, default_of) for point in given]
+
+
+def _method(spec: SweepSpec, size: int | None) -> Method:
+    settings, sampler = spec.settings, str((spec.settings.sampler or {}).get("_target_") or "")
+    has_budget = settings.n_trials is not None or settings.timeout is not None
+    is_covered = not has_budget or (size is not None and size <= (settings.n_trials or size))
+    if settings.one_at_a_time or (not sampler and is_covered):
+        if settings.custom_search_space:
+            raise UserError("the size of a custom_search_space is not known; give a budget: hydra.sweeper.n_trials=50.")
+        return Method.WALK
+    if sampler.endswith((".GridSampler", ".BruteForceSampler")):
+        if size is None:
+            spec.points()  # says which parameter has no end
+        return Method.EXHAUSTIVE
+    if not has_budget:
+        name = sampler.rpartition(".")[2]
+        raise UserError(f"{name} never ends by itself; give a budget, as in hydra.sweeper.n_trials=50.")
+    return Method.SAMPLER
 
 
 def _nothing_searched(spec: SweepSpec) -> str:
@@ -142,7 +149,7 @@ def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
     """Make sure that a key is one of trials; `sweep_keys` say what the sweep itself is.
 
     Raises:
-        UserError: all trials are judged by it, or the sweep is made of it.
+        UserError: it is the objective of all trials, or a setting of the sweep.
     """
     top = re.split(r"[./@]", key)[0]
     if top == "objective":

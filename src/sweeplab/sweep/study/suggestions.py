@@ -17,11 +17,11 @@ from sweeplab.sweep.study.search import Search
 
 # Seconds. Trials that take less on average are suggested while others still run, without the result of the one whose
 # slot they get; longer ones lose nothing by waiting for it.
-SHORT = 10.0
+SHORT_TRIAL = 10.0
 # The share of the controller's time that its sampler may take. Beyond it the results of trials would wait to be told.
-HEAVY = 0.25
-RECENT = 5  # suggestions whose time is looked at
-PROCESSES = 3  # sampler processes, one after the other; one that dies may do so for a reason that stays
+MAX_SAMPLER_SHARE = 0.25
+RECENT_SUGGESTIONS = 5  # suggestions whose time is looked at
+MAX_PROCESSES = 3  # sampler processes, one after the other; one that dies may do so for a reason that stays
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Suggestions:
         self._spec, self._search, self._client, self._total, self._slots = spec, search, client, total, slots
         self._has_begun = has_begun
         self._queue: deque[Suggestion] = deque()
-        self._suggest_seconds: deque[float] = deque(maxlen=RECENT)
+        self._suggest_seconds: deque[float] = deque(maxlen=RECENT_SUGGESTIONS)
         self._runs, self._run_seconds = 0, 0.0
         self._process: SamplerProcess | None = None
-        self._processes_left = PROCESSES
+        self._processes_left = MAX_PROCESSES
         # Whether the sampler process has found no trial, and nothing has ended since it was asked.
         self._none_left = self._asked_since_an_end = False
         self._error: Exception | None = None
@@ -77,7 +77,7 @@ class Suggestions:
 
     def prefetch(self) -> Suggestion | None:
         """Return the trial that `next` will return, if it need not wait for the results of those that run."""
-        if self._slots() <= 1 or not self._runs or self._run_seconds / self._runs >= SHORT:
+        if self._slots() <= 1 or not self._runs or self._run_seconds / self._runs >= SHORT_TRIAL:
             return None
         suggestion = self._first(ahead=True)
         if suggestion is not None and self._is_heavy() and self._process is None and self._processes_left:
@@ -155,7 +155,7 @@ class Suggestions:
         if not self._suggest_seconds or not self._search.can_be_shared:
             return False
         rate = self._slots() * self._runs / max(self._run_seconds, 0.001)
-        return statistics.median(self._suggest_seconds) * rate > HEAVY
+        return statistics.median(self._suggest_seconds) * rate > MAX_SAMPLER_SHARE
 
     def _request(self) -> None:
         """Let the sampler process suggest a trial, if there is room for it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
-from sweeplab.sweep.config.snapshot import TrialConfig
+from sweeplab.sweep.config.trial_config import TrialConfig
 from sweeplab.sweep.execute.local import AT_ONCE, Local
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.job import Job, Outcome, Task

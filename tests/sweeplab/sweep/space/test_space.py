@@ -1,24 +1,16 @@
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import optuna
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from omegaconf import OmegaConf
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.space.parameter import Parameter
-from sweeplab.sweep.space.space import Endless, Space, differences
-from sweeplab.sweep.space.values import Value, override, same
+from sweeplab.sweep.space.space import Endless, differences
+from sweeplab.sweep.space.values import Value, same
+from tests.sweeplab.sweep.space.spaces import knows, nothing, parse, study
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-GROUPS = {"model": ["cnn", "gru", "mlp"], "optimizer": ["adam", "sgd"]}
 CONDITIONAL = {
     "model": "choice(mlp,cnn)",
     "when": {
@@ -27,227 +19,6 @@ CONDITIONAL = {
     },
     "optimizer": "adam,sgd",
 }
-
-
-def options(group: str) -> list[str]:
-    return GROUPS.get(group, [])
-
-
-def parse(params: Mapping[str, Any] | None = None, *arguments: str) -> Space:
-    space, _ = Space.parse(params or {}, arguments, options)
-    return space
-
-
-def one(written: str) -> Parameter:
-    (parameter,) = parse({}, f"x={written}").parameters
-    return parameter
-
-
-def nothing(key: str) -> Any:
-    raise KeyError(key)
-
-
-def knows(**values: Any) -> Callable[[str], Any]:
-    return values.__getitem__
-
-
-def study() -> optuna.Study:
-    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-
-
-@pytest.mark.parametrize(
-    ("written", "distribution"),
-    [
-        ("choice(a,b)", CategoricalDistribution(["a", "b"])),
-        ("a,b", CategoricalDistribution(["a", "b"])),
-        ("'1',\"b c\"", CategoricalDistribution(["1", "b c"])),
-        ("1,0.5,null", CategoricalDistribution([1, 0.5, None])),
-        ("interval(0,1)", FloatDistribution(0, 1)),
-        ("tag(log, interval(1e-5, 1))", FloatDistribution(1e-5, 1, log=True)),
-        ("int(interval(1, 8))", IntDistribution(1, 8)),
-        ("tag(log, int(interval(8, 64)))", IntDistribution(8, 64, log=True)),
-        ("int(tag(log, interval(8, 64)))", IntDistribution(8, 64, log=True)),
-        ("range(1, 10)", IntDistribution(1, 9)),
-        ("range(0, 10, 3)", IntDistribution(0, 9, step=3)),
-        ("range(10, 0, -3)", IntDistribution(1, 10, step=3)),
-        ("range(0, 1, 0.25)", FloatDistribution(0, 0.75, step=0.25)),
-        ("range(1.5, 0, -0.5)", FloatDistribution(0.5, 1.5, step=0.5)),
-        ("float(range(1, 4))", FloatDistribution(1, 3, step=1)),
-        ("int(range(1.0, 4.0))", IntDistribution(1, 3)),
-        ("tag(log, range(1, 9))", IntDistribution(1, 8, log=True)),
-        ("shuffle(range(1, 10))", IntDistribution(1, 9)),
-        ("sort(3,1,2)", CategoricalDistribution([1, 2, 3])),
-        ("[1,2],[3]", CategoricalDistribution(["[1,2]", "[3]"])),
-        ("1,true,1.0", CategoricalDistribution(["1", "true", "1.0"])),
-        ("[1],'[1]'", CategoricalDistribution(["[1]", "'[1]'"])),
-    ],
-)
-def test_grammar_becomes_a_distribution(written: str, distribution: Any) -> None:
-    found = one(written).distribution
-    assert found == distribution
-    assert repr(found) == repr(distribution)  # == alone takes 1 for true
-
-
-def test_a_glob_takes_the_choices_of_its_group() -> None:
-    (parameter,) = parse({"model": "glob([c*,m*], exclude=mlp)"}).parameters
-    assert parameter.values() == ["cnn"]
-
-
-@pytest.mark.parametrize(
-    ("written", "values"),
-    [
-        ("range(0, 0.4, 0.1)", [0.0, 0.1, 0.2, 0.3]),
-        (
-            "range(0, 0.9, 0.3)",
-            [0.0, 0.3, 0.6],
-        ),  # 3 * 0.3 is less than 0.9 in binary; the stop is excluded all the same
-        ("range(1, 0, -0.25)", [1.0, 0.75, 0.5, 0.25]),
-        ("range(3)", [0, 1, 2]),
-        ("range(5, 0, -2)", [5, 3, 1]),
-        ("sort(range(0, 3), reverse=true)", [2, 1, 0]),
-        ("int(interval(2, 4))", [2, 3, 4]),
-        ("float(range(3))", [0.0, 1.0, 2.0]),
-        ("choice(b, a)", ["b", "a"]),
-        ("sort(b, a)", ["a", "b"]),
-        ("[1],{a:2}", [[1], {"a": 2}]),
-    ],
-)
-def test_values_come_in_the_order_of_the_user(written: str, values: list[Value]) -> None:
-    found = one(written).values()
-    assert found is not None
-    assert [(type(value), value) for value in found] == [(type(value), value) for value in values]
-
-
-def test_an_interval_has_no_list_of_values() -> None:
-    assert one("interval(0,1)").values() is None
-
-
-@pytest.mark.parametrize("written", ["shuffle(range(50))", "shuffle(choice(1,2,3,4,5,6,7,8,9,10,11,12))"])
-def test_a_shuffle_is_the_same_when_a_sweep_resumes(written: str) -> None:
-    values = one(written).values()
-    assert values is not None
-    assert values == one(written).values()
-    assert values != sorted(values)  # type: ignore[type-var]  # they are all numbers
-    assert one(written).distribution == one(written[len("shuffle(") : -1]).distribution
-
-
-@pytest.mark.parametrize(
-    ("written", "said"),
-    [
-        ("range(3,1)", "is empty"),
-        ("range(1,1,0.5)", "is empty"),
-        ("range(1,3,0)", "step of 0"),
-        ("range(0,inf)", "no bounds"),
-        ("interval(2,1)", "wrong way round"),
-        ("interval(0,inf)", "no bounds"),
-        ("tag(log,interval(0,1))", "0 or below"),
-        ("tag(log,range(0,3))", "0 or below"),
-        ("tag(log,range(1,9,2))", "steps of 1"),
-        ("tag(lgo,interval(1,2))", "tag 'lgo'"),
-        ("tag(log,choice(1,2))", "tag 'log'"),
-        ("1,2,1", "has 1 twice"),
-        ("glob(*)", "matches nothing"),
-        ("intervall(1,2)", "Unknown function 'intervall'"),
-        ("interval(1", "not in Hydra's override grammar"),
-    ],
-)
-def test_what_cannot_be_searched_is_told_by_its_key(written: str, said: str) -> None:
-    with pytest.raises(UserError, match=f"^a\\.x=.*{said}"):
-        parse({"a.x": written})
-
-
-scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.floats(), st.text(max_size=5))
-choices = st.lists(st.one_of(scalars, st.lists(scalars, max_size=2)), min_size=2, unique_by=lambda v: override("", v))
-
-
-@pytest.mark.slow
-@settings(deadline=None, derandomize=True, max_examples=100)
-@given(choices, st.data())
-def test_a_choice_survives_the_way_through_optuna(values: list[Value], data: st.DataObject) -> None:
-    parameter = one(",".join(override("", value)[1:] for value in values))
-    value = data.draw(st.sampled_from(values))
-    internal = json.loads(json.dumps(parameter.stored(value)))
-    back = parameter.value(internal)
-    assert type(back) is type(value)
-    assert override("x", back) == override("x", value)
-    line = OverridesParser.create().parse_override(parameter.override(back)).value()
-    assert override("x", line) == override("x", value)  # type: ignore[arg-type]  # not a sweep any more
-
-
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(st.integers(-50, 50), st.integers(-50, 50), st.sampled_from([-7, -2, -1, 1, 3]), st.sampled_from([1, 10, 1000]))
-def test_a_range_has_the_values_that_decimals_have(start: int, stop: int, step: int, scale: int) -> None:
-    exact = list(range(start, stop, step))
-    line = f"range({start / scale!r}, {stop / scale!r}, {step / scale!r})"
-    if not exact:
-        with pytest.raises(UserError, match="is empty"):
-            one(line)
-        return
-    parameter = one(line)
-    values = parameter.values()
-    assert values == [number / scale for number in exact]
-    assert [parameter.value(parameter.stored(value)) for value in values] == values
-
-
-@pytest.mark.parametrize("written", ["range(0, 1, 0.1)", "range(-1, 1, 0.07)", "int(interval(1, 5))", "1,0.5,x,null"])
-def test_a_sampler_draws_the_values_of_the_grid_and_nothing_else(written: str) -> None:
-    parameter = one(written)
-    values = parameter.values()
-    assert values is not None
-    space, number = Space((parameter,)), study()
-    drawn = [space.suggest(number.ask(), nothing)["x"] for _ in range(200)]
-    assert {override("x", value) for value in drawn} == {override("x", value) for value in values}
-
-
-@pytest.mark.parametrize(
-    ("written", "value"),
-    [
-        ("interval(0,1)", 1.5),
-        ("interval(0,1)", "0.5"),
-        ("interval(0,1)", True),
-        ("interval(0,1)", math.nan),
-        ("int(interval(1,8))", 2.5),
-        ("range(0,10,2)", 3),
-        ("range(0,1,0.25)", 0.3),
-        ("a,b", "c"),
-        ("1,2", True),
-    ],
-)
-def test_a_value_that_is_not_searched_is_refused(written: str, value: Value) -> None:
-    with pytest.raises(UserError) as error:
-        one(written).stored(value)
-    assert str(error.value).startswith(f"{override('x', value)} is not in {written}; ")
-
-
-def test_a_number_may_be_written_as_int_or_float() -> None:
-    assert one("interval(0,2)").stored(1) == 1.0
-    assert one("range(1,3)").stored(2.0) == 2
-    assert one("1,2").stored(2.0) == 2
-
-
-def test_the_command_line_wins_over_params_whatever_the_prefix() -> None:
-    params = {"a": "1,2", "b": "3", "+c": "interval(0,1)", "d": 4, "when": {"e=1": {"f": "1,2"}}}
-    space, fixed = Space.parse(params, ["++c=5,6", "b=7,8", "a=0", "~d", "f=9", "+g=[1,2]"], options)
-    assert [(p.prefix, p.key, p.values()) for p in space.parameters] == [("", "b", [7, 8]), ("++", "c", [5, 6])]
-    assert fixed == ["a=0", "~d", "f=9", "+g=[1,2]"]
-
-
-def test_fixed_overrides_of_params_come_first_and_keep_their_words() -> None:
-    params = {"a": 1, "b": "x y", "c": [1, "2"], "d": None, "e": {"f": 0.5, "g": "1,2"}, "h": "${a}", "~i": None}
-    space, fixed = Space.parse(params, ["z='1'"], options)
-    assert fixed == ["a=1", "b=x y", "c=[1,'2']", "d=null", "e.f=0.5", "h=${a}", "~i=null", "z='1'"]
-    assert [p.key for p in space.parameters] == ["e.g"]
-
-
-def test_a_fixed_shuffle_is_the_same_in_each_trial() -> None:
-    _, (line,) = Space.parse({}, ["x=shuffle([1,2,3,4])"], options)
-    assert sorted(OverridesParser.create().parse_override(line).value()) == [1, 2, 3, 4]  # type: ignore[arg-type]  # a list
-    assert "shuffle" not in line
-
-
-def test_params_may_be_a_config() -> None:
-    config = OmegaConf.create({"n": "1,2", "params": {"a.b": "${n}", "when": {"a.b=1": {"c": "3,4"}}}})
-    assert [p.key for p in parse(config.params).parameters] == ["a.b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -332,22 +103,29 @@ def test_a_condition_may_name_a_fixed_key() -> None:
     assert space.size(knows(model="mlp")) == 1
 
 
+@pytest.mark.parametrize("choices", ["1,1.0,2", "1.0,1,2"])
+def test_a_condition_tells_choices_of_different_types_apart(choices: str) -> None:
+    space = parse({"x": choices, "when": {"x=1": {"a": "1,2"}, "x=1.0": {"b": "3,4"}}})
+    assert [sorted(point.items()) for point in space.grid(nothing)][-1] == [("x", 2)]
+    keys = {(type(point["x"]), key) for point in space.grid(nothing) for key in point if key != "x"}
+    assert keys == {(int, "a"), (float, "b")}
+    assert space.size(nothing) == 2 + 2 + 1
+    one_key = parse({"x": choices, "when": {"x=1": {"a": "1,2"}, "x=1.0": {"a": "3,4"}}})
+    assert [point["a"] for point in one_key.grid(knows(x=1)) if "a" in point] in ([1, 2, 3, 4], [3, 4, 1, 2])
+
+
+def test_a_condition_may_write_a_number_as_int_or_float_where_only_one_is_meant() -> None:
+    when = {"when": {"x=1": {"a": "1,2"}, "y=0": {"b": "1,2"}, "z=2.0": {"c": "1,2"}}}
+    points = list(parse({"x": "0.5,1.0", **when}).grid(knows(y=0.0, z=2)))
+    assert [sorted(point) for point in points[:: len(points) - 1]] == [["b", "c", "x"], ["a", "b", "c", "x"]]
+
+
 def test_a_value_fixed_under_a_condition_is_set_only_there() -> None:
     space = parse({"model": "mlp,cnn", "when": {"model=cnn": {"optimizer.lr": 0.01}}})
     assert [space.overrides(point) for point in space.grid(nothing)] == [
         ["model=mlp"],
         ["model=cnn", "optimizer.lr=0.01"],
     ]
-
-
-def test_a_condition_may_join_several_and_offer_alternatives() -> None:
-    space = parse(
-        {"model": "mlp,cnn,gru", "optimizer": "adam,sgd", "when": {"model=cnn,gru,optimizer=sgd": {"x": "1,2"}}}
-    )
-    with_x = {(point["model"], point["optimizer"]) for point in space.grid(nothing) if "x" in point}
-    assert with_x == {("cnn", "sgd"), ("gru", "sgd")}
-    assert {p.name for p in space.parameters} == {"model", "optimizer", "x"}
-    assert space.describe()["x"] == "choice(1,2) when model=cnn,optimizer=sgd or model=gru,optimizer=sgd"
 
 
 def test_one_key_may_have_other_ranges_under_other_conditions() -> None:
@@ -366,25 +144,6 @@ def test_a_condition_may_stand_before_what_it_names() -> None:
     space = parse({"when": {"b=1": {"c": "1,2"}, "a=1": {"b": "1,2"}}, "a": "1,2"})
     assert [p.key for p in space.parameters] == ["a", "b", "c"]
     assert space.size(knows(b=0)) == 4
-
-
-@pytest.mark.parametrize(
-    ("when", "said"),
-    [
-        ({"b=1": {"c": "1,2"}, "c=1": {"b": "1,2"}}, "the conditions of b and c depend on each other"),
-        ({"a=1": {"a": "1,2"}}, "a is searched twice, everywhere and a=1"),
-        ({"a=1": {"x": "1,2"}, "d=1": {"x": "3,4"}}, "x is searched twice, a=1 and d=1"),
-        ({"a": {"x": "1,2"}}, "when: a is not a condition"),
-        ({"a=range(3)": {"x": "1,2"}}, "is not a condition"),
-        ({"a=1": "x"}, "when: a=1 holds 'x'"),
-        ("a=1", "when holds 'a=1'"),
-        ({"a=1": {"~x": None}}, "~x cannot be deleted under a condition"),
-        ({"model=cnnn": {"x": "1,2"}}, "model=cnnn can never hold; did you mean 'cnn'"),
-    ],
-)
-def test_conditions_that_make_no_sense_are_refused(when: Any, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        parse({"a": "1,2", "when": when})
 
 
 @pytest.mark.parametrize("known", [nothing, lambda key: None])

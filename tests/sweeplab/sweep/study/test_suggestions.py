@@ -21,8 +21,8 @@ SEARCH = ("x=interval(0,1)", "steps=1", "sleep=0.1", "hydra.sweeper.n_trials=300
 @pytest.fixture(autouse=True)
 def heavy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let any sampler be too slow for the controller, and any trial be short, however busy the machine is."""
-    monkeypatch.setattr(suggestions, "HEAVY", 0.0)
-    monkeypatch.setattr(suggestions, "SHORT", float("inf"))
+    monkeypatch.setattr(suggestions, "MAX_SAMPLER_SHARE", 0.0)
+    monkeypatch.setattr(suggestions, "SHORT_TRIAL", float("inf"))
 
 
 def sampler(mode: str) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def test_a_sweep_that_ends_in_the_middle_of_a_suggestion_leaves_nothing_begun(sw
 def test_what_was_suggested_ahead_is_for_other_controllers_when_none_may_start_here(
     clients: list[StudyClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suggestions, "HEAVY", float("inf"))
+    monkeypatch.setattr(suggestions, "MAX_SAMPLER_SHARE", float("inf"))
     first, second = clients
     spec, search = spec_of("x=interval(0,1)", "hydra.sweeper.n_trials=9")
     queue = Suggestions(spec, search, first, total=9, slots=lambda: 2, has_begun=lambda number: False)
