@@ -197,13 +197,15 @@ def main(descriptor: int, threads: int) -> None:
     for name in [name for name in os.environ if name.startswith(LAUNCHERS)]:
         del os.environ[name]
     channel = Connection(descriptor)
-    setup: HostSetup = unpacked(channel.recv_bytes())[0]
     try:
-        host = Host(channel, setup, threads)
+        setup: HostSetup = unpacked(channel.recv_bytes())[0]
+        Host(channel, setup, threads).serve()
     except UserError as error:
         channel.send_bytes(packed(Refused(platform.node(), str(error))))
-    else:
-        host.serve()
+    except Exception as error:
+        # Another sweeplab than the controller's, say. Without a word, trial after trial would be lost here.
+        channel.send_bytes(packed(Refused(platform.node(), f"{type(error).__name__}: {error}")))
+        raise
 
 
 if __name__ == "__main__":

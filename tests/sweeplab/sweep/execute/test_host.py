@@ -27,6 +27,7 @@ from sweeplab.sweep.execute.messages import (
     Refused,
     Reported,
     Run,
+    Stop,
     packed,
     unpacked,
 )
@@ -176,6 +177,14 @@ def test_a_host_whose_node_goes_hands_its_trials_back(ask: Ask, spec: SweepSpec,
 def test_a_node_without_the_study_s_folder_is_refused(ask: Ask, folder: Path) -> None:
     refused = ask(witness=folder / "elsewhere" / ".cluster").next(Refused)
     assert str(folder / "elsewhere") in refused.reason
+
+
+def test_a_host_that_cannot_read_what_it_is_told_says_so(ask: Ask, spec: SweepSpec, folder: Path) -> None:
+    host = ask()
+    host.next(Ready)
+    host.channel.send_bytes(packed(Stop(Status.KILLED, "")).replace(b"Stop", b"Halt"))
+    assert "Halt" in host.next(Refused).reason
+    assert gone(folder)
 
 
 def test_a_trial_finds_what_was_named_of_the_environment_and_nothing_of_the_launcher(
