@@ -49,7 +49,7 @@ BUDGETS = {
     "sweeplab.records": 3000,
     "sweeplab.compare": 1110,
     "sweeplab.report": 790,
-    "sweeplab.sweep": 5950,
+    "sweeplab.sweep": 5970,
     "sweeplab.training": 3300,
     "sweeplab.tracking": 2250,
     "sweeplab.tasks": 1320,
