@@ -76,7 +76,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     _leave_config(spec, config)
     client = StudyClient(study, lock, spec.settings.retries, spec.folder)
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
-    spec.folder_names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
+    spec.folder_names.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
         client.drop_requeued()
     is_only_controller = client.register()

@@ -51,7 +51,7 @@ def runs(built: dict[str, Any]) -> dict[str, Any]:
 
 def a_trial_of(info: SweepInfo) -> Trial:
     """A trial with every key of the space, as if all conditions could hold at once."""
-    values = {p.key: (p.values() or [0.5])[0] for p in info.space.parameters}
+    values = {p.key: (p.points or [0.5])[0] for p in info.space.parameters}
     return Trial(info.name, 3, values, searched=info.space.keys, seed_key=info.settings.repeat_key)
 
 

@@ -56,7 +56,8 @@ class HydraJob:
         hydra = self.config.hydra
         self.folder.mkdir(parents=True, exist_ok=True)
         with _whitelisted(self.context), chdir(self.folder if _changes_folder(hydra) else Path.cwd()):
-            _log(hydra, self.context)
+            more = {key: self.context[key] for key in ("execution_whitelist",) if key in self.context}
+            configure_log(hydra.job_logging, hydra.verbose, **more)
             for name, text in self.files.items():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (self.folder / name).write_text(text, encoding="utf-8")
@@ -101,11 +102,6 @@ def _call(task: Callable[[DictConfig], Any], config: DictConfig, for_task: DictC
             handler.flush()
         callbacks.on_job_end(config=config, job_return=result)
     return value
-
-
-def _log(hydra: DictConfig, context: Mapping[str, Any]) -> None:
-    more = {key: context[key] for key in ("execution_whitelist",) if key in context}
-    configure_log(hydra.job_logging, hydra.verbose, **more)
 
 
 def _changes_folder(hydra: DictConfig) -> bool:

@@ -52,7 +52,7 @@ class Search:
     def __init__(self, spec: SweepSpec) -> None:
         settings, self._spec = spec.settings, spec
         hook = settings.custom_search_space
-        self._hook = imported(hook, "custom_search_space") if hook else None
+        self._hook: Any = imported(hook, "custom_search_space") if hook else None
         size = None if hook else spec.size()
         method = _method(spec, size)
         self.walks = method is Method.WALK

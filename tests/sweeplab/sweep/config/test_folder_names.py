@@ -22,7 +22,7 @@ def test_folders_have_the_numbers_unless_the_user_names_them(tmp_path: Path) -> 
 
 def test_a_name_that_is_taken_gets_the_number(tmp_path: Path) -> None:
     names = FolderNames(tmp_path, config("lr=${lr}"))
-    names.update({7: "lr=0.1"})
+    names.names.update({7: "lr=0.1"})
     (tmp_path / "other").mkdir()
     assert names.choose(8, config("lr=${lr}", 8)) == names.name_of(8) == "lr=0.1_8"
     assert names.choose(9, config("other", 9)) == "other_9"
