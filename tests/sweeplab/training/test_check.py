@@ -95,7 +95,7 @@ def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> Non
         "objective.mode=up": "write min or max",
         "objective.also=[{metric: val/los, mode: min}]": r"also\[0\].metric=val/los .* did you mean 'val/loss'",
         "objective.also=[{metric: parameters, mode: min}]": "did you mean 'model/parameters'",
-        "objective.also=[{metric: val/f1, mode: min}]": "there is val/loss, val/acc, train/loss, .*model/parameters",
+        "objective.also=[{metric: val/f1, mode: min}]": "choose from val/loss, val/acc, train/loss, .*model/parameters",
         "objective.also=[{metric: val/loss, mode: down}]": r"also\[0\].mode=down is not known; write min or max",
         "objective.also=[{metric: val/loss}]": "must have a metric and a mode",
         "objective.also=[val/loss]": "must have a metric and a mode",
