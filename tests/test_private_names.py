@@ -14,8 +14,9 @@ import pytest
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
-# `package.module: Class._name`, in the first cell of a row; also `package._module: name`.
-ROWS = re.findall(r"^\| `([\w.]+): ([\w.]+)` \|", PAGE.read_text(), re.MULTILINE)
+# `package.module: Class._name, _other`, in the first cell of a row; also `package._module: name`.
+CELLS = re.findall(r"^\| `([\w.]+): ([\w., ]+)` \|", PAGE.read_text(), re.MULTILINE)
+ROWS = [(module, name) for module, names in CELLS for name in names.split(", ")]
 MODULES = sorted([*(ROOT / "src" / "sweeplab").rglob("*.py"), *(ROOT / "src" / "hydra_plugins").rglob("*.py")])
 PUBLIC = {"_target_", "_self_", "_exit", "_replace", "_fields"}  # Hydra's, Python's: documented under these names
 DOTTED = re.compile(r"\w+(\.\w+)*")

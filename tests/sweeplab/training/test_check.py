@@ -63,6 +63,12 @@ def test_a_pruner_that_nobody_reports_to_is_refused(command: Command) -> None:
     assert "a pruner needs callbacks.pruning" in done.stderr
 
 
+def test_what_the_pruner_compares_is_not_searched(command: Command) -> None:
+    done = command("train.py", "-m", "sweep=asha", "callbacks.pruning.monitor=val/acc,val/loss", check=False)
+    assert done.returncode == 1
+    assert "callbacks.pruning.monitor cannot be searched" in done.stderr
+
+
 @pytest.mark.slow
 def test_sweep_without_m_is_a_mistake(command: Command) -> None:
     done = command("train.py", "sweep=asha", check=False)
