@@ -101,8 +101,9 @@ def resume(
     config = effective_config(config, overrides)
     check_components(resolved(config), is_new=False)
     check_checkpoint(folder, config)
+    signs = not trusted or run_config.is_own(folder)
     record = run_record.begin_again(folder, overrides)
-    return _recorded(train, Run(config, record, record.facts, is_longer), record)
+    return _recorded(train, Run(config, record, record.facts, is_longer, signs), record)
 
 
 def _leave_logger_runs(config: DictConfig, origin: Path) -> None:
