@@ -13,7 +13,7 @@ from types import TracebackType
 from sweeplab.secrets import masked
 from sweeplab.streams import open_closed_streams
 
-LONGEST = 80  # characters of a name that is too long
+MAX_NAME_LENGTH = 80  # characters of a file's name in a message
 
 
 class UserError(ValueError):
@@ -40,11 +40,11 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or `; there is a, b, c` where no choice is near."""
+    """Return `; did you mean 'x'?`, or `; choose from a, b, c.` where no choice is near."""
     choices = list(choices)
     if near := nearest(word, choices):
         return f"; did you mean '{near}'?"
-    return f"; there is {', '.join(choices[:12])}{', ...' if len(choices) > 12 else ''}." if choices else "."
+    return f"; choose from {', '.join(choices[:12])}{', ...' if len(choices) > 12 else ''}." if choices else "."
 
 
 # What a machine refuses whatever the program: no room, no descriptors, no right to write, a name that is too long.
@@ -73,8 +73,8 @@ def machine_trouble(error: OSError, ours: Sequence[Path] = ()) -> str | None:
     is_gone = error.errno in GONE and any(Path(name).is_relative_to(folder) for folder in ours if name)
     if error.errno not in REFUSED and not is_gone:
         return None
-    if error.errno == errno.ENAMETOOLONG and len(name) > LONGEST:
-        name = f"{name[:LONGEST]}... ({len(name)} characters)"
+    if error.errno == errno.ENAMETOOLONG and len(name) > MAX_NAME_LENGTH:
+        name = f"{name[:MAX_NAME_LENGTH]}... ({len(name)} characters)"
     name = name or str(next(iter(ours), ""))
     return f"{name}: {error.strerror}." if name else f"{error.strerror}."
 

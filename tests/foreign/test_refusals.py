@@ -65,7 +65,7 @@ def test_a_misspelt_objective_is_told_before_the_first_step(foreign: Compose) ->
 
 
 def test_an_objective_of_another_task_is_told_with_what_is_logged(foreign: Compose) -> None:
-    with pytest.raises(SetupError, match="val/acc is not logged; there is model/parameters, train_loss, val_rmse"):
+    with pytest.raises(SetupError, match="val/acc is not logged; choose from model/parameters, train_loss, val_rmse"):
         run(foreign("tables", "objective.metric=val/acc"))
 
 

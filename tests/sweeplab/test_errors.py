@@ -24,7 +24,7 @@ def test_the_nearest_spelling_is_found(word: str, meant: str | None) -> None:
 
 
 def test_where_nothing_is_near_the_choices_are_listed() -> None:
-    assert did_you_mean("zzz", ["min", "max"]) == "; there is min, max."
+    assert did_you_mean("zzz", ["min", "max"]) == "; choose from min, max."
 
 
 def test_what_a_machine_refuses_is_told_from_a_mistake() -> None:

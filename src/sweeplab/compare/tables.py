@@ -1,8 +1,6 @@
 """The tables of `compare.py`: runs, configurations over seeds, changes to a base, groups, where two runs differ."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sweeplab.compare.comparison import Comparison
@@ -12,6 +10,7 @@ from sweeplab.compare.significance import once_each, significance
 from sweeplab.compare.statistics import LEVEL, Difference, Spread, holm, spread
 from sweeplab.compare.table import INTERVAL, Table, cell, interval, number, plural, setting
 from sweeplab.records.columns import token, varying
+from sweeplab.records.names import short_path
 from sweeplab.records.record import Status
 from sweeplab.records.run import Run
 from sweeplab.records.study import Study
@@ -143,10 +142,7 @@ def _rest(count: int) -> list[str]:
 
 
 def _path(run: Run) -> str:
-    """Return the run's folder as a user here would write it."""
-    here = Path.cwd()
-    folder = run.folder.absolute()
-    return os.path.relpath(folder, here) if folder.is_relative_to(here) else str(folder)
+    return short_path(run.folder.absolute())
 
 
 def _spread_cells(over: Spread) -> list[str]:

@@ -14,7 +14,7 @@ from sweeplab.records.layout import RunFile
 
 STEP = "step"
 LAST_STEP = 2**62
-LARGEST = 2**31  # bytes of a file that is read
+MAX_METRICS_BYTES = 2**31  # of a metrics.csv that is read
 
 Column = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -30,7 +30,7 @@ def columns(folder: Path) -> dict[str, Column]:
     """
     path = folder / RunFile.METRICS
     try:
-        text = read_text(path, LARGEST)
+        text = read_text(path, MAX_METRICS_BYTES)
     except FileNotFoundError:
         why = "it logged nothing yet, or was trained without logger=csv"
         raise UserError(f"{folder} has no {path.name}: {why}.") from None

@@ -13,10 +13,10 @@ from typing import Any
 from sweeplab.errors import UserError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a text begins that a spreadsheet would run
-LARGEST = 32 * 2**20  # bytes of a record or a configuration
+MAX_TEXT_BYTES = 32 * 2**20  # bytes of a record or a configuration
 
 
-def read_text(path: Path, largest: int = LARGEST) -> str:
+def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Return the text of a file. A pipe or a device is never opened: to read it may never end.
 
     Raises:
@@ -27,7 +27,7 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is not a regular file.")
-        if status.st_size > largest:
+        if status.st_size > max_bytes:
             raise UserError(f"{path} is too large: {status.st_size >> 20} MiB.")
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, UserError):

@@ -17,8 +17,8 @@ from sweeplab.records.files import read_text
 from sweeplab.records.layout import RunFile, moved
 
 FOLDER = "${folder}"  # what stands for the run's own folder, which no two runs share
-LARGEST = 1_000_000  # values of a configuration
-DEEPEST = 200  # levels of one
+MAX_VALUES = 1_000_000  # values of a configuration
+MAX_DEPTH = 200  # levels of one
 # The folder, unless YAML quotes it or folds the line.
 _PLAIN_FOLDER = re.compile(r"^folder: ([^'\"\s].*)$(?!\n )", re.MULTILINE)
 _PIECE = re.compile(r"^(?=[^\s#-])", re.MULTILINE)
@@ -66,7 +66,7 @@ def _keys(text: str, path: Path) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=20_000)
 def _parsed(piece: str) -> tuple[tuple[str, Any], ...]:
-    if sum(map(piece.count, "[{-:?")) > DEEPEST:
+    if sum(map(piece.count, "[{-:?")) > MAX_DEPTH:
         _check_depth(piece)
     content = yaml.load(piece, _Loader)
     if content is not None and not isinstance(content, dict):
@@ -80,7 +80,7 @@ def _check_depth(piece: str) -> None:
     depth = 0
     for event in yaml.parse(piece, _Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise ValueError("it is nested too deep")
 
 
@@ -92,7 +92,7 @@ def _count(content: Any) -> None:
         if isinstance(value, dict | list):
             rest += value.values() if isinstance(value, dict) else value
             count += len(value)
-        if count > LARGEST:
+        if count > MAX_VALUES:
             raise ValueError("it holds too many values")
 
 

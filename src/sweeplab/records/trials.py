@@ -75,7 +75,7 @@ class Trials:
         """The run of the best trial, as `ranked` has it.
 
         Raises:
-            UserError: no trial is complete, or they were judged by different metrics.
+            UserError: no trial is complete, or they have different objectives.
         """
         return self.ranked[0]
 
@@ -87,7 +87,7 @@ class Trials:
         others have is not complete; one that breaks a constraint is left out.
 
         Raises:
-            UserError: no trial is complete, or they were judged by different metrics.
+            UserError: no trial is complete, or they have different objectives.
         """
         repeats = max(map(len, self.by_number.values()))
         complete = [
@@ -97,8 +97,9 @@ class Trials:
             raise UserError(f"no trial of {self.folder} is complete yet.")
         objectives = sorted({f"{run.metric} ({run.mode})" for runs in complete for run in runs})
         if len(objectives) > 1:
-            judged = " and ".join(objectives)
-            raise UserError(f"the trials of {self.folder} are judged by {judged}: none of them is best.")
+            raise UserError(
+                f"the trials of {self.folder} have different objectives, so none is best: {', '.join(objectives)}."
+            )
         return [min(runs, key=_rank) for runs in sorted(complete, key=_mean_rank)]
 
     @cached_property

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 CELLS = 60  # of the map's grid, along each key
-FEWEST = 5  # runs of a map
+MIN_RUNS = 5  # runs of a map
 
 
 def landscape(comparison: Comparison, keys: Sequence[Column], one_at_a_time: bool) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def _surface(axes: Sequence[Column], values: Mapping[int, float]) -> dict[str, A
     """Return the objective between the runs, linear over both axes as they are drawn, and empty outside their hull."""
     if len(axes) < 2:
         return {"note": "A map takes two keys of numbers that all complete runs have, and that differ."}
-    too_few = {"note": f"A map takes {FEWEST} complete runs that do not lie on a line; there are {len(values)}."}
-    if len(values) < FEWEST:
+    too_few = {"note": f"A map takes {MIN_RUNS} complete runs that do not lie on a line; there are {len(values)}."}
+    if len(values) < MIN_RUNS:
         return too_few
     from scipy.interpolate import griddata
     from scipy.spatial import QhullError

@@ -12,9 +12,8 @@ from sweeplab.records.names import of_training
 from sweeplab.records.run import Run
 from sweeplab.report.page_columns import json_number
 
-POINTS = 200  # of a curve
-TOTAL = 600_000  # of a page: some 4 MB
-FEWEST = 10
+MIN_POINTS, MAX_POINTS = 10, 200  # of a curve
+POINTS_PER_PAGE = 600_000  # some 4 MB
 NOT_CURVES = ("epoch", curves.STEP)
 
 _Logged = Mapping[str, NDArray[np.float64]]
@@ -32,7 +31,7 @@ def learning_curves(runs: Sequence[Run], first: Sequence[str]) -> dict[str, Any]
     drawn = {name: [_curve(each, name) for each in logged] for name in names}
     drawn = {name: each for name, each in drawn.items() if any(curve and len(curve[0]) > 1 for curve in each)}
     count = sum(curve is not None for each in drawn.values() for curve in each)
-    most = max(FEWEST, min(POINTS, TOTAL // max(count, 1)))
+    most = max(MIN_POINTS, min(MAX_POINTS, POINTS_PER_PAGE // max(count, 1)))
     axes: dict[tuple[int, ...], tuple[int, list[float | None]]] = {}
 
     def plain(curve: _Curve | None) -> list[Any] | None:

@@ -10,7 +10,7 @@ from sweeplab.tasks.arrays import Array, ArrayData, Arrays
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("x_val", "y_val", "x_predict")
-FEW = 4  # numbers that are channels rather than the length of a signal or the width of an image
+MAX_CHANNELS = 4  # numbers that are channels rather than the length of a signal or the width of an image
 
 
 class Npz(ArrayData):
@@ -70,7 +70,7 @@ class Npz(ArrayData):
     def _channels_last(self, shape: tuple[int, ...]) -> str | None:
         """Say how to go on where the last axis looks like channels; None where it does not."""
         first, last = shape[:2][-1], shape[-1]
-        if len(shape) == 3 and self.kind != "image" and last <= FEW < first:
+        if len(shape) == 3 and self.kind != "image" and last <= MAX_CHANNELS < first:
             return "" if self.kind == "signal" else "; if they are grey images, data.kind=image says so"
         if len(shape) != 4 or self.kind == "signal":
             return None

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,14 @@ SILENT = (wandb.errors.CommError, WandbApiFailedError)
 _ABANDONED: list[Any] = []  # services that nothing waits for, kept until the process ends and they with it
 
 
+class Target(Enum):
+    """Where what a run records goes now."""
+
+    FIRST = auto()  # the run itself
+    SECOND = auto()  # the one that took over when the service of the first died
+    NOWHERE = auto()  # while the second starts, when its service died too, and when all has ended
+
+
 class Failover:
     """Sends what a run records to a second run if the service of the first dies, and nowhere if that dies as well.
 
@@ -43,7 +52,8 @@ class Failover:
     def __init__(self, run: Any, start_second: Callable[[], Any]) -> None:
         self._run, self._start_second = run, start_second
         self._second: Any = None
-        self._is_dead = self._is_closed = self._leaves_out = False
+        self._target = Target.FIRST
+        self._leaves_out = False  # tables and artifacts, since the server did not answer
         self._lock = threading.RLock()
         interface = run._interface
         for name in ("_publish", "_deliver"):
@@ -57,19 +67,19 @@ class Failover:
 
     def finish(self, exit_code: int) -> None:
         """End the run, or the one that took over."""
-        if not self._is_dead:
+        if self._target is Target.FIRST:
             try:
                 self._run.finish(exit_code=exit_code)
             except GONE:
                 self._switch()
             except OSError as error:  # of the disk; what was sent before is there
                 log.warning("W&B: the end of the run was not written: %s", first_line(error))
-        if self._is_dead:
+        if self._target is not Target.FIRST:
             if self._second is not None:
                 with contextlib.suppress(*GONE):
                     self._second.finish(exit_code=exit_code)
             self._run._restore()  # what is printed from now on is not the run's
-            self._is_closed = True
+            self._target = Target.NOWHERE
             if wandb.run is self._run:
                 module.unset_globals()  # type: ignore[no-untyped-call]  # W&B's
 
@@ -77,7 +87,7 @@ class Failover:
         """Send nothing more, and let nothing take over."""
         self._run._wl.remove_active_run(self._run)
         self._run._restore()
-        self._is_dead = self._is_closed = True
+        self._target = Target.NOWHERE
 
     def kept(self, online: bool) -> Kept:
         """Say where the record is when the run has ended, and warn where it is not whole or not there."""
@@ -86,15 +96,16 @@ class Failover:
             log.warning("W&B: the disk is full, so the end of the record in %s is missing.", directory)
             return "partly"
         trouble = self._trouble() if online else ""
-        if online and (trouble or self._is_dead):
+        has_failed = self._target is not Target.FIRST
+        if online and (trouble or has_failed):
             mark_unsent(Path(self._run.settings.sync_dir))
         if trouble:
             log.warning("W&B: upload incomplete (%s); later: python -m sweeplab.tracking.sync %s", trouble, directory)
-        if self._leaves_out or (self._is_dead and self._second is None):
+        if self._leaves_out or (has_failed and self._second is None):
             return "partly"
         if trouble or not online:
             return "disk"
-        return "both" if self._is_dead else "server"
+        return "both" if has_failed else "server"
 
     def _trouble(self) -> str:
         """Say why the server cannot have all: W&B ends a run in silence if its key is no longer good."""
@@ -119,7 +130,7 @@ class Failover:
 
     def _guarded(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def send(record: Any, **how: Any) -> Any:
-            if not self._is_dead:
+            if self._target is Target.FIRST:
                 try:
                     return method(record, **how)
                 except GONE:
@@ -129,27 +140,28 @@ class Failover:
         return send
 
     def _send_to_second(self, name: str, record: Any, how: dict[str, Any]) -> Any:
-        if self._second is None or self._is_closed:
+        if self._target is Target.NOWHERE:
             return _NoAnswer()
         try:
             return getattr(self._second._interface, name)(record, **how)
         except GONE:
             _forget_service_of(self._second)
-            self._second = None
+            self._second, self._target = None, Target.NOWHERE
             log.warning("W&B: its service died again; the run continues without it.")
             return _NoAnswer()
 
     def _switch(self) -> None:
         with self._lock:
-            if self._is_dead:
+            if self._target is not Target.FIRST:
                 return
-            self._is_dead = True  # before anything else: what is sent meanwhile must not come here again
+            self._target = Target.NOWHERE  # before anything else: what is sent meanwhile must not come here again
             _forget_service_of(self._run)
             try:
                 self._second = self._start_second()
             except (*GONE, OSError, wandb.errors.Error) as error:
                 log.warning("W&B: its service died, and no other starts (%s); the run continues.", first_line(error))
             else:
+                self._target = Target.SECOND
                 log.warning("W&B: its service died; the run continues, and is recorded offline.")
 
 

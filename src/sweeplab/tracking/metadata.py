@@ -9,7 +9,7 @@ from sweeplab.records.names import short_value
 from sweeplab.records.record import Status
 from sweeplab.sweep.trial import Trial
 
-LONGEST = 80  # characters of a name; the table of runs shows fewer
+MAX_NAME_LENGTH = 80  # characters of a name; the table of runs shows fewer
 OURS = ("study", "trial", "repeat", "point")
 STATES = {Status.COMPLETE: "COMPLETE", Status.PRUNED: "PRUNED"}  # Optuna's, of runs that W&B shows as finished
 
@@ -43,7 +43,7 @@ def run_name(title: str | None, trial: Trial) -> str:
     number = f"#{trial.number}" + (f".{trial.repeat}" if trial.repeat else "")
     values = [f"{short[key]}={short_value(value)}" for key, value in varied.items()]
     words = [*([title] if title else []), number, *values]
-    while len(words) > 2 and len(" ".join(words)) > LONGEST:
+    while len(words) > 2 and len(" ".join(words)) > MAX_NAME_LENGTH:
         words = [*words[:-1], "..."] if words[-1] != "..." else [*words[:-2], "..."]
     return " ".join(words)
 

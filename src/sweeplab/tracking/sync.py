@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from sweeplab.errors import UserError, nearest
 from sweeplab.records import record
 from sweeplab.records.layout import RunFile, StudyFile
+from sweeplab.records.names import short_path
 from sweeplab.tracking.offline_run import (
     ArtifactFile,
     OfflineRun,
@@ -90,7 +91,7 @@ def _sync(asked: argparse.Namespace, console: "Console") -> int:
     views = [home for home in homes if asked.again or _has_new_view(home)]
     if asked.list:
         for log in waiting:
-            console.print(_near(log.parent))
+            console.print(short_path(log.parent))
     if asked.list or not (waiting or views):
         console.print(f"{len(waiting)} runs to upload, {len(logs) - len(waiting)} uploaded already.")
         return 0
@@ -241,15 +242,15 @@ def _push_view(home: Path, asked: argparse.Namespace, console: "Console") -> boo
     if not (home / StudyFile.WANDB_VIEW).exists():
         return True
     if not available():
-        console.print(f"{_near(home)}: its saved view needs wandb-workspaces: pip install -e '.[views]'")
+        console.print(f"{short_path(home)}: its saved view needs wandb-workspaces: pip install -e '.[views]'")
         return True
     try:
         address = push(home / StudyFile.WANDB_VIEW, entity=asked.entity or None, project=asked.project or None)
     except UserError as error:
-        console.print(f"{_near(home)}: {error}")
+        console.print(f"{short_path(home)}: {error}")
         return False
     mark_of(home / StudyFile.WANDB_VIEW).touch()
-    console.print(f"{_near(home)}: saved view {address}")
+    console.print(f"{short_path(home)}: saved view {address}")
     return True
 
 
@@ -258,7 +259,7 @@ def _print_results(console: "Console", home: Path, results: Sequence[Result], to
     words = [f"{counts[state]} {state}" for state in sorted(counts)]
     if total > len(results):
         words.append(f"{total - len(results)} uploaded already")
-    console.print(f"{_near(home)}: {', '.join(words)}")
+    console.print(f"{short_path(home)}: {', '.join(words)}")
     by_reason = sorted(results, key=lambda result: (result.state, result.why))
     for (state, why), same in groupby(by_reason, key=lambda result: (result.state, result.why)):
         if why:
@@ -273,12 +274,6 @@ def _print_total(console: "Console", results: Sequence[Result]) -> None:
         console.print(project)
     if arrived < len(results):
         console.print("The same command uploads the rest.")
-
-
-def _near(path: Path) -> str:
-    """Return a path as a user of this folder writes it."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 if __name__ == "__main__":

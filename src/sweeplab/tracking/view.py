@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OBJECTIVE = "objective"
 X_AXIS = "trainer/global_step"
-MOST = 50  # runs that a panel draws
+RUNS_PER_PANEL = 50
 
 
 def available() -> bool:
@@ -52,7 +52,7 @@ def build(sweep: SweepInfo, project: str, entity: str = "") -> dict[str, Any]:
             ws.Section(name=name, panels=panels, is_open=True, layout_settings=ws.SectionLayoutSettings(columns=2))
             for name, panels in sections.items()
         ],
-        settings=ws.WorkspaceSettings(x_axis=X_AXIS, max_runs=MOST),
+        settings=ws.WorkspaceSettings(x_axis=X_AXIS, max_runs=RUNS_PER_PANEL),
         runset_settings=ws.RunsetSettings(
             order=[expr.Ordering(expr.Summary(OBJECTIVE), ascending=_is_minimized(sweep.objectives[0]))],
             pinned_columns=["run:displayName", "run:state", *numbers, *columns],
@@ -190,7 +190,7 @@ def _parallel_coordinates(sweep: SweepInfo) -> Iterator[Any]:
 def _curves(sweep: SweepInfo) -> list[Any]:
     from wandb_workspaces.reports.v2 import interface as wr
 
-    return [wr.LinePlot(title=name, x=X_AXIS, y=[name], max_runs_to_show=MOST) for name in _logged(sweep)]
+    return [wr.LinePlot(title=name, x=X_AXIS, y=[name], max_runs_to_show=RUNS_PER_PANEL) for name in _logged(sweep)]
 
 
 def _averages(sweep: SweepInfo) -> list[Any]:

@@ -24,6 +24,7 @@ from sweeplab.records import record
 from sweeplab.records.files import write_text
 from sweeplab.records.layout import EvaluationFile, RunFile, moved
 from sweeplab.records.links import linked, links, plain, resolved
+from sweeplab.records.names import short_path
 from sweeplab.records.trust import check_files
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.checkpoint_file import load_checkpoint
@@ -79,7 +80,7 @@ def evaluate(
         if len(members) > 1:
             write_text(folder / EvaluationFile.MEMBERS, json.dumps(names) + "\n")
         path = _predict(members, names, folder) if stage == "predict" else _measure(members, names, stage, folder)
-    log.info("Written to %s", os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
+    log.info("Written to %s", short_path(path))
     return path
 
 

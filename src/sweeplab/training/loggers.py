@@ -18,7 +18,7 @@ from sweeplab.records.record import Status
 from sweeplab.secrets import masked_config, without_secrets
 from sweeplab.sweep.trial import current
 
-LONGEST = 300  # characters of a reason
+MAX_REASON_LENGTH = 300  # characters of a reason
 # A run that was cut may go on, and TensorBoard keeps the first ending that it reads.
 ENDINGS = {Status.COMPLETE: "STATUS_SUCCESS", Status.PRUNED: "STATUS_SUCCESS", Status.FAILED: "STATUS_FAILURE"}
 
@@ -50,7 +50,9 @@ def closing_loggers(loggers: Iterable[object], note: Callable[[Mapping[str, Any]
         yield
     except BaseException as error:
         status = status_of(error)
-        reason = without_secrets(f"{type(error).__name__}: {error}")[:LONGEST] if status is Status.FAILED else ""
+        reason = (
+            without_secrets(f"{type(error).__name__}: {error}")[:MAX_REASON_LENGTH] if status is Status.FAILED else ""
+        )
         raise
     finally:
         for owner in [logger for logger in loggers if isinstance(logger, RunLogger)]:

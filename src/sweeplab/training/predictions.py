@@ -14,7 +14,7 @@ from torch import Tensor
 from sweeplab.records.files import cells, write_text, written_whole
 from sweeplab.records.layout import EvaluationFile
 
-WIDEST = 256  # columns that one output becomes in a table
+MAX_COLUMNS = 256  # columns that one output becomes in a table
 VALUE = "value"  # what an output without a name is called
 Predictions = dict[str, Any]
 
@@ -98,7 +98,7 @@ def _columns(name: str, value: Any) -> dict[str, list[Any]]:
         value = value.detach().cpu()
         if value.dim() == 1:
             return {name: value.tolist()}
-        if value.dim() == 2 and value.shape[1] <= WIDEST:
+        if value.dim() == 2 and value.shape[1] <= MAX_COLUMNS:
             return {f"{name}_{number}": value[:, number].tolist() for number in range(value.shape[1])}
         return {}
     if isinstance(value, list) and all(isinstance(item, bool | int | float | str) for item in value):

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 log = logging.getLogger(__name__)
 
-MOST = 12  # metrics that a line shows
+METRICS_PER_LINE = 12
 
 
 def progress() -> Callback:
@@ -55,6 +55,6 @@ class EpochLines(ProgressBar):
         # What is logged by step and by epoch has three names; the learning rates have a curve.
         names = [name for name in metrics if not name.endswith("_step") and not name.startswith("lr-")]
         logged = [name for name in names if name.removesuffix("_epoch") not in metrics.keys() - {name}]
-        values = [f"{name} {metrics[name]:.4g}" for name in sorted(logged)[:MOST]]
+        values = [f"{name} {metrics[name]:.4g}" for name in sorted(logged)[:METRICS_PER_LINE]]
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
         log.info("epoch %*d%s  %.1fs  %s", len(of) - 1, epoch, of, seconds, "  ".join(values))

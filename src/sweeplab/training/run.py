@@ -40,10 +40,12 @@ class Run:
         record: Record | None = None,
         earlier: Mapping[str, Any] | None = None,
         is_longer: bool = False,
+        signs: bool = True,
     ) -> None:
         self.config, self.folder = config, Path(config.folder)
         self.objective = Objective.of(resolved(config.objective))
         self.record, self.is_resumed, self.is_longer = record, earlier is not None, is_longer
+        self._signs = signs
         self.stages_done: dict[str, Any] = dict((earlier or {}).get("stages") or {})
         self.data: LightningDataModule | None = None
         self.model: LightningModule | None = None
@@ -102,7 +104,7 @@ class Run:
         self.has_trained = True
         if self.record is not None and not self.record.has_begun:
             self.record.begin()
-            self.record.update(signature=run_config.save(self.config, self.folder))
+            self._save_config()
 
     def begin_loggers(self) -> list[Logger]:
         """Return the loggers, each begun once: with the configuration, and the model where it is built."""
@@ -134,8 +136,15 @@ class Run:
             if self.record is not None:
                 self.record.update(links=attributes)
                 if self.record.has_begun:
-                    self.record.update(signature=run_config.save(self.config, self.folder, keep=False))
+                    self._save_config(keep=False)
         return data
+
+    def _save_config(self, keep: bool = True) -> None:
+        """Write the configuration, and sign it unless a command merely trusted it: the next one asks again."""
+        assert self.record is not None
+        signature = run_config.save(self.config, self.folder, keep)
+        if self._signs:
+            self.record.update(signature=signature)
 
     def _build_model(self, **more: Any) -> LightningModule:
         plain = resolved(self.config)

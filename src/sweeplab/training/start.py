@@ -20,6 +20,7 @@ from sweeplab.records.ending import TrialPruned, recorded
 from sweeplab.records.layout import RunFile
 from sweeplab.records.links import resolved
 from sweeplab.records.log import log_traceback, spare_log_files
+from sweeplab.records.names import short_path
 from sweeplab.records.provenance import program
 from sweeplab.records.record import Record
 from sweeplab.records.rerun import differences, environment
@@ -38,7 +39,7 @@ from sweeplab.training.run import Run
 log = logging.getLogger(__name__)
 
 Train = Callable[[Run], Any]
-LONGER = ("trainer.max_epochs", "trainer.max_steps")
+LENGTH_KEYS = ("trainer.max_epochs", "trainer.max_steps")  # how long a run trains
 
 
 def start(train: Train, config: DictConfig, origin: Path | None = None) -> float | list[float]:
@@ -90,7 +91,7 @@ def resume(
         UserError: the run cannot go on; see `check_resumable`.
     """
     folder = folder.resolve()
-    is_longer = any(word.lstrip("+").startswith(LONGER) for word in overrides)
+    is_longer = any(word.lstrip("+").startswith(LENGTH_KEYS) for word in overrides)
     if claimed_rank():
         saved = resumed(folder, overrides, conf, trusted)
         if rank(saved.trainer) > 0:
@@ -100,8 +101,9 @@ def resume(
     config = effective_config(config, overrides)
     check_components(resolved(config), is_new=False)
     check_checkpoint(folder, config)
+    signs = not trusted or run_config.is_own(folder)
     record = run_record.begin_again(folder, overrides)
-    return _recorded(train, Run(config, record, record.facts, is_longer), record)
+    return _recorded(train, Run(config, record, record.facts, is_longer, signs), record)
 
 
 def _leave_logger_runs(config: DictConfig, origin: Path) -> None:
@@ -135,7 +137,7 @@ def _recorded(train: Train, run: Run, record: Record) -> float | list[float]:
         raise
     except (KeyboardInterrupt, SystemExit):
         if last_checkpoint(record.folder):
-            log.warning("Stopped. To resume: %s resume=%s", program(), _short(record.folder))
+            log.warning("Stopped. To resume: %s resume=%s", program(), short_path(record.folder))
         raise
     _print(result, run)
     return result.value
@@ -191,11 +193,13 @@ def _print(result: Result, run: Run) -> None:
     epoch = "" if result.epoch is None else f" (best, epoch {result.epoch + 1})"
     tests = "".join(f", {name} {value:.4g}" for name, value in result.test.items())
     log.info("%s %.4g%s%s", run.objective.metric, result.values[0], epoch, tests)
-    log.info("Everything is in %s", _short(run.folder))
+    log.info("Everything is in %s", short_path(run.folder))
     evaluation = Path(sys.argv[0]).with_name("eval.py")
     if evaluation.is_file() and (result.checkpoint or last_checkpoint(run.folder)):
         stage = "" if result.test else " stage=validate"
-        log.info("Evaluate it again: python %s run=%s%s", _short(evaluation.absolute()), _short(run.folder), stage)
+        log.info(
+            "Evaluate it again: python %s run=%s%s", short_path(evaluation.absolute()), short_path(run.folder), stage
+        )
 
 
 def _overrides() -> list[str]:
@@ -216,7 +220,3 @@ def _choices(config: DictConfig) -> dict[str, str]:
     left_out = {"task", "optimizer", "scheduler"} - set(map(str, config))
     names = {str(group): choice for group, choice in chosen.items() if choice and not str(group).startswith("hydra/")}
     return {group: choice for group, choice in names.items() if group not in left_out}
-
-
-def _short(path: Path) -> str:
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -38,7 +38,7 @@ def test_several_filters_must_all_be_met(runs: list[Run]) -> None:
         ("lr", "is not a condition"),
         ("lr>100", "none of 3 runs meets"),
         ("model=cn", "no run has model=cn; did you mean 'cnn'?"),
-        ("status=done", "no run has status=done; there is complete, failed."),
+        ("status=done", "no run has status=done; choose from complete, failed."),
     ],
 )
 def test_a_filter_that_cannot_be_met_says_why(runs: list[Run], condition: str, words: str) -> None:

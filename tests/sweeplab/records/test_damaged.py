@@ -28,7 +28,7 @@ def broken_link(path: Path) -> None:
 
 def huge(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(files.LARGEST + 1)
+        file.truncate(files.MAX_TEXT_BYTES + 1)
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {

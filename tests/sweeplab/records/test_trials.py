@@ -102,7 +102,7 @@ def test_what_cannot_be_ranked_or_found_is_said(tmp_path: Path) -> None:
         trials.trial(3)
     trial(tmp_path / "mixed" / "0", 0.5)
     lower_is_better(trial(tmp_path / "mixed" / "1", 0.5).folder)
-    with pytest.raises(UserError, match=r"judged by val/acc \(max\) and val/acc \(min\)"):
+    with pytest.raises(UserError, match=r"different objectives, so none is best: val/acc \(max\), val/acc \(min\)"):
         _ = Trials.read(tmp_path / "mixed").best
 
 

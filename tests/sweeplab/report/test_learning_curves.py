@@ -16,7 +16,7 @@ def test_long_curves_keep_200_points_their_ends_among_them(tmp_path: Path) -> No
 
 
 def test_the_curves_of_many_runs_are_thinned_further(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeplab.report.learning_curves.TOTAL", 1200)
+    monkeypatch.setattr("sweeplab.report.learning_curves.POINTS_PER_PAGE", 1200)
     curves = [curve for each in of_study(folder)["curves"]["metrics"].values() for curve in each if curve]
     assert max(len(values) for _, values in curves) == 10
     assert len(curves) > 100

@@ -5,7 +5,7 @@ import wandb
 
 from sweeplab.records.record import Status
 from sweeplab.sweep.trial import Trial
-from sweeplab.tracking.metadata import LONGEST, exit_code_of, run_id, run_name, write_ending
+from sweeplab.tracking.metadata import MAX_NAME_LENGTH, exit_code_of, run_id, run_name, write_ending
 from tests.wandb_log import summary
 
 
@@ -20,7 +20,7 @@ def test_a_name_has_the_number_the_repeat_and_what_varies_as_far_as_it_is_short(
     long = run_name("cnn", Trial("study", 12, {f"key{number}": number for number in range(40)}))
     assert long.startswith("cnn #12 key0=0 key1=1 ")
     assert long.endswith(" ...")
-    assert len(long) <= LONGEST
+    assert len(long) <= MAX_NAME_LENGTH
 
 
 @pytest.mark.parametrize("status", Status)

@@ -203,7 +203,7 @@ def test_watch_records_gradients(configured: Compose) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"watch": "weights"}, "did you mean|there is all"),
+        ({"watch": "weights"}, "did you mean|choose from all"),
         ({"log_model": "best"}, "write true, false or all"),
         ({"projekt": "p"}, "did you mean 'project'"),
     ],

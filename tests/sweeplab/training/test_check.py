@@ -63,6 +63,12 @@ def test_a_pruner_that_nobody_reports_to_is_refused(command: Command) -> None:
     assert "a pruner needs callbacks.pruning" in done.stderr
 
 
+def test_what_the_pruner_compares_is_not_searched(command: Command) -> None:
+    done = command("train.py", "-m", "sweep=asha", "callbacks.pruning.monitor=val/acc,val/loss", check=False)
+    assert done.returncode == 1
+    assert "callbacks.pruning.monitor cannot be searched" in done.stderr
+
+
 @pytest.mark.slow
 def test_sweep_without_m_is_a_mistake(command: Command) -> None:
     done = command("train.py", "sweep=asha", check=False)
@@ -95,7 +101,7 @@ def test_check_finds_what_the_configuration_can_tell(configured: Compose) -> Non
         "objective.mode=up": "write min or max",
         "objective.also=[{metric: val/los, mode: min}]": r"also\[0\].metric=val/los .* did you mean 'val/loss'",
         "objective.also=[{metric: parameters, mode: min}]": "did you mean 'model/parameters'",
-        "objective.also=[{metric: val/f1, mode: min}]": "there is val/loss, val/acc, train/loss, .*model/parameters",
+        "objective.also=[{metric: val/f1, mode: min}]": "choose from val/loss, val/acc, train/loss, .*model/parameters",
         "objective.also=[{metric: val/loss, mode: down}]": r"also\[0\].mode=down is not known; write min or max",
         "objective.also=[{metric: val/loss}]": "must have a metric and a mode",
         "objective.also=[val/loss]": "must have a metric and a mode",

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from lab.train import train
 from sweeplab import Run
 from sweeplab.errors import UserError
+from sweeplab.records import config as run_config
 from sweeplab.records import record
 from sweeplab.records.record import Status, read
 from sweeplab.records.rerun import NUMERIC, Rerun
 from sweeplab.sweep.trial import Trial, enter
-from sweeplab.training.start import start
+from sweeplab.training import start
 from tests.conftest import ROOT, Command, Compose, equal_weights, small
 from tests.sweeplab.training.conftest import content
 from tests.training import resume, run
@@ -78,7 +80,7 @@ def test_an_exit_is_never_a_success(configured: Compose, code: Any, said: Any) -
 
     config = configured(*TINY)
     with pytest.raises((UserError, SystemExit)) as left:
-        start(leave, config)
+        start.start(leave, config)
     if said == 1:  # as every mistake
         assert "the training called sys.exit(" in str(left.value)
     else:
@@ -248,3 +250,12 @@ def test_a_run_that_another_process_took_up_meanwhile_is_left_to_it(complete: Pa
     with pytest.raises(UserError, match="was resumed by another process meanwhile"):
         second.begin()
     assert content(complete) == before
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_trust_is_for_one_command_and_signs_nothing(complete: Path, is_own: bool) -> None:
+    path = complete / "run.json"
+    if not is_own:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "signature": "somebody else's"}))
+    start.resume(train, complete, ["trainer.max_epochs=2"], trusted=True)
+    assert run_config.is_own(complete) is is_own

@@ -154,5 +154,7 @@ def check_searchable(key: str, sweep_keys: Sequence[str]) -> None:
     top = re.split(r"[./@]", key)[0]
     if top == "objective":
         raise UserError(f"{key} cannot be searched: a sweep has one objective; make a sweep of each.")
+    if key == "callbacks.pruning.monitor":
+        raise UserError(f"{key} cannot be searched: a pruner compares one metric of all trials; make a sweep of each.")
     if top == "hydra" or top in sweep_keys:
         raise UserError(f"{key} cannot be searched: it belongs to the sweep, not to a trial; make a sweep of each.")
