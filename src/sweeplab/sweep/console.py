@@ -99,7 +99,7 @@ class ProgressTable:
             parts.append(f"pruned{last}" + ("" if value is None else f", {objectives[0].metric} {value:.6g}"))
         else:
             parts.append(f"{str(outcome.status).upper()}: {outcome.reason}")
-            parts += [] if counts else ["queued again"]
+            parts += [] if counts else ["goes on later"]
             log = self._spec.folder_of(active.number) / RunFile.OUTPUT
             if outcome.status is Status.FAILED and log.exists():
                 parts.append(f"see {short_path(log)}")

@@ -75,7 +75,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
     spec.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
-        client.drop_requeued()
+        client.drop_waiting()
     is_only_controller = client.register()
     search.equip(study, "" if is_only_controller else client.controller)
     lost: list[tuple[Job, Outcome]] = []
