@@ -24,7 +24,7 @@ from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.slots import slots
 from sweeplab.sweep.execute.temporary import own_folder
 from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.limits import Limits
+from sweeplab.sweep.limits import Limits, numbers_to_retry
 from sweeplab.sweep.listener import Listener, Listeners, SweepInfo
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.preview import preview
@@ -81,6 +81,8 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     lost: list[tuple[Job, Outcome]] = []
     recovered = client.recover(Recovery(spec, lambda *run: lost.append(run)).settle)
     _check_numbers(spec, client)
+    numbers = numbers_to_retry(spec.settings)
+    retried = 0 if numbers == [] else client.retry(numbers)
     client.enqueue(search.first)
     total = search.total_in(client.trials())
     describe(spec, total).write(spec.folder)
@@ -93,7 +95,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig) -> int:
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
     with ProgressTable(spec, executor.slots, before) as progress:
-        progress.print(_greeting(spec, before, executor.slots, recovered, extended))
+        progress.print(_greeting(spec, before, executor.slots, recovered, retried, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
         try:
@@ -135,10 +137,12 @@ def _leave_config(spec: SweepSpec, config: DictConfig) -> None:
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
 
-def _greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, extended: list[str]) -> str:
+def _greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, retried: int, extended: list[str]) -> str:
     total = "" if before.total is None else f" of {before.total}"
     where = short_path(spec.folder)
     words = f"{spec.name}: {before.endings.total()}{total} trials are there, {slots} at a time, in {where}"
     if recovered:
         words += f"; trials of a dead controller that were recovered: {recovered}"
+    if retried:
+        words += f"; failed trials that run again: {retried}"
     return words + (f"; extended: {'; '.join(extended)}" if extended else "")

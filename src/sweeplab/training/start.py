@@ -61,8 +61,11 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
     config = effective_config(config, _overrides())
     if origin is not None:
         _leave_logger_runs(config, origin)
+    if not is_first and (going_on := os.environ.get(GOES_ON)):
+        config.folder = going_on
+        return _join(train, Run(config, None, run_record.read(Path(going_on))))
     if not is_first:
-        return _join(train, Run(config, None, run_record.read(folder) if GOES_ON in os.environ else None))
+        return _join(train, Run(config))
     os.environ.pop(GOES_ON, None)
     check_components(resolved(config))
     if trial is not None and trial.attempt:
@@ -107,7 +110,7 @@ def _outcome(facts: Mapping[str, Any]) -> float | list[float]:
     if facts["status"] == Status.PRUNED:
         raise TrialPruned("the trial was pruned before it was cut")
     first, also = facts["objective"], facts["objective"].get("also") or ()
-    return [first["value"], *(each["value"] for each in also)] if also else first["value"]  # type: ignore[no-any-return]  # as JSON has it
+    return [first["value"], *(each["value"] for each in also)] if also else first["value"]
 
 
 def _can_go_on(cut: Mapping[str, Any] | None, config: DictConfig, trial: Trial) -> bool:
@@ -130,7 +133,7 @@ def _go_on(train: Train, config: DictConfig, trial: Trial) -> float | list[float
     """Train from the last checkpoint of a trial that was cut."""
     folder = Path(config.folder)
     log.info("Attempt %d goes on from %s", trial.attempt + 1, last_checkpoint(folder))
-    os.environ[GOES_ON] = "1"
+    os.environ[GOES_ON] = str(folder)
     record = run_record.begin_again(folder, _overrides())
     record.update(**_about(trial, record))
     return _recorded(train, Run(config, record, record.facts), record)

@@ -163,6 +163,59 @@ def test_a_trial_that_was_killed_once_comes_to_its_value(sweep: Sweep) -> None:
     assert any(line.startswith("Attempt 2 of trial 0") for line in lines)
 
 
+@pytest.mark.parametrize("sampler", ["auto", "grid"])
+def test_failed_trials_run_again_when_the_user_says_so(
+    sweep: Sweep, sampler: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ("x=1,2,3,4", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_jobs=1", "hydra.sweeper.max_failures=9")
+    assert sweep(*grid, task=app.needs_a_file) == 0
+    assert sorted(states()) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
+    Path("mended").touch()
+    assert sweep(*grid, task=app.needs_a_file) == 0
+    assert len(trials()) == 4
+    assert sweep(*grid, "hydra.sweeper.retry_failed=true", task=app.needs_a_file) == 0
+    assert "2 of 4 trials are there" in (said := capsys.readouterr().out)
+    assert "failed trials that run again: 2" in said
+    assert states()[4:] == ["COMPLETE"] * 2
+    failed = {trial.number: trial.params for trial in trials()[:4] if trial.state.name == "FAIL"}
+    assert {trial.user_attrs["replaces"]: trial.params for trial in trials()[4:]} == failed
+    rows = list(csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines()))
+    assert {row["number"] for row in rows if row["counts"] == "False"} == {str(number) for number in failed}
+    assert sorted(row["x"] for row in rows if row["counts"] == "True") == ["1", "2", "3", "4"]
+    assert sweep(*grid, "hydra.sweeper.retry_failed=true", task=app.needs_a_file) == 0
+    assert len(trials()) == 6
+
+
+def test_some_failed_trials_run_again_by_their_numbers(sweep: Sweep) -> None:
+    grid = ("x=1,2,3", "hydra.sweeper.n_jobs=1")
+    assert sweep(*grid, task=app.needs_a_file) == 0
+    Path("mended").touch()
+    assert sweep(*grid, "hydra.sweeper.retry=1", task=app.needs_a_file) == 0
+    assert [trial.user_attrs.get("replaces") for trial in trials()] == [None, None, None, 1]
+    assert states() == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    with pytest.raises(SystemExit, match=r"retry=2: trial 2 is complete; name trials that failed"):
+        sweep(*grid, "hydra.sweeper.retry=[0,2]", task=app.needs_a_file)
+    assert len(trials()) == 4
+    with pytest.raises(SystemExit, match=r"retry=7: there is no trial 7; the study has 4"):
+        sweep(*grid, "hydra.sweeper.retry=[7]", task=app.needs_a_file)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("retry=all",),
+            r"retry=all is not a list of numbers of trials; write it as in 'hydra.sweeper.retry=\[12,15\]'",
+        ),
+        (("retry=1", "retry_failed=true"), "retry_failed=true already runs all failed trials again; remove retry"),
+    ],
+)
+def test_what_cannot_be_retried_is_said_before_anything_runs(sweep: Sweep, words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(SystemExit, match=said):
+        sweep("x=1,2", *(f"hydra.sweeper.{word}" for word in words))
+    assert not Path("multirun").exists()
+
+
 def test_a_trial_knows_its_attempt_and_finds_what_the_one_before_left(sweep: Sweep) -> None:
     assert sweep("x=1,2", "only=1", "hydra.sweeper.retries=3", task=app.counts_its_attempts) == 0
     assert [trial.value for trial in trials()] == [2.0, 0.0]

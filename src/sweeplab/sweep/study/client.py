@@ -11,7 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeplab.errors import UserError
 from sweeplab.records.process import is_alive, this_process
@@ -42,6 +42,7 @@ from sweeplab.sweep.study.trials import (
 )
 
 HEARTBEAT = 20.0  # seconds between two signs of life
+OF_THE_GRID = ("grid_id", "search_space")  # what GridSampler notes of a trial, and misses where it is not
 LOST_AFTER = 120.0  # seconds without one, after which a controller on another machine counts as lost
 
 
@@ -173,7 +174,7 @@ class StudyClient:
                 latest = {_latest(number, trials) for number in numbers}
                 failed = [trial for trial in failed if trial.number in latest]
             for trial in failed:
-                self.study.enqueue_trial(params_of(trial), user_attrs={REPLACES: trial.number})
+                self._enqueue_again(trial)
         return len(failed)
 
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
@@ -277,7 +278,15 @@ class StudyClient:
             storage.set_trial_state_values(id_, TrialState.WAITING)
 
     def _enqueue_again(self, trial: FrozenTrial) -> None:
-        self.study.enqueue_trial(params_of(trial), user_attrs={REPLACES: trial.number})
+        """Queue the point of a trial that is over, for another one; it stays the point of the grid that it was."""
+        facts = {name: trial.system_attrs[name] for name in OF_THE_GRID if name in trial.system_attrs}
+        self.study.add_trial(
+            create_trial(
+                state=TrialState.WAITING,
+                system_attrs={"fixed_params": params_of(trial), **facts},
+                user_attrs={REPLACES: trial.number},
+            )
+        )
 
     def _drop(self, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
         """End a trial that takes no part in the study."""

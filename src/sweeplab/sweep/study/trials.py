@@ -62,7 +62,7 @@ def with_attempt(trial: FrozenTrial, outcome: Outcome) -> list[Mapping[str, Any]
 def times_killed(trial: FrozenTrial) -> int:
     """Return how many attempts of a trial were killed, those included that had other numbers."""
     before: int = trial.user_attrs.get(KILLED_BEFORE, 0)
-    return before + sum(attempt["status"] == Status.KILLED for attempt in attempts(trial))
+    return before + len([attempt for attempt in attempts(trial) if attempt["status"] == Status.KILLED])
 
 
 def ending(trial: FrozenTrial) -> Status:
@@ -134,4 +134,4 @@ def _stored(trial: FrozenTrial, name: str) -> Any:
 
 
 def _text(time: datetime | None) -> str | None:
-    return time and time.astimezone().isoformat(timespec="milliseconds")
+    return None if time is None else time.astimezone().isoformat(timespec="milliseconds")

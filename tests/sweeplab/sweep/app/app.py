@@ -181,6 +181,22 @@ def records(config: DictConfig) -> float:
         return value
 
 
+def needs_a_file(config: DictConfig) -> float:
+    """Fail below 3 unless there is a file named `mended`."""
+    if config.x < 3 and not Path("mended").exists():
+        raise RuntimeError("there is no file")
+    return float(config.x)
+
+
+def hangs_once(config: DictConfig) -> float:
+    """Hang in the first attempt."""
+    trial = current()
+    assert trial is not None
+    if trial.attempt == 0:
+        time.sleep(1000)
+    return trial.attempt
+
+
 def counts_its_attempts(config: DictConfig) -> float:
     """Leave a line for each attempt, and be killed in the first two of x=1."""
     from hydra.core.hydra_config import HydraConfig
