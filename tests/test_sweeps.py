@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from sweeplab.tracking.service import LATE
 from tests import wandb_log
-from tests.conftest import ROOT, Command, small
+from tests.conftest import ROOT, Command, equal_weights, small
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +72,22 @@ def test_a_trial_trains_on_several_devices_with_workers_of_its_own(command: Comm
     study = tmp_path / "multirun" / "demo"
     assert [row["status"] for row in rows(study)] == ["complete", "complete"]
     assert sorted(path.name for path in study.iterdir() if path.is_dir()) == ["0", "1"]
+
+
+@pytest.mark.slow
+def test_all_devices_of_a_trial_that_was_killed_go_on(command: Command, tmp_path: Path) -> None:
+    devices = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=3")
+    words = ("seed=1,2", "model=linear", *devices, "hydra.sweeper.n_jobs=1", "callbacks.last.every_n_steps=1")
+    for study, step in (("whole", -1), ("cut", 5)):
+        cut = f"+callbacks.cut={{_target_: tests.foreign.observers.Cut, step: {step}}}"
+        command("train.py", "-m", *small(*words, f"study={study}", cut), PYTHONPATH=str(ROOT))
+    for number in ("0", "1"):
+        whole, cut_one = (tmp_path / "multirun" / study / number for study in ("whole", "cut"))
+        assert len(record(cut_one)["attempts"]) == 1
+        assert "goes on from" in (cut_one / "output.log").read_text()
+        last = "checkpoints/last.ckpt"
+        assert equal_weights(whole / last, cut_one / last)
+        assert record(whole)["objective"] == record(cut_one)["objective"]
 
 
 @pytest.mark.slow

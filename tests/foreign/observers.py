@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sweeplab.callbacks import Pruning
 from sweeplab.loggers import WandbRun
+from sweeplab.sweep.trial import current
 
 
 class Careful(Pruning):
@@ -21,6 +23,18 @@ class TaggedRun(WandbRun):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**{**arguments, "tags": ["mine"]})
+
+
+class Cut(Callback):
+    """Kills the first attempt of each trial behind a step, and stops its later ones not at all."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        trial = current()
+        if trial is not None and trial.attempt == 0 and trainer.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Seen(Callback):

@@ -11,12 +11,13 @@ import pytest
 import sweeplab
 from sweeplab.records.record import read
 from sweeplab.records.trials import Trials
-from tests.conftest import Command
+from tests.conftest import Command, equal_weights
 from tests.foreign.conftest import CHOICES, CONF, SMALL
 from tests.wandb_log import offline_runs, summary
 
 pytestmark = pytest.mark.slow
 Sweep = Callable[..., str]
+CUT = "+callbacks.cut={_target_: tests.foreign.observers.Cut, step: %d}"
 SPACES = {
     "tables": ("model.lr=tag(log,interval(1e-3,1e-1))", "model.hidden=4,8"),
     "template": ("model.optimizer.lr=tag(log,interval(1e-3,1e-1))", "model.net.lin1_size=4,8"),
@@ -75,6 +76,19 @@ def test_the_best_trials_are_evaluated_together_where_that_can_be(
 
 
 @pytest.mark.slow
+def test_trials_that_were_killed_come_to_the_weights_of_those_that_were_not(sweep: Sweep, tmp_path: Path) -> None:
+    words = ("model.lr=0.01,0.1", "callbacks.last.every_n_steps=2")
+    for study, step in (("whole", -1), ("cut", 15)):
+        sweep("tables", *words, f"study={study}", CUT % step)
+    for number in ("0", "1"):
+        whole, cut = (tmp_path / "multirun" / study / number for study in ("whole", "cut"))
+        assert [attempt["error"].partition(";")[0] for attempt in read(cut)["attempts"]] == ["signal SIGKILL"]
+        assert f"Attempt 2 goes on from {cut / 'checkpoints' / 'last.ckpt'}" in (cut / "output.log").read_text()
+        for checkpoint in ("last.ckpt", "best.ckpt"):
+            assert equal_weights(whole / "checkpoints" / checkpoint, cut / "checkpoints" / checkpoint)
+        assert read(whole)["objective"] == read(cut)["objective"]
+
+
 def test_repeats_are_judged_by_their_mean(sweep: Sweep, tmp_path: Path) -> None:
     sweep("tables", "model.hidden=4,8", "hydra.sweeper.repeats=2")
     trials = sweeplab.load(tmp_path / "multirun" / "mine")

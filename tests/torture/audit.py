@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import optuna
@@ -22,11 +23,12 @@ ENDINGS = {TrialState.COMPLETE: {"complete"}, TrialState.PRUNED: {"pruned"}}
 def audit(scenario: Scenario, folder: Path) -> list[str]:
     """Return what is wrong with a study that was attacked and then run to its end."""
     trials = read(scenario, folder)
-    counted = [trial for trial in trials if not trial.user_attrs.get("queued again")]
+    counted = [trial for trial in trials if not trial.user_attrs.get("not counted")]
     return [
         *_counts(scenario, counted),
         *_points(scenario, counted),
-        *_successors(trials),
+        *_numbers(trials),
+        *(fault for trial in counted for fault in _attempts(trial, folder)),
         *(fault for trial in trials for fault in _record(trial, folder)),
         *_table(trials, folder),
         *left_behind(folder),
@@ -83,14 +85,28 @@ def _points(scenario: Scenario, counted: list[FrozenTrial]) -> Iterator[str]:
         yield "a point was tried twice"
 
 
-def _successors(trials: list[FrozenTrial]) -> Iterator[str]:
-    """A trial that was queued again has one successor, with its parameters."""
-    successors = Counter(trial.user_attrs["again"] for trial in trials if "again" in trial.user_attrs)
+def _numbers(trials: list[FrozenTrial]) -> Iterator[str]:
+    """A trial that was cut went on under its number: there is no other one, but what a second controller dropped."""
+    if [trial.number for trial in trials] != list(range(len(trials))):
+        yield f"the numbers are {[trial.number for trial in trials]}"
     for trial in trials:
-        if trial.user_attrs.get("queued again") and "lease" in trial.user_attrs and trial.params:
-            reason = trial.user_attrs.get("reason", "")
-            if successors[trial.number] != 1 and "another controller" not in reason:
-                yield f"#{trial.number} was queued again {successors[trial.number]} times"
+        reason = trial.user_attrs.get("reason", "")
+        if trial.user_attrs.get("not counted") and "another controller" not in reason:
+            yield f"#{trial.number} was dropped: {reason}"
+
+
+def _attempts(trial: FrozenTrial, folder: Path) -> Iterator[str]:
+    """Attempts follow each other, and each that began its record is in it once."""
+    cut = trial.user_attrs.get("attempts", [])
+    times = [datetime.fromisoformat(attempt[name]) for attempt in cut for name in ("began", "ended")]
+    if times != sorted(times):
+        yield f"the attempts of #{trial.number} overlap: {cut}"
+    path = folder / "multirun" / STUDY / str(trial.number) / "run.json"
+    recorded = json.loads(path.read_text()).get("attempts", []) if path.exists() else []
+    if len(recorded) > len(cut):
+        yield f"#{trial.number} has {len(recorded)} attempts before the last in run.json, {len(cut)} in the study"
+    if set(map(str, (attempt["status"] for attempt in recorded))) - {"killed", "interrupted"}:
+        yield f"#{trial.number} went on after an attempt that was not cut"
 
 
 def _record(trial: FrozenTrial, folder: Path) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class RunFile:
-    """In the folder of a run; the last two only where it is a trial of a sweep."""
+    """In the folder of a run; the last three only where it is a trial of a sweep."""
 
     RECORD = "run.json"
     CONFIG = "config.yaml"
@@ -22,6 +22,7 @@ class RunFile:
     HYDRA_ITSELF = ".hydra/hydra.yaml"
     WANDB = "wandb"
     OUTPUT = "output.log"
+    EARLIER = "attempt-{}"  # what an earlier attempt left, with its number, where a later one began anew
     OUTCOME = ".outcome.json"  # for the case that the controller dies before it could write it into the study
 
 

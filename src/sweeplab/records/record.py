@@ -8,7 +8,7 @@ import functools
 import logging
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -132,14 +132,18 @@ def _parsed(path: Path, is_whole: bool = True) -> dict[str, Any]:
     return upgraded_facts(facts)
 
 
-def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any) -> Record:
+def begin(folder: Path, overrides: Sequence[str], seed: int | None, attempt: int = 0, **more: Any) -> Record:
     """Claim `folder` for a new run, and note `more` facts of it.
+
+    With an `attempt` above 0 it may hold what the trial of a sweep had recorded before it was cut: that moves to
+    `attempts`.
 
     Raises:
         UserError: the folder already belongs to a run; nothing in it was touched.
     """
-    facts, patch = _beginning(overrides, RunFile.PATCH)
-    record = Record(folder, facts | {"seed": seed} | more)
+    before = _set_aside(folder, attempt) if attempt and is_run(folder) else []
+    facts, patch = _beginning(overrides, RunFile.LATER_PATCH.format(len(before)) if before else RunFile.PATCH)
+    record = Record(folder, facts | {"seed": seed} | more | ({"attempts": before} if before else {}))
     try:
         write_new(folder / RunFile.RECORD, as_json(record.facts))
     except FileExistsError:
@@ -147,6 +151,26 @@ def begin(folder: Path, overrides: Sequence[str], seed: int | None, **more: Any)
     if patch:
         write_bytes(folder / facts["git"]["patch"], patch)
     return record
+
+
+def _set_aside(folder: Path, attempt: int) -> list[dict[str, Any]]:
+    """Move the record of a trial that begins anew aside; return the attempts that it tells of."""
+    facts = as_left(folder)
+    move_aside(folder, attempt, [RunFile.RECORD])
+    return [] if facts is None else _attempts(facts)  # it may be damaged
+
+
+def _attempts(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [*(facts.get("attempts") or ()), {key: facts[key] for key in OF_AN_ATTEMPT if key in facts}]
+
+
+def move_aside(folder: Path, attempt: int, names: Iterable[str]) -> None:
+    """Move what an attempt finds of the one before it, and would be misled by, to a folder of its own."""
+    for name in names:
+        if (folder / name).exists():
+            aside = folder / RunFile.EARLIER.format(attempt - 1)
+            aside.mkdir(exist_ok=True)
+            (folder / name).replace(aside / name)
 
 
 def withdraw(folder: Path) -> None:
@@ -158,7 +182,7 @@ def withdraw(folder: Path) -> None:
 def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
     """Take up a run that stopped; what earlier attempts recorded moves to `attempts` when the new one begins."""
     before = read(folder)
-    attempts = [*(before.get("attempts") or ()), {key: before[key] for key in OF_AN_ATTEMPT if key in before}]
+    attempts = _attempts(before)
     carried = {key: value for key, value in before.items() if key not in OF_AN_ATTEMPT}
     facts, patch = _beginning(overrides, RunFile.LATER_PATCH.format(len(attempts)))
     return _Attempt(folder, carried | facts | {"attempts": attempts}, patch)

@@ -43,6 +43,7 @@ class Trial(TypedDict, total=False):
     number: int | None
     study: str | None
     params: Mapping[str, Any] | None
+    attempt: float | None
     constraints: Mapping[str, float | None] | None
 
 
@@ -53,8 +54,12 @@ class Git(TypedDict):
 
 
 class Attempt(TypedDict, total=False):
-    """What an earlier attempt left, where the run was resumed."""
+    """What an earlier attempt left, where the run went on."""
 
+    status: str | None
+    started: Time | None
+    ended: Time | None
+    error: str | None
     overrides: Sequence[str] | None
     seconds: float | None
 

@@ -1,18 +1,15 @@
 """A trial under way: its runs, what they have come to, and what it reports."""
 
 import math
-import statistics
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 
-from sweeplab.records.record import Status
-from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.job import Job, Outcome, combined
 from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.suggestions import Suggestion
 
@@ -20,14 +17,17 @@ WRITE_EVERY = 1.0  # seconds between two writes of a trial's reports, where no p
 
 
 class Reports:
-    """What a trial reports: in the study at once where a pruner looks at it, else in few writes."""
+    """What a trial reports: in the study at once where a pruner looks at it, else in few writes.
 
-    def __init__(self, trial: optuna.Trial, client: StudyClient, prunes: bool) -> None:
+    `steps` are those that an earlier attempt has reported.
+    """
+
+    def __init__(self, trial: optuna.Trial, client: StudyClient, prunes: bool, steps: Iterable[int] = ()) -> None:
         self._trial, self._client, self._prunes = trial, client, prunes
-        self._steps: set[int] = set()
+        self._steps = set(steps)
         self._unwritten: dict[int, float] = {}
         self._written_at = -math.inf
-        self._is_over = False  # another controller has ended the trial
+        self._is_over = False  # another controller took the trial for lost
 
     def add(self, value: float, step: int) -> bool:
         """Take a report; False if its step has one already: Optuna keeps the first."""
@@ -35,10 +35,10 @@ class Reports:
             return False
         self._steps.add(step)
         if self._prunes:
-            try:
-                self._trial.report(value, step)
-            except UpdateFinishedTrialError:
+            if not self._client.runs(self._trial):
                 self._is_over = True
+            else:
+                self._trial.report(value, step)
         else:
             self._unwritten[step] = value
             self.write()
@@ -83,20 +83,5 @@ class Active:
         return self.trial.number
 
     def outcome(self) -> Outcome:
-        """Return what its runs came to together: the first that was not complete, else the mean; and all their time."""
-        seconds = round(sum(outcome.seconds for outcome in self.outcomes), 3)
-        for outcome in self.outcomes:
-            if outcome.status is not Status.COMPLETE:
-                return replace(outcome, seconds=seconds)
-        if any(outcome.values is None for outcome in self.outcomes):
-            return Outcome(Status.COMPLETE, seconds=seconds)
-        columns = zip(*(outcome.values or () for outcome in self.outcomes), strict=True)
-        return Outcome(
-            Status.COMPLETE,
-            values=tuple(statistics.fmean(column) for column in columns),
-            seconds=seconds,
-            constraints={
-                name: max(outcome.constraints.get(name, -math.inf) for outcome in self.outcomes)
-                for name in sorted({name for outcome in self.outcomes for name in outcome.constraints})
-            },
-        )
+        """Return what its runs came to together."""
+        return combined(self.outcomes)

@@ -100,7 +100,7 @@ class ProgressTable:
             parts.append(f"pruned{last}" + ("" if value is None else f", {objectives[0].metric} {value:.6g}"))
         else:
             parts.append(f"{str(outcome.status).upper()}: {outcome.reason}")
-            parts += [] if counts else ["queued again"]
+            parts += [] if counts else ["goes on later"]
             log = self._spec.folder_of(active.number) / RunFile.OUTPUT
             if outcome.status is Status.FAILED and log.exists():
                 parts.append(f"see {short_path(log)}")
@@ -140,12 +140,16 @@ class ProgressTable:
         return ", ".join(parts)
 
 
-def greeting(spec: SweepSpec, before: Summary, slots: int, recovered: int, extended: Sequence[str]) -> str:
+def greeting(
+    spec: SweepSpec, before: Summary, slots: int, recovered: int, retried: int, extended: Sequence[str]
+) -> str:
     """Return the first message: where the sweep stands, and what became of trials and of its space meanwhile."""
     ended, where = _trials(before.endings.total(), before.total), short_path(spec.folder)
     parts = [f"{spec.name}: {ended} finished, {f'{slots} at a time' if slots else 'on a cluster'}, in {where}"]
     if recovered:
         parts.append(f"{plural(recovered, 'trial')} of a dead controller recovered")
+    if retried:
+        parts.append(f"{plural(retried, 'failed trial')} run again")
     if extended:
         parts.append(f"extended: {'; '.join(extended)}")
     return "; ".join(parts)

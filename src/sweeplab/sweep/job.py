@@ -1,8 +1,10 @@
 """What travels between the controller and the process of a trial."""
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,8 @@ class Job:
 
     `arguments` are those of a single run with the configuration's copy, `rerun_command` is its command for a user;
     `name` is Hydra's name for the program, and `context` what its version wants to know besides; `subdir` is where
-    `folder` lies in the sweep's; `has_objective` says whether its task has to return the objectives. `id`, `home`,
-    `seed_key` and `searched` are as in `Trial`.
+    `folder` lies in the sweep's; `has_objective` says whether its task has to return the objectives. `attempt`, `id`,
+    `home`, `seed_key` and `searched` are as in `Trial`.
     """
 
     study: str
@@ -68,6 +70,7 @@ class Job:
     has_objective: bool = True
     repeat: int = 0
     repeats: int = 1
+    attempt: int = 0
     id: str = ""
     home: Path | None = None
     subdir: str = ""
@@ -96,3 +99,23 @@ class Outcome:
     seconds: float = 0.0
     constraints: dict[str, float] = field(default_factory=dict)
     is_shared: bool = False
+
+
+def combined(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return what the runs of a trial came to: the first that was not complete, else the mean; and all their time."""
+    seconds = round(sum(outcome.seconds for outcome in outcomes), 3)
+    for outcome in outcomes:
+        if outcome.status is not Status.COMPLETE:
+            return replace(outcome, seconds=seconds)
+    if any(outcome.values is None for outcome in outcomes):
+        return Outcome(Status.COMPLETE, seconds=seconds)
+    columns = zip(*(outcome.values or () for outcome in outcomes), strict=True)
+    return Outcome(
+        Status.COMPLETE,
+        values=tuple(statistics.fmean(column) for column in columns),
+        seconds=seconds,
+        constraints={
+            name: max(outcome.constraints.get(name, -math.inf) for outcome in outcomes)
+            for name in sorted({name for outcome in outcomes for name in outcome.constraints})
+        },
+    )

@@ -71,12 +71,32 @@ class Limits:
         return self._failures >= FIRST_FAILURES and not self._successes
 
 
+def numbers_to_retry(settings: Settings) -> list[int] | None:
+    """Return the numbers of the failed trials that are to run again, None for all that failed.
+
+    Raises:
+        UserError: something else than numbers is named, or both all and some.
+    """
+    given = settings.retry if isinstance(settings.retry, list) else [settings.retry]
+    if settings.retry is None:
+        return None if settings.retry_failed else []
+    if settings.retry_failed:
+        raise UserError("hydra.sweeper.retry_failed=true already runs all failed trials again; remove retry.")
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in given):
+        raise UserError(
+            f"hydra.sweeper.retry={settings.retry} is not a list of numbers of trials; "
+            "write it as in 'hydra.sweeper.retry=[12,15]'."
+        )
+    return given
+
+
 def check_limits(settings: Settings) -> None:
     """Check the numbers that limit a sweep.
 
     Raises:
         UserError: one that makes no sense.
     """
+    numbers_to_retry(settings)
     least = {"n_trials": 1, "repeats": 1, "retries": 0, "max_failures": 0}
     for name, lowest in least.items():
         value = getattr(settings, name)

@@ -24,7 +24,7 @@ from sweeplab.sweep.spec import SweepSpec, single_run
 from sweeplab.sweep.study import trials
 from sweeplab.sweep.study.algorithms import build
 from sweeplab.sweep.study.search import Search
-from sweeplab.sweep.study.trials import came_to, counts, ending, took
+from sweeplab.sweep.study.trials import came_to, counted, counts, ending, reason, took
 
 __all__ = [
     "Job",
@@ -35,9 +35,11 @@ __all__ = [
     "Summary",
     "SweepInfo",
     "came_to",
+    "counted",
     "counts",
     "ending",
     "override",
+    "reason",
     "text",
     "took",
 ]
@@ -136,7 +138,7 @@ class Listener:
         """A run that a controller left behind as it died was given its ending."""
 
     def trial_told(self, trial: FrozenTrial, counts: bool) -> None:
-        """A trial, all its runs together, has its ending in the study; `counts` is false where it is queued again."""
+        """A trial, all its runs together, has its ending in the study; `counts` is false where it waits to go on."""
 
     def sweep_ended(self, sweep: SweepInfo, summary: Summary) -> None:
         """All results are written."""

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from sweeplab.errors import UserError
 from sweeplab.records import record
+from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.sweep.active import Active, Reports
 from sweeplab.sweep.console import ProgressTable
 from sweeplab.sweep.execute.executor import Executor, Inline
-from sweeplab.sweep.execute.recovery import Recovery
+from sweeplab.sweep.execute.recovery import Recovery, recorded
 from sweeplab.sweep.execute.signals import Course, Interrupts
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
@@ -21,8 +22,9 @@ from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.search import Search
 from sweeplab.sweep.study.suggestions import Suggestion, Suggestions
-from sweeplab.sweep.study.trials import FOLDER
+from sweeplab.sweep.study.trials import FOLDER, attempts
 
+TAKEN = "another controller took this one for lost"
 TICK = 0.25  # seconds; how late a key press or a time limit may be noticed
 INTERRUPTED = "the sweep was interrupted"
 
@@ -47,6 +49,7 @@ class Loop:
         self._prepared: Active | None = None
         self._queue: deque[Active] = deque()  # trials with further runs, as often as these may start
         self._running: dict[Future[Outcome], tuple[Active, Job]] = {}
+        self._begun: set[int] = set()  # the numbers of the trials that have begun, and not ended
         self._busy = 0.0
         self._slot_seconds = 0.0  # of the slots that there were, since the first trial began
         self._since: float | None = None
@@ -87,6 +90,7 @@ class Loop:
             for active, _ in self._running.values():
                 active.reports.write()
             if self.client.heartbeat():
+                self._stop_if_taken()
                 self.client.recover(Recovery(self.spec, self._lost).settle)
             self.progress.tick(self.executor.slots, self.use)
 
@@ -110,6 +114,11 @@ class Loop:
         if course is Course.KILL:
             self.executor.close()
 
+    def _stop_if_taken(self) -> None:
+        """End all trials if they are another controller's now, since this one gave no sign of life for too long."""
+        if not all(self.client.runs(active.trial) for active, _ in self._running.values()):
+            self.executor.stop(Status.INTERRUPTED, TAKEN)
+
     def _break_off(self) -> None:
         """End all trials, so that none stays running in the study."""
         self.interrupts.course = Course.STOP
@@ -120,7 +129,7 @@ class Loop:
 
     def _fill(self) -> None:
         if not self.limits.may_start():
-            self._suggestions.give_back()
+            self._suggestions.release()
         while self.executor.free() > 0:
             if (active := self._next()) is None:
                 return
@@ -129,44 +138,51 @@ class Loop:
 
     def _next(self) -> Active | None:
         """Return the trial of which a run may start now."""
-        if self._queue:
-            return self._queue.popleft()
-        suggestion = self._suggestions.next() if self.limits.may_start() else None
-        if suggestion is None:  # not for good: a running trial that is killed comes back
-            return None
-        prepared, self._prepared = self._prepared, None
-        active = prepared if prepared and prepared.suggestion is suggestion else self._active(suggestion)
-        active.started = time.monotonic()
-        if not self.search.prunes:  # else the first run decides whether the point is worth the others
-            self._queue.extend([active] * (len(active.jobs) - 1))
-        return active
+        while not self._queue:
+            suggestion = self._suggestions.next() if self.limits.may_start() else None
+            if suggestion is None:  # not for good: a running trial that is killed comes back
+                return None
+            prepared, self._prepared = self._prepared, None
+            active = prepared if prepared and prepared.suggestion is suggestion else self._active(suggestion)
+            active.started = time.monotonic()
+            self._begun.add(active.number)
+            self.progress.started(active)
+            if not active.jobs:
+                self._tell(active)
+            elif self.search.prunes and not active.outcomes:  # the first run decides if the point is worth the others
+                self._queue.append(active)
+            else:
+                self._queue.extend([active] * len(active.jobs))
+        return self._queue.popleft()
 
     def _prepare(self) -> None:
         """Between short trials, get a process ready for the next one while all slots are taken."""
         suggestion = self._suggestions.prefetch() if self.limits.may_start() and not self._queue else None
         if suggestion is not None and (self._prepared is None or self._prepared.suggestion is not suggestion):
             self._prepared = self._active(suggestion)
-            self.executor.prepare(self._prepared.jobs[0])
+            if self._prepared.jobs:
+                self.executor.prepare(self._prepared.jobs[0])
 
     def _active(self, suggestion: Suggestion) -> Active:
         trial, values = suggestion.trial, suggestion.values
-        if name := self.spec.name_folder(trial.number, values):
+        facts, attempt = trial.user_attrs, len(attempts(trial))
+        if attempt and FOLDER in facts:
+            self.spec.folder_names.names[trial.number] = facts[FOLDER]
+        elif name := self.spec.name_folder(trial.number, values):
             trial.set_user_attr(FOLDER, name)
         prunes, repeats = self.search.prunes, range(self.spec.settings.repeats)
         jobs = [self.spec.job(trial.number, values, repeat, prunes and repeat == 0) for repeat in repeats]
-        return Active(suggestion, deque(jobs), Reports(trial, self.client, prunes))
+        if not attempt:
+            return Active(suggestion, deque(jobs), Reports(trial, self.client, prunes))
+        done = {job.repeat: outcome for job in jobs if (outcome := recorded(job)) and outcome.status is Status.COMPLETE}
+        left = deque(replace(job, attempt=attempt) for job in jobs if job.repeat not in done)
+        reports = Reports(trial, self.client, prunes, self.client.stored(trial).intermediate_values)
+        # Their time is that of the attempt in which they ran.
+        return Active(suggestion, left, reports, outcomes=[replace(outcome, seconds=0.0) for outcome in done.values()])
 
     def _start(self, active: Active) -> None:
         job = active.jobs.popleft()
-        try:
-            job.folder.mkdir(parents=True)
-        except FileExistsError:
-            self.client.tell(active.trial, Outcome(Status.INTERRUPTED, f"{job.folder} existed already"))
-            raise UserError(
-                f"{job.folder} exists, but not in the study {self.spec.name}; choose {self.spec.another}."
-            ) from None
-        if job.repeat == 0:
-            self.progress.started(active)
+        self._make_folder(active, job)
         before = time.monotonic()
         active.running += 1
         job = replace(job, environment=self.listeners.environment(job))
@@ -184,6 +200,20 @@ class Loop:
         self._running[future] = (active, job)
         if self._since is None:  # the first process may have waited for imports
             self._since = before if future.done() else time.monotonic()
+
+    def _make_folder(self, active: Active, job: Job) -> None:
+        """Make the folder of a run; one that goes on finds all but its outcome there."""
+        try:
+            job.folder.mkdir(parents=True, exist_ok=job.attempt > 0)
+        except FileExistsError:
+            self.client.renumber(active.trial, f"{job.folder} existed already")
+            raise UserError(
+                f"{job.folder} exists, but not in the study {self.spec.name}; choose {self.spec.another}."
+            ) from None
+        if not job.folder.resolve().is_relative_to(self.spec.folder.resolve()):
+            self.client.release(active.trial)
+            raise UserError(f"{job.folder} is a link that leads out of {self.spec.folder}; remove it.")
+        (job.folder / RunFile.OUTCOME).unlink(missing_ok=True)
 
     def _report(self, active: Active, value: float, step: int) -> bool:
         if len(self.spec.objectives) > 1:  # Optuna takes no reports then
@@ -203,7 +233,7 @@ class Loop:
             outcome.status, outcome.reason = Status.INTERRUPTED, INTERRUPTED
         self._busy += outcome.seconds
         self.listeners.tell(Listener.trial_ended, job, outcome)
-        if outcome.status is not Status.COMPLETE:
+        if outcome.status is not Status.COMPLETE and self.client.runs(active.trial):
             record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds)
         active.running -= 1
         active.outcomes.append(outcome)
@@ -221,6 +251,7 @@ class Loop:
     def _tell(self, active: Active) -> None:
         active.reports.write(now=True)
         outcome = active.outcome()
+        self._begun.discard(active.number)
         counts = self.client.tell(active.trial, outcome)
         self._suggestions.trial_ended(len(active.outcomes), outcome.seconds)
         self.progress.ended(active, outcome, counts)
@@ -237,8 +268,7 @@ class Loop:
                 self._tell(active)
 
     def _has_begun(self, number: int) -> bool:
-        active = [*(active for active, _ in self._running.values()), *self._queue]
-        return number in {one.number for one in active} or self.spec.folder_of(number).exists()
+        return number in self._begun
 
     def _lost(self, job: Job, outcome: Outcome) -> None:
         self.listeners.tell(Listener.trial_lost, job, outcome)

@@ -25,7 +25,17 @@ from sweeplab.sweep.space.values import Value, same_type
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.study import fixed_of
-from sweeplab.sweep.study.trials import NO_VALUE, beginning, came_to, counts, ending, folder_of, took
+from sweeplab.sweep.study.trials import (
+    NO_VALUE,
+    attempts,
+    beginning,
+    came_to,
+    counted,
+    ending,
+    folder_of,
+    reason,
+    took,
+)
 
 
 def describe(spec: SweepSpec, total: int | None) -> Study:
@@ -94,9 +104,9 @@ class Summary:
 
 def summarize(spec: SweepSpec, client: StudyClient, total: int | None, stopped: str, use: float | None) -> Summary:
     """Return what the study holds now."""
-    trials = [trial for trial in client.trials() if trial.state is not TrialState.WAITING]
-    counted = [trial for trial in trials if counts(trial)]
-    endings = Counter(str(ending(trial)) for trial in counted if trial.state.is_finished())
+    every = client.trials()
+    trials = [trial for trial in every if trial.state is not TrialState.WAITING or attempts(trial)]
+    endings = Counter(str(ending(trial)) for trial in counted(every) if trial.state.is_finished())
     running = sum(trial.state is TrialState.RUNNING for trial in trials)
     best = _best(spec, client)
     rerun_overrides = {
@@ -164,6 +174,7 @@ def _table(spec: SweepSpec, trials: Sequence[FrozenTrial]) -> str:
     rows.writerow(
         cells(["number", "status", "counts", *names, *keys, *extra, "steps", "seconds", "started", "folder", "reason"])
     )
+    of_the_budget = {trial.number for trial in counted(trials)}
     for trial in trials:
         values = spec.space.values(trial.params)
         given = came_to(trial) or [None] * len(names)
@@ -171,14 +182,14 @@ def _table(spec: SweepSpec, trials: Sequence[FrozenTrial]) -> str:
         row = [
             trial.number,
             ending(trial),
-            counts(trial),
+            trial.number in of_the_budget,
             *given,
             *(values.get(key) for key in (*keys, *extra)),
             trial.last_step,
             took(trial),
             began and began.isoformat(timespec="seconds"),
             str(folder_of(trial, spec.folder) or ""),
-            trial.user_attrs.get("reason"),
+            reason(trial),
         ]
         rows.writerow(cells(row))
     return out.getvalue()

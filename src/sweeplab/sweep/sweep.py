@@ -25,7 +25,7 @@ from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.slots import slots
 from sweeplab.sweep.execute.temporary import own_folder
 from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.limits import Limits
+from sweeplab.sweep.limits import Limits, numbers_to_retry
 from sweeplab.sweep.listener import Listener, Listeners, SweepInfo
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.preview import preview
@@ -78,12 +78,14 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
     spec.folder_names.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
-        client.drop_requeued()
+        client.drop_waiting()
     is_only_controller = client.register()
     search.equip(study, "" if is_only_controller else client.controller)
     lost: list[tuple[Job, Outcome]] = []
     recovered = client.recover(Recovery(spec, lambda *run: lost.append(run)).settle)
     _check_numbers(spec, client)
+    numbers = numbers_to_retry(spec.settings)
+    retried = 0 if numbers == [] else client.retry(numbers)
     client.enqueue(search.first)
     total = search.total_in(client.trials())
     describe(spec, total).write(spec.folder)
@@ -97,7 +99,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
     with ProgressTable(spec, before) as progress:
-        progress.print(greeting(spec, before, executor.slots, recovered, extended))
+        progress.print(greeting(spec, before, executor.slots, recovered, retried, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
         try:

@@ -18,9 +18,10 @@ class Trial:
     """One training run inside a study.
 
     `params` are the values that the sampler chose, by key; `command` runs it again alone; `repeat` counts the runs of
-    the same point under other values of `seed_key`; `prunes` says whether anybody listens to reports. `id` is a name
-    that no other run has, nor one of another study that is called the same; `home` is the study's folder; `searched`
-    are the keys of all its trials, where conditions leave some of them out here.
+    the same point under other values of `seed_key`. `attempt` is 0, and 1 or more where the trial was cut and goes on,
+    in the same folder. `prunes` says whether anybody listens to reports. `id` is a name that no other run has, nor one
+    of another study that is called the same; `home` is the study's folder; `searched` are the keys of all its trials,
+    where conditions leave some of them out here.
     """
 
     study: str
@@ -28,6 +29,7 @@ class Trial:
     params: Mapping[str, Any]
     command: str = ""
     repeat: int = 0
+    attempt: int = 0
     prunes: bool = False
     id: str = ""
     home: Path | None = None

@@ -12,7 +12,7 @@ from sweeplab.records import record
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.secrets import masked_command, masked_words
-from sweeplab.sweep.listener import Summary, SweepInfo, came_to, counts, ending, took
+from sweeplab.sweep.listener import Summary, SweepInfo, came_to, counted, counts, ending, reason, took
 from sweeplab.tracking.failover import Failover
 from sweeplab.tracking.metadata import exit_code_of, run_id, short_keys
 from sweeplab.tracking.offline_run import mark_unsent
@@ -51,7 +51,7 @@ class SweepRun:
     def start(self, before: Summary) -> None:
         """Start the run, or take it up where it stopped: with the counts of the trials that there are."""
         self._open()
-        for trial in before.trials:
+        for trial in counted(before.trials):
             if trial.state.is_finished():
                 self._count(trial)
 
@@ -71,7 +71,7 @@ class SweepRun:
         self._run.summary.update({"status": str(Status.RUNNING)})
 
     def add(self, trial: FrozenTrial) -> None:
-        """Add a trial that has ended to the history, unless it is queued again."""
+        """Add a trial that has ended to the history, unless it goes on later."""
         if not counts(trial):
             return
         self._count(trial)
@@ -140,7 +140,7 @@ class SweepRun:
                     trial.number in best,
                     trial.last_step,
                     took(trial),
-                    trial.user_attrs.get("reason"),
+                    reason(trial),
                     " ".join(run_id(self.sweep.job_id(trial.number, repeat)) for repeat in repeats),
                 ]
             )

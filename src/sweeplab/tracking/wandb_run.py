@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 X_AXIS = "trainer/global_step"
 WATCHABLE = ("all", "gradients", "parameters")
+RESUMED = "resumed"  # a tag
 SINGLE = "train"  # the job type in conf/logger/wandb.yaml, which a trial replaces
 
 
@@ -87,6 +88,8 @@ class WandbRun(WandbLogger):
         if trial is not None:
             name, group = run_name(name, trial), group or trial.study
             job_type = "trial" if job_type in (None, SINGLE) else job_type
+            if trial.attempt:  # W&B replaces the tags of a run that goes on, such as `interrupted`, if it is given any
+                tags = [*([tags] if isinstance(tags, str) else tags), RESUMED]
             save_dir = _study_folder(save_dir, trial)
         super().__init__(
             save_dir=save_dir,
@@ -131,6 +134,8 @@ class WandbRun(WandbLogger):
         if self._trial is not None:
             self._config["sweep"] = columns(self._trial)
         run = self.experiment
+        if self._trial is not None and self._trial.attempt:
+            run.summary.update({"status": str(Status.RUNNING), "reason": "", "optuna/state": "RUNNING"})
         if self._watch is not None and model is not None:
             self.watch(model, log=self._watch, log_graph=False)
         where = {"id": run.id, "project": run.project, "entity": run.entity, "mode": self._mode}

@@ -14,6 +14,7 @@ from sweeplab.sweep.trial import current
 
 NUMBERED = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # as Lightning reads them
 TOGETHER = "SWEEPLAB_TRAINS_TOGETHER"  # set for the processes that a trainer starts beside its own
+GOES_ON = "SWEEPLAB_GOES_ON"  # for them, the folder of a trial that goes on from a checkpoint: theirs is another
 ALL = ("auto", "-1")  # devices: as many as there are
 
 

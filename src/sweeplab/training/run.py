@@ -52,7 +52,7 @@ class Run:
         self.description: dict[str, Any] | None = None
         self.loggers: list[Logger] = []
         self.tests: dict[str, float] = {}
-        self.steps_reported = 0
+        self.steps_reported = max([0, *(stage.get("reported", 0) for stage in self.stages_done.values())])
         self._stages: dict[str, Stage] = {}
         self._has_begun_loggers = False
         self.has_trained = False

@@ -154,6 +154,7 @@ class Stage:
                 "objective": self.best_value,
                 "epoch": self.best.epoch,
                 "checkpoint": path and os.path.relpath(path, run.folder),
+                "reported": run.steps_reported,
             }
             if run.record is not None:
                 run.record.update(stages=run.stages_done)

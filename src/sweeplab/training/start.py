@@ -22,17 +22,17 @@ from sweeplab.records.links import resolved
 from sweeplab.records.log import log_traceback, spare_log_files
 from sweeplab.records.names import short_path
 from sweeplab.records.provenance import program
-from sweeplab.records.record import Record
+from sweeplab.records.record import Record, Status
 from sweeplab.records.rerun import differences, environment
 from sweeplab.records.resume import check_resumable, last_checkpoint, resumed
 from sweeplab.secrets import masked_command, masked_config
-from sweeplab.sweep.trial import current
+from sweeplab.sweep.trial import Trial, current
 from sweeplab.training.check import check
 from sweeplab.training.effective_config import effective_config
 from sweeplab.training.loggers import RunLogger, closing_loggers
 from sweeplab.training.messages import explanation, hidden_warnings
 from sweeplab.training.preflight import check_checkpoint, check_components
-from sweeplab.training.ranks import claimed_rank, rank
+from sweeplab.training.ranks import GOES_ON, claimed_rank, rank
 from sweeplab.training.result import Result
 from sweeplab.training.run import Run
 
@@ -52,25 +52,37 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
         UserError: the folder already holds a run, or the configuration cannot work.
         TrialPruned: the study stopped the trial.
     """
-    if config.seed is None:
-        is_first = rank(config.trainer) == 0
+    trial, folder = current(), Path(config.folder)
+    is_first = rank(config.trainer) == 0
+    cut = run_record.as_left(folder) if trial is not None and trial.attempt else None
+    if config.seed is None and cut is not None:
+        config.seed = cut["seed"]
+    elif config.seed is None:
         config.seed = torch.seed() % 2**32 if is_first else int(os.environ["PL_GLOBAL_SEED"])
     config = effective_config(config, _overrides())
     if origin is not None:
         _leave_logger_runs(config, origin)
-    if rank(config.trainer) > 0:
+    if not is_first and (going_on := os.environ.get(GOES_ON)):
+        config.folder = going_on
+        return _join(train, Run(config, None, run_record.read(Path(going_on))))
+    if not is_first:
         return _join(train, Run(config))
+    os.environ.pop(GOES_ON, None)
     check_components(resolved(config))
-    folder = Path(config.folder)
+    if trial is not None and trial.attempt:
+        if cut is not None and cut["status"] in (Status.COMPLETE, Status.PRUNED):
+            return _outcome(cut)
+        if _can_go_on(cut, config, trial):
+            return _go_on(train, config, trial)
+        run_record.move_aside(folder, trial.attempt, (RunFile.METRICS, RunFile.CHECKPOINTS))
     facts = {"choices": _choices(config), "threads": torch.get_num_threads(), "environment": environment()}
-    record = run_record.begin(folder, _overrides(), config.seed, **facts)
+    record = run_record.begin(folder, _overrides(), config.seed, trial.attempt if trial else 0, **facts)
     if origin is not None:
         record.update(rerun=str(origin))
         if changes := differences(origin, folder):
             log.warning("The numbers may differ: %s.", "; ".join(changes))
-    if trial := current():
-        about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat}
-        record.update(trial=about | {"params": masked_config(trial.params)}, command=masked_command(trial.command))
+    if trial is not None:
+        record.update(**_about(trial, record))
     record.update(signature=run_config.save(config, folder))
     run = Run(config, record)
     try:
@@ -80,6 +92,52 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
         if not (run.has_trained or has_readers or isinstance(error.__cause__, SystemExit)):
             run_record.withdraw(folder)
         raise
+
+
+def _about(trial: Trial, record: Record) -> dict[str, Any]:
+    """Return what a record says of the trial that the run is; `attempt` is how many it tells of before this one."""
+    about = {"study": trial.study, "number": trial.number, "repeat": trial.repeat}
+    about |= {"params": masked_config(trial.params)}
+    about |= {"attempt": len(attempts)} if (attempts := record.facts.get("attempts")) else {}
+    return {"trial": about, "command": masked_command(trial.command)}
+
+
+def _outcome(facts: Mapping[str, Any]) -> float | list[float]:
+    """Return what a run had come to that was over when its trial was cut, before the sweep learned of it.
+
+    Raises:
+        TrialPruned: it was pruned.
+    """
+    if facts["status"] == Status.PRUNED:
+        raise TrialPruned("the trial was pruned before it was cut")
+    first, also = facts["objective"], facts["objective"].get("also") or ()
+    return [first["value"], *(each["value"] for each in also)] if also else first["value"]
+
+
+def _can_go_on(cut: Mapping[str, Any] | None, config: DictConfig, trial: Trial) -> bool:
+    """Say whether a trial that was cut can go on from a checkpoint; say in its log why not."""
+    folder, reason = Path(config.folder), "there is no checkpoint yet"
+    if cut is None:
+        reason = f"{folder / RunFile.RECORD} is missing or damaged"
+    elif last_checkpoint(folder):
+        try:
+            check_checkpoint(folder, config)
+        except UserError as error:
+            reason = str(error)
+        else:
+            return True
+    log.warning("Attempt %d begins anew: %s.", trial.attempt + 1, reason.rstrip("."))
+    return False
+
+
+def _go_on(train: Train, config: DictConfig, trial: Trial) -> float | list[float]:
+    """Train from the last checkpoint of a trial that was cut."""
+    folder = Path(config.folder)
+    log.info("Attempt %d goes on from %s", trial.attempt + 1, last_checkpoint(folder))
+    os.environ[GOES_ON] = str(folder)
+    record = run_record.begin_again(folder, _overrides())
+    record.update(**_about(trial, record))
+    return _recorded(train, Run(config, record, record.facts), record)
 
 
 def resume(

@@ -82,7 +82,8 @@ def _runs(sweep: SweepInfo, trial: FrozenTrial) -> Iterator[Path]:
         if (facts := record.as_left(run)) is not None:
             # Another machine may have such a folder too, with a run of another study.
             is_of_trial = facts["process"]["host"] == trial.user_attrs.get("lease", {}).get("host")
-            if is_of_trial and facts["status"] in (Status.COMPLETE, Status.PRUNED) and "attempts" not in facts:
+            by_hand = len(facts.get("attempts") or ()) > (facts.get("trial") or {}).get("attempt", 0)
+            if is_of_trial and facts["status"] in (Status.COMPLETE, Status.PRUNED) and not by_hand:
                 yield run
 
 

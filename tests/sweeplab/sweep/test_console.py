@@ -47,12 +47,12 @@ def summary(total: int | None, running: int = 0, **endings: int) -> Summary:
     ],
 )
 def test_the_first_message_says_where_the_sweep_stands(spec: SweepSpec, before: Summary, said: str) -> None:
-    assert greeting(spec, before, 2, 0, []) == said
+    assert greeting(spec, before, 2, 0, 0, []) == said
 
 
 def test_the_first_message_says_what_was_recovered_and_extended(spec: SweepSpec) -> None:
-    said = greeting(spec, summary(4), 2, 1, ["x was 1..2, is 1..3"])
-    assert said.endswith("multirun/study; 1 trial of a dead controller recovered; extended: x was 1..2, is 1..3")
+    said = greeting(spec, summary(4), 2, 1, 2, ["x was 1..2, is 1..3"])
+    assert said.endswith("multirun/study; 1 trial of a dead controller recovered; 2 failed trials run again; extended: x was 1..2, is 1..3")
 
 
 def test_the_last_message_says_why_a_sweep_ended_short_of_its_budget(spec: SweepSpec) -> None:
@@ -83,7 +83,7 @@ def test_a_value_is_set_beside_the_best_so_far(spec: SweepSpec, capsys: pytest.C
         "#1  objective 3  (best 2, #0)  0.0s  x=1",
         "#2  objective 1  0.0s  x=2",  # it broke a constraint
         "#3  pruned at step 7, objective 0.5  0.0s  x=3",
-        "#4  KILLED: signal SIGKILL  queued again  0.0s  x=4",
+        "#4  KILLED: signal SIGKILL  goes on later  0.0s  x=4",
     ]
     logged = (spec.folder / "sweep.log").read_text().splitlines()
     assert [line.partition("#")[2] for line in logged] == [line[1:] for line in lines]

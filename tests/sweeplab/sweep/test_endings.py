@@ -118,13 +118,26 @@ def test_numbers_of_other_kinds_are_objectives_too(sweep: Sweep) -> None:
         ("exits", "the process exited with code 3"),
     ],
 )
-def test_a_killed_trial_is_queued_again_as_often_as_retries_allow(sweep: Sweep, how: str, reason: str) -> None:
+def test_a_killed_trial_is_tried_again_as_often_as_retries_allow(sweep: Sweep, how: str, reason: str) -> None:
     assert sweep("x=1,2", f"how={how}", "only=1", "hydra.sweeper.retries=2", task=app.records) == 0
-    killed = [trial for trial in trials() if trial.params["x"] == 1]
-    assert [trial.state.name for trial in killed] == ["FAIL"] * 3
-    assert [trial.user_attrs["ending"] for trial in killed] == ["killed"] * 3
-    assert all(trial.user_attrs["reason"].startswith(reason) for trial in killed)
-    assert {ended(Path(f"multirun/study/{trial.number}")) for trial in killed} == {"killed"}
+    killed, good = trials()
+    assert (killed.state.name, good.state.name) == ("FAIL", "COMPLETE")
+    assert killed.user_attrs["ending"] == "killed"
+    cut = killed.user_attrs["attempts"]
+    assert [attempt["status"] for attempt in cut] == ["killed"] * 2
+    assert all(each["reason"].startswith(reason) for each in (*cut, killed.user_attrs))
+    facts = json.loads(Path("multirun/study/0/run.json").read_text())
+    assert [each["status"] for each in (*facts["attempts"], facts)] == ["killed"] * 3
+    assert all(each["error"].startswith(reason) for each in (*facts["attempts"], facts))
+    spans = [(each["started"], each["ended"]) for each in (*facts["attempts"], facts)]
+    assert spans == sorted(spans)
+    assert Path("multirun/study/0/output.log").read_text().count("this is x=1") == 3
+    rows = list(csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines()))
+    assert [(row["number"], row["status"], row["counts"]) for row in rows] == [
+        ("0", "killed", "True"),
+        ("1", "complete", "True"),
+    ]
+    assert rows[0]["reason"].startswith(reason)
 
 
 @pytest.mark.parametrize("how", ["reports before the start", "constrains by nan", "cannot say why"])
@@ -142,8 +155,90 @@ def test_a_thread_does_not_hold_a_slot_when_its_trial_is_over(sweep: Sweep, monk
 
 def test_a_trial_that_was_killed_once_comes_to_its_value(sweep: Sweep) -> None:
     assert sweep("x=1,2", "how=once", "mark=${hydra:runtime.cwd}/mark", "hydra.sweeper.n_jobs=1") == 0
-    assert states() == ["FAIL", "COMPLETE", "COMPLETE"]
-    assert sorted(trial.value for trial in trials()[1:] if trial.value) == [1.0, 2.0]
+    assert states() == ["COMPLETE", "COMPLETE"]
+    assert [trial.value for trial in trials()] == [1.0, 2.0]
+    assert "reason" not in trials()[0].user_attrs
+    lines = Path("multirun/study/0/output.log").read_text().splitlines()
+    assert lines.count("this is x=1") == 2
+    assert any(line.startswith("Attempt 2 of trial 0") for line in lines)
+
+
+@pytest.mark.parametrize("sampler", ["auto", "grid"])
+def test_failed_trials_run_again_when_the_user_says_so(
+    sweep: Sweep, sampler: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ("x=1,2,3,4", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_jobs=1", "hydra.sweeper.max_failures=9")
+    assert sweep(*grid, task=app.needs_a_file) == 0
+    assert sorted(states()) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
+    Path("mended").touch()
+    assert sweep(*grid, task=app.needs_a_file) == 0
+    assert len(trials()) == 4
+    assert sweep(*grid, "hydra.sweeper.retry_failed=true", task=app.needs_a_file) == 0
+    assert "2 of 4 trials are there" in (said := capsys.readouterr().out)
+    assert "failed trials that run again: 2" in said
+    assert states()[4:] == ["COMPLETE"] * 2
+    failed = {trial.number: trial.params for trial in trials()[:4] if trial.state.name == "FAIL"}
+    assert {trial.user_attrs["replaces"]: trial.params for trial in trials()[4:]} == failed
+    rows = list(csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines()))
+    assert {row["number"] for row in rows if row["counts"] == "False"} == {str(number) for number in failed}
+    assert sorted(row["x"] for row in rows if row["counts"] == "True") == ["1", "2", "3", "4"]
+    assert sweep(*grid, "hydra.sweeper.retry_failed=true", task=app.needs_a_file) == 0
+    assert len(trials()) == 6
+
+
+def test_some_failed_trials_run_again_by_their_numbers(sweep: Sweep) -> None:
+    grid = ("x=1,2,3", "hydra.sweeper.n_jobs=1")
+    assert sweep(*grid, task=app.needs_a_file) == 0
+    Path("mended").touch()
+    assert sweep(*grid, "hydra.sweeper.retry=1", task=app.needs_a_file) == 0
+    assert [trial.user_attrs.get("replaces") for trial in trials()] == [None, None, None, 1]
+    assert states() == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    with pytest.raises(SystemExit, match=r"retry=2: trial 2 is complete; name trials that failed"):
+        sweep(*grid, "hydra.sweeper.retry=[0,2]", task=app.needs_a_file)
+    assert len(trials()) == 4
+    with pytest.raises(SystemExit, match=r"retry=7: there is no trial 7; the study has 4"):
+        sweep(*grid, "hydra.sweeper.retry=[7]", task=app.needs_a_file)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("retry=all",),
+            r"retry=all is not a list of numbers of trials; write it as in 'hydra.sweeper.retry=\[12,15\]'",
+        ),
+        (("retry=1", "retry_failed=true"), "retry_failed=true already runs all failed trials again; remove retry"),
+    ],
+)
+def test_what_cannot_be_retried_is_said_before_anything_runs(sweep: Sweep, words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(SystemExit, match=said):
+        sweep("x=1,2", *(f"hydra.sweeper.{word}" for word in words))
+    assert not Path("multirun").exists()
+
+
+def test_a_trial_knows_its_attempt_and_finds_what_the_one_before_left(sweep: Sweep) -> None:
+    assert sweep("x=1,2", "only=1", "hydra.sweeper.retries=3", task=app.counts_its_attempts) == 0
+    assert [trial.value for trial in trials()] == [2.0, 0.0]
+    assert Path("multirun/study/0/attempts.txt").read_text() == "0\n1\n2\n"
+
+
+def test_a_report_of_an_earlier_attempt_is_kept(sweep: Sweep) -> None:
+    assert sweep("x=1", "steps=3", "sleep=0.01", task=app.reports_its_attempt) == 0
+    (trial,) = trials()
+    assert trial.intermediate_values == {1: 0.0, 2: 0.0, 3: 1.0, 4: 1.0}
+
+
+def test_a_repeat_that_was_complete_is_not_run_again(sweep: Sweep) -> None:
+    once = ("how=once", "mark=${hydra:runtime.cwd}/mark-${seed}", "hydra.sweeper.repeats=3", "hydra.sweeper.n_jobs=1")
+    Path("mark-0").touch()
+    Path("mark-2").touch()
+    assert sweep("x=1", *once, task=app.records) == 0
+    (trial,) = trials()
+    assert (trial.state.name, trial.value) == ("COMPLETE", 2.0)
+    logs = [Path(f"multirun/study/0/{repeat}/output.log").read_text() for repeat in range(3)]
+    assert [log.count("this is x=1") for log in logs] == [1, 2, 1]
+    records = [json.loads(Path(f"multirun/study/0/{repeat}/run.json").read_text()) for repeat in range(3)]
+    assert [len(facts.get("attempts", ())) for facts in records] == [0, 1, 0]
 
 
 @pytest.mark.parametrize(("how", "reason"), [("leaves", "sys.exit(3)"), ("memory", "MemoryError")])
@@ -185,12 +280,11 @@ def test_nothing_of_a_trial_outlives_it(sweep: Sweep, folder: Path) -> None:
 @pytest.mark.slow
 def test_all_ways_to_end_count_as_one_trial_each(sweep: Sweep) -> None:
     assert sweep("how=returns,raises,sigkill,exits,segfault", "x=1") == 0
-    counted = [trial for trial in trials() if not trial.user_attrs.get("queued again")]
-    assert sorted(trial.user_attrs["ending"] for trial in counted) == [
+    assert sorted(trial.user_attrs["ending"] for trial in trials()) == [
         "complete",
         "failed",
         "killed",
         "killed",
         "killed",
     ]
-    assert len(trials()) == 8
+    assert sum(len(trial.user_attrs.get("attempts", ())) for trial in trials()) == 3

@@ -1,5 +1,6 @@
 """Sweeps that are stopped by signals, as a program sees them, and what the same command does next."""
 
+import csv
 import json
 import os
 import random
@@ -35,20 +36,13 @@ def wait_for_another_folder(process: "subprocess.Popen[str]") -> None:
     wait_until(lambda: folders() > before or process.poll() is not None)
 
 
-def counted() -> int:
-    return sum(not trial.user_attrs.get("queued again") for trial in trials())
-
-
 def assert_whole(folder: Path) -> None:
-    """Twelve trials count, none runs, none was lost: who was queued again has a successor with the same parameters."""
-    assert counted() == 12
+    """Twelve trials ended, each once and with a point of its own, whatever it was cut by."""
+    counted = [trial for trial in trials() if not trial.user_attrs.get("not counted")]
+    assert [trial.state for trial in counted] == [TrialState.COMPLETE] * 12
     assert "RUNNING" not in states()
     assert "WAITING" not in states()
-    successors = {trial.user_attrs["again"]: trial for trial in trials() if "again" in trial.user_attrs}
-    for trial in trials():
-        if trial.user_attrs.get("queued again") and trial.params:
-            # It may have been killed itself before it took them up.
-            assert successors[trial.number].system_attrs["fixed_params"].items() >= trial.params.items()
+    assert len({trial.params["x"] for trial in counted}) == 12
     wait_until(lambda: not processes_in(folder), 10)
 
 
@@ -70,7 +64,7 @@ def test_ctrl_c_lets_running_trials_end_and_the_same_command_goes_on(start: Star
 
 
 @pytest.mark.slow
-def test_ctrl_c_twice_kills_running_trials_and_queues_them_again(start: Start, folder: Path) -> None:
+def test_ctrl_c_twice_kills_running_trials_and_an_extended_study_begins_them_anew(start: Start, folder: Path) -> None:
     process = start(*SEARCH, "sleep=30", "hydra.sweeper.on_change=extend")
     wait_until(lambda: folders() == 2 and len(list(Path("multirun/study").glob("*/output.log"))) == 2)
     process.send_signal(signal.SIGINT)
@@ -78,11 +72,13 @@ def test_ctrl_c_twice_kills_running_trials_and_queues_them_again(start: Start, f
     process.send_signal(signal.SIGINT)
     output(process)
     assert process.returncode == 130
-    assert [trial.user_attrs["ending"] for trial in trials()[:2]] == ["interrupted"] * 2
-    assert states() == ["FAIL", "FAIL", "WAITING", "WAITING"]
+    assert states() == ["WAITING", "WAITING"]
+    points = [trial.params for trial in trials()]
     assert output(again := start(*SEARCH, "hydra.sweeper.on_change=extend"))
     assert again.returncode == 0
     assert_whole(folder)
+    assert states()[:2] == ["FAIL", "FAIL"]
+    assert [trial.params for trial in trials() if "replaces" in trial.user_attrs] == points
 
 
 @pytest.mark.slow
@@ -94,9 +90,14 @@ def test_a_signal_to_everybody_interrupts_and_uses_up_no_retry(start: Start, fol
     os.killpg(process.pid, number)
     output(process)
     assert process.returncode == 128 + number
-    assert [trial.user_attrs["ending"] for trial in trials()[:2]] == ["interrupted"] * 2
-    assert states() == ["FAIL", "FAIL", "WAITING", "WAITING"]
-    assert [trial.user_attrs["attempt"] for trial in trials()[2:]] == [0, 0]
+    assert states() == ["WAITING", "WAITING"]
+    cut = [attempt for trial in trials() for attempt in trial.user_attrs["attempts"]]
+    assert [attempt["status"] for attempt in cut] == ["interrupted"] * 2
+    rows = list(csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines()))
+    assert [(row["number"], row["status"], row["counts"]) for row in rows] == [
+        ("0", "interrupted", "False"),
+        ("1", "interrupted", "False"),
+    ]
 
 
 @pytest.mark.slow
@@ -128,7 +129,7 @@ def test_sigterm_stops_at_once(start: Start, folder: Path) -> None:
     process.send_signal(signal.SIGTERM)
     output(process)
     assert process.returncode == 143
-    assert states() == ["FAIL", "FAIL", "WAITING", "WAITING"]
+    assert states() == ["WAITING", "WAITING"]
     wait_until(lambda: not processes_in(folder), 10)
 
 
@@ -153,6 +154,7 @@ def test_a_sweep_that_is_killed_at_twenty_moments_comes_to_the_exact_count(start
     output(final)
     assert final.returncode == 0
     assert_whole(folder)
+    assert len(trials()) == folders() == 12
 
 
 def test_what_a_trial_had_come_to_survives_its_controller(start: Start, folder: Path) -> None:
@@ -182,7 +184,7 @@ def test_two_controllers_share_a_study_without_duplicates_or_overshoot(
     first, second = start(*search), start(*search)
     texts = [output(first), output(second)]
     assert [first.returncode, second.returncode] == [0, 0], texts
-    counted = [trial for trial in trials(storage=url) if not trial.user_attrs.get("queued again")]
+    counted = [trial for trial in trials(storage=url) if not trial.user_attrs.get("not counted")]
     points = [(trial.params["x"], trial.params["name"]) for trial in counted]
     assert sorted(points) == [(x, name) for x in range(9) for name in "abc"]
     assert states(storage=url).count("COMPLETE") == 27

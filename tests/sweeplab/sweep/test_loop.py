@@ -1,15 +1,20 @@
 import json
 import re
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweeplab.sweep import active
-from sweeplab.sweep.study import suggestions
-from sweeplab.sweep.study.storage import write_reports
+from sweeplab.sweep.study import client, suggestions
+from sweeplab.sweep.study.client import StudyClient
+from sweeplab.sweep.study.storage import open_storage, write_reports
+from sweeplab.sweep.study.study import open_study
 from sweeplab.sweep.study.trials import beginning
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import Sweep, states, trials
@@ -35,6 +40,30 @@ def test_the_budget_is_the_studys_total(sweep: Sweep) -> None:
     for total in (2, 5, 5):
         assert sweep("x=interval(0,1)", f"hydra.sweeper.n_trials={total}") == 0
         assert states() == ["COMPLETE"] * total
+
+
+@pytest.mark.slow
+def test_trials_that_another_controller_took_for_lost_are_stopped(
+    sweep: Sweep, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes would write in one folder else; here the first controller gets the trial again."""
+    monkeypatch.setattr(client, "HEARTBEAT", 0.2)
+
+    def take() -> None:
+        while not (folder / "multirun/study/0/output.log").exists():
+            time.sleep(0.05)
+        storage, lock = open_storage(None, folder / "multirun/study")
+        other = StudyClient(open_study(storage, "study", [StudyDirection.MINIMIZE]), lock, 0, folder)
+        other._lives = lambda controller: False  # type: ignore[method-assign]  # as if it had heard nothing for long
+        assert other.recover(lambda trial, loss: loss) == 1
+
+    other = threading.Thread(target=take)
+    other.start()
+    assert sweep("x=1", "hydra.sweeper.n_jobs=1", task=app.hangs_once) == 0
+    other.join()
+    (trial,) = trials()
+    assert (trial.state.name, trial.value) == ("COMPLETE", 1.0)
+    assert [attempt["status"] for attempt in trial.user_attrs["attempts"]] == ["interrupted"]
 
 
 @pytest.mark.slow

@@ -23,11 +23,12 @@ class Ends(Callback):
             trainer.optimizers[0].param_groups[0]["lr"] = 0.0
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch != 1 or current() is None:
+        trial = current()
+        if trainer.current_epoch != 1 or trial is None:
             return
         if self.seed == RAISES:
             raise RuntimeError("no good")
-        if self.seed == HANGS:
+        if self.seed == HANGS and trial.attempt == 0:
             time.sleep(1000)
         if self.seed == KILLED:
             os.kill(os.getpid(), signal.SIGKILL)

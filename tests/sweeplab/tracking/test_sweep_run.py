@@ -55,7 +55,7 @@ def test_the_history_has_the_best_until_then(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_trial_that_is_queued_again_is_not_counted() -> None:
+def test_a_trial_that_an_earlier_version_queued_again_is_not_counted() -> None:
     info = info_of(*SPACE, "hydra.sweeper.n_trials=20")
     trials = [
         trial(info, 0, 0.1, **{"ending": "killed", "queued again": True}),

@@ -92,14 +92,16 @@ def test_every_trial_is_one_run_that_ends_as_the_trial_did(command: Command, tmp
     assert "To upload them: python -m sweeplab.tracking.sync multirun/demo" in done.stdout
     study = tmp_path / "multirun" / "demo"
     statuses = {number: facts["status"] for number, facts in trials(study).items()}
-    assert sorted(statuses.values()) == sorted(
-        ["complete", "failed", "killed", "killed", "timeout", "pruned", "killed", "complete"]
-    )
+    assert sorted(statuses.values()) == sorted(["complete", "failed", "killed", "timeout", "pruned", "complete"])
     recorded = runs(study)
     assert len(recorded) == len(statuses) + 1  # and that of the sweep
     for number, facts in trials(study).items():
-        (run,) = recorded[facts["wandb"]["id"]]
+        *earlier, run = recorded[facts["wandb"]["id"]]
+        assert [(part["state"], part["summary"]["status"]) for part in earlier] == [
+            ("failed", attempt["status"]) for attempt in facts.get("attempts", ())
+        ]
         state, exit_code, optuna, tags = ENDINGS[facts["status"]]
+        tags = [*(["resumed"] if earlier else []), *tags]
         assert (run["state"], run["exit_code"], run["tags"] or []) == (state, exit_code, tags), facts["status"]
         assert (run["summary"]["status"], run["summary"]["optuna/state"]) == (facts["status"], optuna)
         assert run["config"]["sweep"]["trial"] == number
@@ -116,25 +118,25 @@ def test_every_trial_is_one_run_that_ends_as_the_trial_did(command: Command, tmp
 
 
 @pytest.mark.slow
-def test_an_interrupted_sweep_says_so_and_goes_on_with_new_runs(tmp_path: Path) -> None:
+def test_an_interrupted_sweep_says_so_and_goes_on_in_second_parts_of_its_runs(tmp_path: Path) -> None:
     study = tmp_path / "multirun" / "demo"
-    overrides = (*LINEAR, *ENDS, *STUDY, f"seed={HANGS},{GOOD}", "hydra.sweeper.on_change=extend")
+    overrides = (*LINEAR, *ENDS, *STUDY, f"seed={HANGS},{GOOD}")
     first = start(tmp_path, *overrides)
     wait_until(first, lambda: is_in_second_epoch(study / "0") and (study / "1" / "run.json").exists())
     wait_until(first, lambda: record(study / "1")["status"] == "complete")
     first.send_signal(signal.SIGTERM)
     first.wait()
-    second = start(tmp_path, *overrides, "~callbacks.ends")
+    (cut,) = runs(study)[record(study / "0")["wandb"]["id"]]
+    assert (cut["state"], cut["tags"], cut["summary"]["optuna/state"]) == ("failed", ["interrupted"], "FAIL")
+    second = start(tmp_path, *overrides)
     assert second.wait() == 0
-    assert {number: facts["status"] for number, facts in trials(study).items()} == {
-        0: "interrupted",
-        1: "complete",
-        2: "complete",
-    }
+    assert {number: facts["status"] for number, facts in trials(study).items()} == {0: "complete", 1: "complete"}
+    assert [attempt["status"] for attempt in record(study / "0")["attempts"]] == ["interrupted"]
     recorded = runs(study)
-    (run,) = recorded[record(study / "0")["wandb"]["id"]]
-    assert (run["state"], run["tags"], run["summary"]["optuna/state"]) == ("failed", ["interrupted"], "FAIL")
-    assert len(recorded) == 4
+    _, run = recorded[record(study / "0")["wandb"]["id"]]
+    assert (run["state"], run["tags"], run["summary"]["optuna/state"]) == ("finished", ["resumed"], "COMPLETE")
+    assert run["summary"]["objective"] == record(study / "0")["objective"]["value"]
+    assert len(recorded) == 3
     parts = next(parts for id, parts in recorded.items() if id.endswith("-sweep"))
     assert [part["state"] for part in parts] == ["failed", "finished"]
     assert parts[1]["summary"]["trials/complete"] == 2
@@ -143,18 +145,19 @@ def test_an_interrupted_sweep_says_so_and_goes_on_with_new_runs(tmp_path: Path) 
 @pytest.mark.slow
 def test_runs_of_a_controller_that_was_killed_end_when_the_sweep_goes_on(tmp_path: Path) -> None:
     study = tmp_path / "multirun" / "demo"
-    overrides = (*LINEAR, *ENDS, *STUDY, f"seed={HANGS}", "hydra.sweeper.on_change=extend")
+    overrides = (*LINEAR, *ENDS, *STUDY, f"seed={HANGS}")
     first = start(tmp_path, *overrides)
     wait_until(first, lambda: is_in_second_epoch(study / "0"))
     wait_until(first, lambda: "val/acc" in runs(study)[record(study / "0")["wandb"]["id"]][0]["summary"])
     first.kill()
     first.wait()
-    second = start(tmp_path, *overrides, "~callbacks.ends")
+    second = start(tmp_path, *overrides)
     assert second.wait() == 0
-    torn, ending = runs(study)[record(study / "0")["wandb"]["id"]]
+    torn, ending, run = runs(study)[record(study / "0")["wandb"]["id"]]
     assert torn["summary"]["val/acc"] > 0  # what it had written is kept
     assert (ending["state"], ending["tags"]) == ("failed", ["interrupted"])
-    assert ending["summary"]["status"] == record(study / "0")["status"] == "interrupted"
+    assert ending["summary"]["status"] == record(study / "0")["attempts"][0]["status"] == "interrupted"
+    assert (run["state"], run["summary"]["status"]) == ("finished", record(study / "0")["status"])
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from sweeplab.sweep.trial import TrialPruned, current
 def app(config: DictConfig) -> float:
     trial = current()
     assert trial is not None
-    with recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None)):
+    with recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None, trial.attempt)):
         for step in range(1, config.steps + 1):
             time.sleep(config.sleep)
             if trial.report(config.value + step / 1000, step):

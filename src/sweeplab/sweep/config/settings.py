@@ -59,6 +59,9 @@ class Settings:
     max_failures: int | None = None
     max_failure_rate: float | None = None
     fail_fast: bool = False
+    # Whether the points of failed trials are tried again, under new numbers: of all, or of some by their numbers.
+    retry_failed: bool = False
+    retry: Any = None
 
     # An Optuna URL, or null for a journal in the sweep's folder; null names the study as the folder.
     storage: Any = None

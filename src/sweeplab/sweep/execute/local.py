@@ -38,7 +38,7 @@ class _Ready:
 
     def can_run(self, job: Job) -> bool:
         """Say whether it waits for this job, and lives."""
-        is_same = (self.job.number, self.job.repeat) == (job.number, job.repeat)
+        is_same = _identity(self.job) == _identity(job)
         return is_same and self.process.exitcode is None
 
     def leave(self) -> None:
@@ -239,6 +239,10 @@ class Local:
         self._running.remove(running)
         self._free.append(running.slot)
         running.future.set_result(outcome)
+
+
+def _identity(job: Job) -> tuple[int, int, int]:
+    return job.number, job.repeat, job.attempt
 
 
 def _killed(running: _Running) -> Outcome:

@@ -17,7 +17,7 @@ from sweeplab.records.files import write_text
 from sweeplab.records.layout import RunFile
 from sweeplab.records.process import is_alive
 from sweeplab.records.record import Status
-from sweeplab.sweep.job import Job, Outcome
+from sweeplab.sweep.job import Job, Outcome, combined
 from sweeplab.sweep.spec import SweepSpec
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,7 @@ class Recovery:
         jobs = [
             self.spec.job(trial.number, values, repeat, prunes=False) for repeat in range(self.spec.settings.repeats)
         ]
-        runs = [self._settle_run(job, loss) for job in jobs]
-        return runs[0] if len(runs) == 1 else loss
+        return combined([self._settle_run(job, loss) for job in jobs])
 
     def _settle_run(self, job: Job, loss: Outcome) -> Outcome:
         if not job.folder.is_dir() or not job.folder.resolve().is_relative_to(self.spec.folder.resolve()):
@@ -66,7 +65,7 @@ def recorded(job: Job) -> Outcome | None:
     try:
         return _outcome(json.loads(path.read_text(encoding="utf-8")), job.objectives, job.has_objective)
     except (ValueError, TypeError, KeyError, AttributeError):
-        log.warning("%s is damaged: its trial counts as lost, and is run again.", path)
+        log.warning("%s is damaged: its trial counts as lost, and goes on.", path)
         return None
 
 

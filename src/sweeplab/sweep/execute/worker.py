@@ -87,6 +87,7 @@ def perform(job: Job, report: Report, ready: HydraJob | None = None) -> Outcome:
         params=job.params,
         command=job.rerun_command,
         repeat=job.repeat,
+        attempt=job.attempt,
         prunes=job.prunes,
         id=job.id,
         home=job.home,
@@ -95,6 +96,9 @@ def perform(job: Job, report: Report, ready: HydraJob | None = None) -> Outcome:
         _report=report,
     )
     current_trial.enter(trial)
+    before = _record_of(job) if job.attempt else {}
+    if job.attempt:
+        sys.stdout.write(f"Attempt {job.attempt + 1} of trial {job.number}, in the folder of the one that was cut.\n")
     try:
         outcome = Outcome(Status.COMPLETE, values=_values(_run(job, ready), job.objectives, job.has_objective))
     except KeyboardInterrupt:
@@ -106,16 +110,24 @@ def perform(job: Job, report: Report, ready: HydraJob | None = None) -> Outcome:
     finally:
         current_trial.enter(None)
     outcome.seconds, outcome.constraints = round(time.monotonic() - start, 3), trial.constraints
-    _agree_with_record(outcome, job.folder)
+    _agree_with_record(outcome, _record_of(job), before)
     if trial.constraints and is_run(job.folder):
         with contextlib.suppress(OSError):  # the disk may be full
             note_constraints(job.folder, trial.constraints)
     return outcome
 
 
-def _agree_with_record(outcome: Outcome, folder: Path) -> None:
-    """Take over what the run has written of itself: how long it took, and the best value of one that was pruned."""
-    facts = as_left(folder) or {}
+def _record_of(job: Job) -> Mapping[str, Any]:
+    return as_left(job.folder) or {}
+
+
+def _agree_with_record(outcome: Outcome, facts: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Take over what the run has written of itself: how long it took, and the best value of one that was pruned.
+
+    What it had written `before` is of an earlier attempt, which may have come to the same.
+    """
+    if facts.get("started") == before.get("started") and facts.get("status") != outcome.status:
+        return
     outcome.seconds = facts.get("seconds") or outcome.seconds
     best = (facts.get("objective") or {}).get("value")
     if outcome.status is Status.PRUNED and best is not None:

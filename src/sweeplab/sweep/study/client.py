@@ -11,8 +11,9 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from sweeplab.errors import UserError
 from sweeplab.records.process import is_alive, this_process
 from sweeplab.records.record import Status
 from sweeplab.sweep.job import Outcome
@@ -20,19 +21,28 @@ from sweeplab.sweep.study.search import Points
 from sweeplab.sweep.study.storage import Lock, together, write_reports
 from sweeplab.sweep.study.study import Study
 from sweeplab.sweep.study.trials import (
+    ATTEMPTS,
     BEGAN,
     BEST,
     ENDING,
     LEASE,
     NO_VALUE,
     NOT_COUNTED,
+    REPLACES,
     SECONDS,
+    attempts,
+    counted,
     counts,
+    ending,
     params_of,
     point_key,
+    replaces,
+    times_killed,
+    with_attempt,
 )
 
 HEARTBEAT = 20.0  # seconds between two signs of life
+OF_THE_GRID = ("grid_id", "search_space")  # what GridSampler notes of a trial, and misses where it is not
 LOST_AFTER = 120.0  # seconds without one, after which a controller on another machine counts as lost
 
 
@@ -81,7 +91,7 @@ class StudyClient:
         while True:
             with self._lock:
                 trials = self.trials()
-                if total is not None and sum(map(counts, trials)) >= total:
+                if total is not None and len(counted(trials)) >= total:
                     return None
                 if points is not None and not any(trial.state is TrialState.WAITING for trial in trials):
                     following = points.following(trials)
@@ -100,68 +110,77 @@ class StudyClient:
                 raise
             return trial
 
+    def runs(self, trial: FrozenTrial | optuna.Trial) -> bool:
+        """Say whether a trial is this controller's; not if another one took it for lost, or it is over."""
+        return self._is_ours(self.stored(trial))
+
     def begin(self, trial: optuna.Trial) -> bool:
         """Note that a trial begins now, which was asked for before; False if somebody took it for lost meanwhile."""
-        try:
+        if is_ours := self.runs(trial):
             trial.set_user_attr(BEGAN, datetime.now(UTC).isoformat())
-        except UpdateFinishedTrialError:
-            return False
-        return True
+        return is_ours
 
     def report(self, trial: optuna.Trial, values: Mapping[int, float]) -> None:
-        """Write values by their steps, all at once where the storage can; none if the trial is over."""
+        """Write values by their steps, all at once where the storage can; none if the trial is no longer ours."""
         with self._lock, contextlib.suppress(UpdateFinishedTrialError):
-            if not self.stored(trial).state.is_finished():
+            if self.runs(trial):
                 write_reports(self.study._storage, trial._trial_id, values)
 
-    def requeue(self, trial_id: int) -> None:
+    def release(self, trial: optuna.Trial) -> None:
         """Let a trial that was asked for and never began wait with its parameters; whoever asks next takes it."""
-        with contextlib.suppress(UpdateFinishedTrialError):  # somebody took it for lost meanwhile
-            self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+        with self._lock:
+            self._release(self.stored(trial))
 
-    def requeue_unbegun(self, has_begun: Callable[[int], bool]) -> None:
-        """Requeue the trials that were asked for in the name of this controller and, by their number, never began."""
+    def release_unbegun(self, has_begun: Callable[[int], bool]) -> None:
+        """Release the trials that were asked for in the name of this controller and, by their number, never began."""
         with self._lock:
             for trial in self.trials():
-                is_ours = trial.user_attrs.get(LEASE, {}).get("controller") == self.controller
-                if is_ours and trial.state is TrialState.RUNNING and not has_begun(trial.number):
-                    self.requeue(trial._trial_id)
+                if not has_begun(trial.number):
+                    self._release(trial)
 
-    def drop_requeued(self) -> None:
-        """End the trials that were requeued: their points are those of another space or configuration."""
+    def drop_waiting(self) -> None:
+        """End the trials that wait with parameters: their points are those of another space or configuration.
+
+        One that was cut is begun anew, under another number.
+        """
         with self._lock:
             for trial in self.trials():
                 if trial.state is TrialState.WAITING and trial.params:
                     self.study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-                    self._drop(optuna.Trial(self.study, trial._trial_id), "the study was extended")
+                    self._drop(trial, "the study was extended")
+                    if attempts(trial):
+                        self._enqueue_again(trial)
+
+    def renumber(self, trial: optuna.Trial, reason: str) -> None:
+        """End a trial that cannot run under its number, and queue its point under another one."""
+        with self._lock:
+            stored = self.stored(trial)
+            self._drop(stored, reason)
+            self._enqueue_again(stored)
+
+    def retry(self, numbers: Sequence[int] | None = None) -> int:
+        """Queue the points of failed trials again, of all or of some numbers, and return how many were queued.
+
+        Another trial runs such a point: Optuna changes nothing about one that ended. A number whose point was queued
+        before stands for the trial that has it now.
+
+        Raises:
+            UserError: a number of no trial, or of one that did not fail.
+        """
+        with self._lock:
+            trials = self.trials()
+            failed = [trial for trial in counted(trials) if trial.state is TrialState.FAIL]
+            if numbers is not None:
+                latest = {_latest(number, trials) for number in numbers}
+                failed = [trial for trial in failed if trial.number in latest]
+            for trial in failed:
+                self._enqueue_again(trial)
+        return len(failed)
 
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
-        """Write an ending; say whether it counts. A killed or interrupted trial is queued again."""
-        number, id_ = trial.number, trial._trial_id
+        """Write the ending of a trial of ours; say whether it counts. One that was cut waits, and goes on later."""
         stored = self.stored(trial)
-        if stored.state.is_finished():
-            return False  # another controller took us for lost, and the trial over
-        put = self.study._storage.set_trial_user_attr
-        with together(self.study._storage):
-            put(id_, ENDING, str(outcome.status))
-            put(id_, SECONDS, outcome.seconds or None)
-            if outcome.reason:
-                put(id_, "reason", outcome.reason)
-            if outcome.status is Status.PRUNED and outcome.values:  # for which Optuna takes the last report
-                put(id_, BEST, list(outcome.values))
-        is_requeued = self._is_requeued(stored, outcome.status)
-        if is_requeued:
-            self._requeue_params(stored, outcome.status)
-        state = _STATES.get(outcome.status, TrialState.FAIL)
-        if state is TrialState.COMPLETE:
-            for name, value in outcome.constraints.items():
-                optuna.Trial(self.study, id_).set_constraint(name, value)
-        values = list(outcome.values) if state is TrialState.COMPLETE and outcome.values else None
-        if state is TrialState.COMPLETE and values is None:  # which Optuna does not know
-            put(id_, NO_VALUE, True)
-            values = [0.0] * len(self.study.directions)
-        self.study.tell(number, values, state)
-        return not is_requeued
+        return self._is_ours(stored) and self._tell(stored, outcome)
 
     def enqueue(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Queue points to try first; a study that knows them keeps them once."""
@@ -170,7 +189,7 @@ class StudyClient:
                 self.study.enqueue_trial(dict(stored), skip_if_exists=True)
 
     def recover(self, settle: Callable[[FrozenTrial, Outcome], Outcome]) -> int:
-        """Find the trials that dead controllers left running, end them and queue them again; return how many.
+        """Find the trials that dead controllers left running, and end them, or let them wait; return how many.
 
         `settle` is told each trial and how it was lost, and returns what it had come to before, if it had.
         """
@@ -178,7 +197,7 @@ class StudyClient:
         with self._lock:
             for trial in self.trials():
                 if trial.state is TrialState.RUNNING and (loss := self._loss(trial)) is not None:
-                    self.tell(trial, settle(trial, loss))
+                    self._tell(trial, settle(trial, loss))
                     recovered += 1
         return recovered
 
@@ -212,33 +231,100 @@ class StudyClient:
             return Outcome(Status.INTERRUPTED, "its controller was killed")
         return Outcome(Status.KILLED, f"machine {lease['host']} was lost")
 
-    def _is_requeued(self, trial: FrozenTrial, status: Status) -> bool:
+    def _is_ours(self, trial: FrozenTrial) -> bool:
+        is_running = trial.state is TrialState.RUNNING
+        return is_running and trial.user_attrs.get(LEASE, {}).get("controller") == self.controller
+
+    def _release(self, trial: FrozenTrial) -> None:
+        if self._is_ours(trial):
+            self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+    def _tell(self, trial: FrozenTrial, outcome: Outcome) -> bool:
+        if self._goes_on(trial, outcome.status):
+            self._let_wait(trial, outcome)
+            return False
+        id_, put = trial._trial_id, self.study._storage.set_trial_user_attr
+        seconds = outcome.seconds + sum(attempt["seconds"] for attempt in attempts(trial))
+        with together(self.study._storage):
+            put(id_, ENDING, str(outcome.status))
+            put(id_, SECONDS, round(seconds, 3) or None)
+            if outcome.reason:
+                put(id_, "reason", outcome.reason)
+            if outcome.status is Status.PRUNED and outcome.values:  # for which Optuna takes the last report
+                put(id_, BEST, list(outcome.values))
+        state = _STATES.get(outcome.status, TrialState.FAIL)
+        if state is TrialState.COMPLETE:
+            for name, value in outcome.constraints.items():
+                optuna.Trial(self.study, id_).set_constraint(name, value)
+        values = list(outcome.values) if state is TrialState.COMPLETE and outcome.values else None
+        if state is TrialState.COMPLETE and values is None:  # which Optuna does not know
+            put(id_, NO_VALUE, True)
+            values = [0.0] * len(self.study.directions)
+        self.study.tell(trial.number, values, state)
+        return True
+
+    def _goes_on(self, trial: FrozenTrial, status: Status) -> bool:
         if status is Status.INTERRUPTED:
             return True
-        return status is Status.KILLED and trial.user_attrs.get("attempt", 0) < self.retries
+        return status is Status.KILLED and times_killed(trial) < self.retries
 
-    def _requeue_params(self, trial: FrozenTrial, status: Status) -> None:
-        """Queue a trial's parameters again, once, however often this is tried."""
-        attempt = trial.user_attrs.get("attempt", 0) + (status is Status.KILLED)
-        params = params_of(trial)
-        if not any(other.user_attrs.get("again") == trial.number for other in self.trials()):
-            self.study.enqueue_trial(params, user_attrs={"again": trial.number, "attempt": attempt})
-        self.study._storage.set_trial_user_attr(trial._trial_id, NOT_COUNTED, True)
+    def _let_wait(self, trial: FrozenTrial, outcome: Outcome) -> None:
+        """Note an attempt that was cut, and let the trial wait with its parameters and reports."""
+        id_, storage = trial._trial_id, self.study._storage
+        with together(storage):
+            storage.set_trial_user_attr(id_, ATTEMPTS, with_attempt(trial, outcome))
+            if trial.user_attrs.get(BEGAN):
+                storage.set_trial_user_attr(id_, BEGAN, None)
+            storage.set_trial_state_values(id_, TrialState.WAITING)
 
-    def _drop(self, trial: optuna.Trial, reason: str) -> None:
-        trial.set_user_attr(NOT_COUNTED, True)
-        trial.set_user_attr("reason", reason)
-        self.study.tell(trial, state=TrialState.FAIL)
+    def _enqueue_again(self, trial: FrozenTrial) -> None:
+        """Queue the point of a trial that is over, for another one; it stays the point of the grid that it was."""
+        facts = {name: trial.system_attrs[name] for name in OF_THE_GRID if name in trial.system_attrs}
+        self.study.add_trial(
+            create_trial(
+                state=TrialState.WAITING,
+                system_attrs={"fixed_params": params_of(trial), **facts},
+                user_attrs={REPLACES: trial.number},
+            )
+        )
+
+    def _drop(self, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
+        """End a trial that takes no part in the study."""
+        facts = {NOT_COUNTED: True, "reason": reason}
+        if cut := attempts(trial):
+            facts[ENDING] = cut[-1]["status"]
+        for name, value in facts.items():
+            self.study._storage.set_trial_user_attr(trial._trial_id, name, value)
+        self.study.tell(trial.number, state=TrialState.FAIL)
 
     def _somebody_was_faster(self, number: int, total: int | None, walks: bool) -> bool:
         """Say whether earlier trials spend the budget, or do the same; where no lock keeps controllers apart."""
-        *earlier, this = self.trials()[: number + 1]
-        counted = [trial for trial in earlier if counts(trial)]
-        if total is not None and len(counted) >= total:
+        trials = self.trials()
+        *earlier, this = trials[: number + 1]
+        others = [trial for trial in counted(trials) if trial.number < number]
+        if total is not None and len(others) >= total:
             return True
-        if (again := this.user_attrs.get("again")) is not None:
-            return any(trial.user_attrs.get("again") == again for trial in counted)
-        return walks and point_key(params_of(this)) in {point_key(params_of(trial)) for trial in counted}
+        if (replaced := replaces(this)) is not None:
+            return any(replaces(trial) == replaced for trial in earlier if counts(trial))
+        return walks and point_key(params_of(this)) in {point_key(params_of(trial)) for trial in others}
+
+
+def _latest(number: int, trials: Sequence[FrozenTrial]) -> int:
+    """Return the number of the trial that has the point of a failed one now.
+
+    Raises:
+        UserError: there is no trial of this number, or it did not fail.
+    """
+    retry = f"hydra.sweeper.retry={number}"
+    if not 0 <= number < len(trials):
+        raise UserError(f"{retry}: there is no trial {number}; the study has {len(trials)}, numbered from 0.")
+    if (trial := trials[number]).state is not TrialState.FAIL:
+        state = "waiting" if trial.state is TrialState.WAITING else ending(trial)
+        raise UserError(f"{retry}: trial {number} is {state}; name trials that failed, or write retry_failed=true.")
+    successors = {replaces(trial): trial.number for trial in trials}
+    while number in successors:
+        number = successors[number]
+    return number
 
 
 _STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}

@@ -14,7 +14,7 @@ from sweeplab.sweep.config.settings import imported
 from sweeplab.sweep.config.trial_config import local_classes
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build_pruner, build_sampler, default_sampler
-from sweeplab.sweep.study.trials import counts, params_of, point_key
+from sweeplab.sweep.study.trials import counted, params_of, point_key
 
 
 class Points:
@@ -83,7 +83,7 @@ class Search:
             return self.total
         space, default_of = self._spec.space, self._spec.default_of
         return self.total + sum(
-            counts(t) and not space.covers(t.params, default_of) for t in trials if t.state.is_finished()
+            not space.covers(t.params, default_of) for t in counted(trials) if t.state.is_finished()
         )
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:

@@ -24,11 +24,20 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)  # the sweep has words of i
 class Study(optuna.Study):
     """An Optuna study that samplers may stop although nobody called `optimize`."""
 
-    exhausted = False
+    _is_stopped = False
 
     def stop(self) -> None:
         """Note that the sampler has nothing left to suggest."""
-        self.exhausted = True
+        self._is_stopped = True
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no trial is left: none that the sampler would suggest, and none that waits."""
+        return self._is_stopped and not self.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+    @exhausted.setter
+    def exhausted(self, is_stopped: bool) -> None:
+        self._is_stopped = is_stopped
 
 
 def open_study(storage: BaseStorage, name: str, directions: Sequence[StudyDirection]) -> Study:

@@ -41,8 +41,7 @@ class Suggestions:
     results of the last few tell a sampler nothing, and slots become free in bursts.
 
     `total` is the number of trials of the study, None without an end; `slots` returns how many there are at the moment;
-    `has_begun` says whether a trial of this
-    controller has begun, by its number: all others are given back at the end.
+    `has_begun` says whether a trial of this controller has begun, by its number: all others are released at the end.
     """
 
     def __init__(
@@ -85,10 +84,10 @@ class Suggestions:
             self._process = SamplerProcess(self._spec, self._client.lease)
         return suggestion
 
-    def give_back(self) -> None:
-        """Give back to the study what is in the queue, for another controller to run: none may start here any more."""
+    def release(self) -> None:
+        """Release what is in the queue, for another controller to run: none may start here any more."""
         for suggestion in self._queue:
-            self._client.requeue(suggestion.trial._trial_id)
+            self._client.release(suggestion.trial)
         self._queue.clear()
 
     def trial_ended(self, runs: int, seconds: float) -> None:
@@ -109,12 +108,12 @@ class Suggestions:
         return False
 
     def close(self) -> None:
-        """End the sampler process, if there is one, and give back to the study all trials that have not begun."""
+        """End the sampler process, if there is one, and release all trials that have not begun."""
         self._queue.clear()
         if self._process is not None:
             self._process.close()
             self._process = None
-        self._client.requeue_unbegun(self._has_begun)
+        self._client.release_unbegun(self._has_begun)
 
     @property
     def channels(self) -> list[Connection]:

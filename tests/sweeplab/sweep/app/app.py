@@ -173,10 +173,52 @@ def records(config: DictConfig) -> float:
     from sweeplab.records import record
     from sweeplab.records.ending import recorded
 
-    with recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None)):
+    trial = current()
+    assert trial is not None
+    with recorded(record.begin(Path(HydraConfig.get().runtime.output_dir), [], None, trial.attempt)):
         value = app.__wrapped__(config)
         assert isinstance(value, float)
         return value
+
+
+def needs_a_file(config: DictConfig) -> float:
+    """Fail below 3 unless there is a file named `mended`."""
+    if config.x < 3 and not Path("mended").exists():
+        raise RuntimeError("there is no file")
+    return float(config.x)
+
+
+def hangs_once(config: DictConfig) -> float:
+    """Hang in the first attempt."""
+    trial = current()
+    assert trial is not None
+    if trial.attempt == 0:
+        time.sleep(1000)
+    return trial.attempt
+
+
+def counts_its_attempts(config: DictConfig) -> float:
+    """Leave a line for each attempt, and be killed in the first two of x=1."""
+    from hydra.core.hydra_config import HydraConfig
+
+    trial = current()
+    assert trial is not None
+    with Path(HydraConfig.get().runtime.output_dir, "attempts.txt").open("a") as file:
+        file.write(f"{trial.attempt}\n")
+    if config.x == 1 and trial.attempt < 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return trial.attempt
+
+
+def reports_its_attempt(config: DictConfig) -> float:
+    """Report the number of the attempt, at more steps in the second, and be killed in the first."""
+    trial = current()
+    assert trial is not None
+    for step in range(1, 3 + 2 * trial.attempt):
+        trial.report(trial.attempt, step)
+    if trial.attempt == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 0.0
 
 
 def records_its_own_way(config: DictConfig) -> float:

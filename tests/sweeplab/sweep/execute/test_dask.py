@@ -95,7 +95,7 @@ def test_a_silent_worker_is_noticed_and_nothing_of_its_trial_runs_when_it_runs_a
     assert first
     worker.send_signal(signal.SIGSTOP)
     dask.add()
-    until(lambda: Path("multirun/study/sweep.log").read_text().count("queued again"))
+    until(lambda: Path("multirun/study/sweep.log").read_text().count("goes on later"))
     assert not [process for process in first if runs(process)]
     text = output(sweep)
     assert sweep.returncode == 0, text

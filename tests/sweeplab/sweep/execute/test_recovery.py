@@ -62,7 +62,10 @@ def test_a_damaged_outcome_is_a_lost_trial(sweep: Sweep, caplog: pytest.LogCaptu
         (folder / RunFile.OUTCOME).write_bytes(content)
     assert sweep(*search) == 0
     *damaged, whole = trials()[2 : 2 + len(folders)]
-    assert [trial.user_attrs["ending"] for trial in damaged] == ["interrupted"] * len(damaged)
+    assert [trial.state.name for trial in damaged] == ["WAITING"] * len(damaged)  # more than the grid has points
+    assert [attempt["status"] for trial in damaged for attempt in trial.user_attrs["attempts"]] == [
+        "interrupted"
+    ] * len(damaged)
     assert (whole.state.name, whole.value) == ("COMPLETE", 7.0)
     warned = [f"{folder / RunFile.OUTCOME} is damaged" in caplog.text for folder in folders]
     assert warned == [True] * len(damaged) + [False]
@@ -86,12 +89,15 @@ def test_a_damaged_record_keeps_no_study_from_going_on(
         "+hydra.sweeper.listeners.checkpoints._target_=sweeplab.listeners.TopCheckpoints",
         "+hydra.sweeper.listeners.checkpoints.keep=1",
     )
-    assert sweep("x=1,2", *listeners, task=app.records) == 0
+    search = ("x=interval(0,1)", *listeners)
+    assert sweep(*search, "hydra.sweeper.n_trials=2", task=app.records) == 0
     (lost,) = lose(1)
     for folder in (lost, lost.with_name("1")):  # of a complete trial too
         (folder / RunFile.RECORD).write_bytes(content)
-    assert sweep("x=1,2", *listeners, task=app.records) == 0
-    assert trials()[2].user_attrs["ending"] == "interrupted"
+    assert sweep(*search, "hydra.sweeper.n_trials=3", task=app.records) == 0
+    assert trials()[2].user_attrs["attempts"][0]["status"] == "interrupted"
+    assert trials()[2].state.name == "COMPLETE"
     assert str(lost / RunFile.RECORD) in caplog.text
     assert "Traceback" not in caplog.text
-    assert (lost / RunFile.RECORD).read_bytes() == content
+    assert (lost / "attempt-0" / RunFile.RECORD).read_bytes() == content
+    assert json.loads((lost / RunFile.RECORD).read_text())["status"] == "complete"

@@ -18,7 +18,7 @@ def test_what_was_suggested_ahead_is_for_other_controllers_when_none_may_start_h
     queue = Suggestions(spec, search, first, total=9, slots=lambda: 2, has_begun=lambda number: False)
     queue.trial_ended(runs=1, seconds=0.1)
     ahead = queue.prefetch()
-    queue.give_back()
+    queue.release()
     taken = second.ask(9, search.suggest, None)
     assert ahead is not None
     assert taken is not None

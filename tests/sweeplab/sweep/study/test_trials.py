@@ -5,7 +5,7 @@ from optuna.trial import TrialState, create_trial
 from sweeplab.records.record import Status
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.study.client import StudyClient
-from sweeplab.sweep.study.trials import LEASE, beginning, came_to, counts, ending, folder_of, took
+from sweeplab.sweep.study.trials import LEASE, attempts, beginning, came_to, counts, ending, folder_of, took
 from tests.sweeplab.sweep.study.conftest import ask
 
 
@@ -46,11 +46,25 @@ def test_a_trial_ended_as_it_was_told_and_counts_once(clients: list[StudyClient]
     first, _ = clients
     for outcome in (Outcome(Status.TIMEOUT, "too long"), Outcome(Status.INTERRUPTED, "Ctrl-C")):
         first.tell(ask(first), outcome)
-    again = ask(first)
-    trials = first.trials()
-    assert [ending(trial) for trial in trials] == [Status.TIMEOUT, Status.INTERRUPTED, Status.RUNNING]
-    assert [counts(trial) for trial in trials] == [True, False, True]
-    assert trials[again.number].params == trials[1].params
+    assert [ending(trial) for trial in first.trials()] == [Status.TIMEOUT, Status.INTERRUPTED]
+    assert [counts(trial) for trial in first.trials()] == [True, False]
+    assert ask(first).number == 1
+    assert [ending(trial) for trial in first.trials()] == [Status.TIMEOUT, Status.RUNNING]
+    assert [counts(trial) for trial in first.trials()] == [True, True]
+
+
+def test_a_trial_began_with_its_first_attempt(clients: list[StudyClient]) -> None:
+    first, _ = clients
+    held = ask(first)
+    assert first.begin(held)
+    began = beginning(first.stored(held))
+    for _ in range(2):
+        first.tell(first.stored(held), Outcome(Status.INTERRUPTED, "Ctrl-C"))
+        assert ask(first).number == 0
+    stored = first.stored(held)
+    assert beginning(stored) == began
+    cut = attempts(stored)
+    assert [attempt["began"] for attempt in cut] == sorted({attempt["began"] for attempt in cut})
 
 
 def test_a_trial_lies_in_the_folder_of_the_machine_that_ran_it(clients: list[StudyClient], tmp_path: Path) -> None:
