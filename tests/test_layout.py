@@ -50,8 +50,8 @@ BUDGETS = {
     "sweeplab.compare": 1110,
     "sweeplab.report": 790,
     "sweeplab.sweep": 7500,
-    "sweeplab.training": 3350,
-    "sweeplab.tracking": 2250,
+    "sweeplab.training": 3365,
+    "sweeplab.tracking": 2260,
     "sweeplab.tasks": 1320,
 }
 CLASSES = re.compile(r"num_classes|in_shape|Classifier|label_smoothing")

@@ -91,7 +91,7 @@ class Loop:
                 active.reports.write()
             if self.client.heartbeat():
                 self._stop_if_taken()
-                self.client.recover(Recovery(self.spec, self._lost).settle)
+                self.client.recover(Recovery(self.spec, self._lost, self.client.may_run_until).settle)
             self.progress.tick(self.executor.slots, self.use)
 
     def _count_slots(self) -> None:

@@ -19,6 +19,7 @@ from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
 from sweeplab.sweep.config.settings import ClusterSettings
 from sweeplab.sweep.console import ProgressTable, closing, greeting
+from sweeplab.sweep.execute.cluster import MARGIN
 from sweeplab.sweep.execute.connect import cluster_of, make_cluster
 from sweeplab.sweep.execute.executor import make_executor
 from sweeplab.sweep.execute.recovery import Recovery
@@ -74,7 +75,8 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
         search = Search(spec)
     extended = check_compatible(study, spec)
     _leave_config(spec, config)
-    client = StudyClient(study, lock, spec.settings.retries, spec.folder)
+    silence = cluster.lease + MARGIN if cluster else 0.0
+    client = StudyClient(study, lock, spec.settings.retries, spec.folder, silence=silence)
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
     spec.folder_names.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
@@ -82,7 +84,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     is_only_controller = client.register()
     search.equip(study, "" if is_only_controller else client.controller)
     lost: list[tuple[Job, Outcome]] = []
-    recovered = client.recover(Recovery(spec, lambda *run: lost.append(run)).settle)
+    recovered = client.recover(Recovery(spec, lambda *run: lost.append(run), client.may_run_until).settle)
     _check_numbers(spec, client)
     numbers = numbers_to_retry(spec.settings)
     retried = 0 if numbers == [] else client.retry(numbers)

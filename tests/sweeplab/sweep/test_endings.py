@@ -174,8 +174,8 @@ def test_failed_trials_run_again_when_the_user_says_so(
     assert sweep(*grid, task=app.needs_a_file) == 0
     assert len(trials()) == 4
     assert sweep(*grid, "hydra.sweeper.retry_failed=true", task=app.needs_a_file) == 0
-    assert "2 of 4 trials are there" in (said := capsys.readouterr().out)
-    assert "failed trials that run again: 2" in said
+    assert "2 of 4 trials finished" in (said := capsys.readouterr().out)
+    assert "2 failed trials run again" in said
     assert states()[4:] == ["COMPLETE"] * 2
     failed = {trial.number: trial.params for trial in trials()[:4] if trial.state.name == "FAIL"}
     assert {trial.user_attrs["replaces"]: trial.params for trial in trials()[4:]} == failed

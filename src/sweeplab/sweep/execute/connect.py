@@ -27,6 +27,7 @@ from sweeplab.sweep.spec import SweepSpec
 if TYPE_CHECKING:
     from sweeplab.sweep.execute.dask import Dask
 
+MAX_LEASE = 100.0  # seconds; controllers elsewhere take over the trials of one that is silent for longer
 KEY = "hydra.sweeper.cluster"
 
 
@@ -55,8 +56,8 @@ def cluster_of(settings: Settings) -> ClusterSettings | None:
         )
     if settings.executor == "inline":
         raise UserError("hydra.sweeper.executor=inline runs trials in this process, not on a cluster.")
-    if cluster.lease <= 0:
-        raise UserError(f"{KEY}.lease={cluster.lease} must be more than 0 seconds.")
+    if not 0 < cluster.lease <= MAX_LEASE:
+        raise UserError(f"{KEY}.lease={cluster.lease} must be more than 0 and at most {MAX_LEASE:g} seconds.")
     if importlib.util.find_spec("distributed") is None:
         raise UserError("a cluster needs Dask, which is not installed: pip install 'sweeplab[dask]'.")
     return cluster

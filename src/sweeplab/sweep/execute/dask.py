@@ -22,7 +22,7 @@ import distributed
 from sweeplab.errors import UserError
 from sweeplab.sweep.execute.host import start_host
 from sweeplab.sweep.execute.local import GRACE
-from sweeplab.sweep.execute.messages import packed
+from sweeplab.sweep.execute.messages import Abandoned, packed
 
 LOOK_EVERY = 1.0  # seconds between two looks at which workers there are
 WORDS = 5.0  # words that a host hears in the time of a lease, so that some may be late
@@ -38,12 +38,16 @@ class HostActor:
         worker.loop.add_callback(worker.plugin_add, Farewell(process), name)
         forwarding = (self._channel, process, worker, topic, name)
         threading.Thread(target=_forward, args=forwarding, daemon=True).start()
-        weakref.finalize(self, process.kill)  # without its actor it has no controller any more
+        weakref.finalize(self, _tell, self._channel, packed(Abandoned()))  # without its actor it has no controller
 
     def tell(self, content: bytes) -> None:
         """Pass on messages of the controller; none at all are a sign of life."""
-        with contextlib.suppress(OSError):  # the host has ended, as the controller will hear
-            self._channel.send_bytes(content)
+        _tell(self._channel, content)
+
+
+def _tell(channel: Connection, content: bytes) -> None:
+    with contextlib.suppress(OSError):  # the host has ended, as the controller will hear
+        channel.send_bytes(content)
 
 
 def _forward(

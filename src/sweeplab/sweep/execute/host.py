@@ -28,6 +28,7 @@ from sweeplab.records.record import Status
 from sweeplab.sweep.execute.executor import WARM_UP
 from sweeplab.sweep.execute.local import Local
 from sweeplab.sweep.execute.messages import (
+    Abandoned,
     Answer,
     Close,
     Ended,
@@ -148,8 +149,10 @@ class Host:
             self._local.answer(self._jobs[message.id][1], message.prune)
         elif isinstance(message, Stop):
             self._local.stop(message.status, message.reason)
-        elif isinstance(message, Close):
+        elif isinstance(message, Close | Abandoned):
             self._is_over = True
+            if isinstance(message, Abandoned):
+                self._loss = Outcome(Status.INTERRUPTED, "its controller was killed")
 
     def _start(self, run: Run) -> None:
         def report(value: float, step: int) -> None:

@@ -67,6 +67,11 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Abandoned:
+    """To a host, by its engine: the controller is gone."""
+
+
+@dataclass(frozen=True)
 class Ready:
     """From a host: it can run so many jobs at once, on this node, with these versions of packages."""
 

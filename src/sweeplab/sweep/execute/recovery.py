@@ -27,10 +27,14 @@ PATIENCE = 5.0  # seconds for an orphan to notice that its controller is gone
 
 @dataclass(frozen=True)
 class Recovery:
-    """Settles lost trials, and says so: `tell` is given each run and its ending."""
+    """Settles lost trials, and says so: `tell` is given each run and its ending.
+
+    `may_run_until` says until when, by the clock, something of a trial may still run on another machine.
+    """
 
     spec: SweepSpec
     tell: Callable[[Job, Outcome], None]
+    may_run_until: Callable[[FrozenTrial], float] = lambda trial: 0.0
 
     def settle(self, trial: FrozenTrial, loss: Outcome) -> Outcome:
         """Return what a trial had come to when its controller died, else its loss; its run's record says the same."""
@@ -38,12 +42,13 @@ class Recovery:
         jobs = [
             self.spec.job(trial.number, values, repeat, prunes=False) for repeat in range(self.spec.settings.repeats)
         ]
-        return combined([self._settle_run(job, loss) for job in jobs])
+        return combined([self._settle_run(job, loss, self.may_run_until(trial)) for job in jobs])
 
-    def _settle_run(self, job: Job, loss: Outcome) -> Outcome:
+    def _settle_run(self, job: Job, loss: Outcome, until: float) -> Outcome:
         if not job.folder.is_dir() or not job.folder.resolve().is_relative_to(self.spec.folder.resolve()):
             return loss  # nothing is written where a link leads out of the sweep
         _wait_for_its_end(job.folder)
+        _wait_for_its_node(job, until)
         outcome = recorded(job) or loss
         self.tell(job, outcome)
         if outcome.status is not Status.COMPLETE:
@@ -86,6 +91,14 @@ def _outcome(facts: Mapping[str, Any], objectives: int, has_objective: bool) -> 
         constraints,
         facts.get("is_shared") is True,
     )
+
+
+def _wait_for_its_node(job: Job, until: float) -> None:
+    """Wait for what the host of a job writes as it ends, if it is not sure that it has ended."""
+    if time.time() < until and recorded(job) is None:
+        log.info("Waiting for the node of trial #%s, %.0f s at most.", job.number, until - time.time())
+    while time.time() < until and recorded(job) is None:
+        time.sleep(0.1)
 
 
 def _wait_for_its_end(folder: Path) -> None:

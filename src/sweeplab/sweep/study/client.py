@@ -50,14 +50,22 @@ class StudyClient:
     """Asks a study for trials and tells it what came of them: which there are, which count, and who runs them.
 
     `lease` is what its trials say of their controller; a sampler process has that of the controller it belongs to.
+    `silence` is for how many seconds trials on the nodes of a cluster may outlive their controller.
     """
 
     def __init__(
-        self, study: Study, lock: Lock, retries: int, folder: Path, lease: Mapping[str, Any] | None = None
+        self,
+        study: Study,
+        lock: Lock,
+        retries: int,
+        folder: Path,
+        lease: Mapping[str, Any] | None = None,
+        silence: float = 0.0,
     ) -> None:
         self.study, self.retries = study, retries
         self._lock = lock
-        self.lease = lease or {**this_process(), "controller": secrets.token_hex(4), "folder": str(folder)}
+        ours = {**this_process(), "controller": secrets.token_hex(4), "folder": str(folder), "silence": silence}
+        self.lease = lease or ours
         self.controller: str = self.lease["controller"]
         self._heartbeat_at = -math.inf
 
@@ -200,6 +208,14 @@ class StudyClient:
                     self._tell(trial, settle(trial, loss))
                     recovered += 1
         return recovered
+
+    def may_run_until(self, trial: FrozenTrial) -> float:
+        """Return until when, by the clock, a lost trial may still run on a node that does not know of the loss."""
+        lease = trial.user_attrs.get(LEASE, {})
+        if not lease.get("silence"):
+            return 0.0
+        heartbeat = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
+        return float(heartbeat["beat"] + HEARTBEAT + lease["silence"])
 
     def heartbeat(self) -> bool:
         """Give a sign of life if it is time; say whether it was."""
