@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -35,6 +36,19 @@ class Cut(Callback):
         trial = current()
         if trial is not None and trial.attempt == 0 and trainer.global_step == self.step:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class LosesNode(Callback):
+    """Kills the worker of the cluster under the first attempt of trial 0, behind a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        trial = current()
+        if trial is not None and (trial.number, trial.attempt) == (0, 0) and trainer.global_step == self.step:
+            (worker,) = [one for one in psutil.Process().parents() if "dask_worker" in " ".join(one.cmdline())]
+            worker.kill()
 
 
 class Seen(Callback):

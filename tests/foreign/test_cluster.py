@@ -1,0 +1,58 @@
+"""A foreign module on the nodes of a cluster, one of which is lost."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeplab.records.record import read
+from tests.conftest import Command, equal_weights
+from tests.foreign.conftest import CHOICES, CONF, SMALL
+from tests.sweeplab.sweep.dask_cluster import DaskCluster
+from tests.wandb_log import offline_runs, summary
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """A cluster of two nodes."""
+    cluster = DaskCluster(tmp_path_factory.mktemp("dask"))
+    cluster.add()
+    cluster.add()
+    yield cluster
+    cluster.close()
+
+
+def test_a_training_whose_node_is_lost_goes_on_elsewhere_to_the_same_weights(
+    command: Command, tmp_path: Path, dask: DaskCluster
+) -> None:
+    def sweep(study: str, *words: str) -> str:
+        where = ("--config-dir", str(CONF), "-m", f"study={study}", "hydra.sweeper.n_jobs=2", "logger=wandb")
+        steps = ("model.lr=0.01,0.1", "callbacks.last.every_n_steps=2")
+        path = str(CONF.parents[2])
+        done = command("train.py", *where, *SMALL, *CHOICES["tables"], *steps, *words, PYTHONPATH=path)
+        return done.stdout
+
+    sweep("whole")
+    lost = "+callbacks.lost={_target_: tests.foreign.observers.LosesNode, step: 15}"
+    said = sweep("lost", "cluster=dask", f"cluster.address={dask.file}", lost)
+    assert "KILLED: the worker of its node died" in said
+    studies = tmp_path / "multirun"
+    with (studies / "lost" / "trials.csv").open(newline="") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["complete", "complete"]
+    for number in ("0", "1"):
+        whole, cut = studies / "whole" / number, studies / "lost" / number
+        for checkpoint in ("last.ckpt", "best.ckpt"):
+            assert equal_weights(whole / "checkpoints" / checkpoint, cut / "checkpoints" / checkpoint)
+        assert read(whole)["objective"] == read(cut)["objective"]
+        assert "cluster" not in (cut / "config.yaml").read_text()
+    record = read(studies / "lost" / "0")
+    assert (
+        f"goes on from {studies / 'lost' / '0' / 'checkpoints' / 'last.ckpt'}"
+        in (studies / "lost" / "0" / "output.log").read_text()
+    )
+    assert [attempt["error"] for attempt in record["attempts"]] == ["the worker of its node died"]
+    parts = [summary(run) for run in offline_runs(studies / "lost") if run.name.endswith(record["wandb"]["id"])]
+    assert [part["exit_code"] for part in parts] == [None, 1, 0]  # killed, closed by the sweep, and gone on to its end
