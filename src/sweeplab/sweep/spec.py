@@ -121,6 +121,7 @@ class SweepSpec:
         trial_config = self.config_snapshot.trial_config(self.overrides(values, repeat))
         folder, is_numbered = self.folder_of(number, repeat), self.folder_names.are_numbers
         conf = ["--config-path", str(self.config_snapshot.conf)] if self.config_snapshot.conf else []
+        more = ["--config-dir", str(self.config_snapshot.config_dir)] if self.config_snapshot.config_dir else []
         name = ["--config-name", str(self.base.hydra.job.config_name)] if conf else []
         return Job(
             study=self.name,
@@ -129,7 +130,7 @@ class SweepSpec:
             folder=folder,
             trial_config=trial_config,
             task=self.task,
-            arguments=(*conf, *name, *trial_config.lines),
+            arguments=(*conf, *more, *name, *trial_config.lines),
             rerun_command=single_run(self.rerun_overrides(values, repeat)),
             name=self.program,
             context=self.context,

@@ -1,11 +1,14 @@
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.job import Job
 from sweeplab.sweep.spec import SweepSpec, single_run
-from tests.sweeplab.sweep.conftest import Sweep
+from tests.sweeplab.sweep.app import app
+from tests.sweeplab.sweep.conftest import APP, Sweep
 from tests.sweeplab.sweep.specs import spec_of
 
 
@@ -42,6 +45,25 @@ def test_a_job_can_be_run_from_the_copy_of_the_configuration(sweep: Sweep, monke
     assert job.arguments[4:] == job.trial_config.lines == ("x=2", "opt=adam", "name='two words'")
     assert job.rerun_command == "python app.py x=2 opt=adam 'name='\"'\"'two words'\"'\"''"
     assert job.subdir == ""
+
+
+def test_a_job_finds_the_files_that_the_command_line_added(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "more" / "opt").mkdir(parents=True)
+    (folder / "more" / "opt" / "mine.yaml").write_text("lr: 7.0")
+    path = create_config_search_path(str(APP / "conf"))
+    path.prepend(provider="command-line", path=f"file://{folder / 'more'}")
+    jobs: list[Job] = []
+
+    def preview(spec: SweepSpec, search: object) -> str:
+        jobs.append(spec.job(0, {"x": 2}, 0, prunes=True))
+        assert (Path(jobs[0].arguments[3]) / "opt" / "mine.yaml").read_text() == "lr: 7.0"
+        return ""
+
+    monkeypatch.setattr("sweeplab.sweep.sweep.preview", preview)
+    Hydra.create_main_hydra2("app", path).multirun(
+        "config", app.app.__wrapped__, ["x=1,2", "opt=mine", "hydra.sweeper.preview=true"]
+    )
+    assert jobs[0].arguments[2] == "--config-dir"
 
 
 def test_the_defaults_of_a_key_are_its_value_and_the_choice_of_a_group(spec: SweepSpec) -> None:

@@ -22,7 +22,7 @@ class ConfigSnapshot:
 
     `master` and `loader` are what Hydra hands to a sweeper; `fixed` are the overrides of the task that all trials
     share; `order` are keys in the order in which overrides are recorded. `conf` is where the copy of the primary
-    folder lies, if there is one.
+    folder lies, if there is one, and `config_dir` that of the folder that the command line adds.
     """
 
     def __init__(
@@ -38,8 +38,9 @@ class ConfigSnapshot:
         sources = dict(enumerate(master.hydra.runtime.config_sources))
         folders = {number: Path(source.path).resolve() for number, source in sources.items() if source.schema == "file"}
         copies = copy_config_files(folders, folder.resolve())
-        mains = [copies[number] for number in copies if sources[number].provider == "main"]
-        self.conf: Path | None = mains[0] if mains else None
+        by_provider = {sources[number].provider: copies[number] for number in reversed(copies)}
+        self.conf: Path | None = by_provider.get("main")
+        self.config_dir: Path | None = by_provider.get("command-line")
         path = copy.deepcopy(loader.get_search_path())
         path.get_path()[:] = [
             SearchPathElement(source.provider, f"{source.schema}://{copies.get(number, source.path)}")
