@@ -13,7 +13,7 @@ from sweeplab.records.record import Status
 from sweeplab.sweep.active import Active, Reports
 from sweeplab.sweep.console import ProgressTable
 from sweeplab.sweep.execute.executor import Executor, Inline
-from sweeplab.sweep.execute.recovery import Recovery, recorded
+from sweeplab.sweep.execute.recovery import Recovery, left_outcome
 from sweeplab.sweep.execute.signals import Course, Interrupts
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
@@ -174,7 +174,9 @@ class Loop:
         jobs = [self.spec.job(trial.number, values, repeat, prunes and repeat == 0) for repeat in repeats]
         if not attempt:
             return Active(suggestion, deque(jobs), Reports(trial, self.client, prunes))
-        done = {job.repeat: outcome for job in jobs if (outcome := recorded(job)) and outcome.status is Status.COMPLETE}
+        done = {
+            job.repeat: outcome for job in jobs if (outcome := left_outcome(job)) and outcome.status is Status.COMPLETE
+        }
         left = deque(replace(job, attempt=attempt) for job in jobs if job.repeat not in done)
         reports = Reports(trial, self.client, prunes, self.client.stored(trial).intermediate_values)
         # Their time is that of the attempt in which they ran.

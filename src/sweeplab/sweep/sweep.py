@@ -20,7 +20,7 @@ from sweeplab.sweep.config.objectives import directions
 from sweeplab.sweep.config.settings import ClusterSettings
 from sweeplab.sweep.console import ProgressTable, closing, greeting
 from sweeplab.sweep.execute.cluster import MARGIN
-from sweeplab.sweep.execute.connect import cluster_of, make_cluster
+from sweeplab.sweep.execute.connect import cluster_of, make_cluster_executor
 from sweeplab.sweep.execute.executor import make_executor
 from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.slots import slots
@@ -97,7 +97,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     for job, outcome in lost:
         listeners.tell(Listener.trial_lost, job, outcome)
     preload = listeners.preload(info)
-    executor = make_cluster(spec, cluster, preload) if cluster else make_executor(spec, shares, preload)
+    executor = make_cluster_executor(spec, cluster, preload) if cluster else make_executor(spec, shares, preload)
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
     with ProgressTable(spec, before) as progress:

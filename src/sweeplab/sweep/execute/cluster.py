@@ -15,15 +15,26 @@ from sweeplab.errors import UserError
 from sweeplab.records import provenance
 from sweeplab.records.record import Status
 from sweeplab.sweep.execute.local import GRACE
-from sweeplab.sweep.execute.messages import Answer, Close, Ended, Leaving, Ready, Refused, Reported, Run, Stop, unpacked
-from sweeplab.sweep.execute.recovery import recorded
+from sweeplab.sweep.execute.messages import (
+    Answer,
+    Close,
+    Ended,
+    Leaving,
+    Ready,
+    Refused,
+    Reported,
+    RunJob,
+    Stop,
+    unpacked,
+)
+from sweeplab.sweep.execute.recovery import left_outcome
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.trial import Report
 
 log = logging.getLogger(__name__)
 
 MARGIN = 5.0  # seconds after the end of a lease, within which a host has killed its trials
-ATTEMPTS = 5  # starts of hosts, one after the other, that may fail where no host is there
+MAX_STARTS = 5  # starts of hosts, one after the other, that may fail where no host is there
 WORRY_AFTER = 10.0  # seconds without any host, after which the user is told what the sweep waits for
 
 
@@ -78,7 +89,7 @@ class _Running:
     lost_at: float = float("inf")  # when it is sure that nothing of it runs any more
 
 
-class Cluster:
+class ClusterExecutor:
     """Runs jobs in the slots of hosts, which come and go; at `most` so many at once.
 
     `witness` is a file by which hosts know the study's folder; it is removed at the end.
@@ -116,7 +127,7 @@ class Cluster:
         self._nodes[host].jobs += 1
         running = _Running(next(self._ids), job, report, host, Future(), time.monotonic())
         self._running[running.id] = running
-        self._engine.send(host, Run(running.id, job))
+        self._engine.send(host, RunJob(running.id, job))
         return running.future
 
     def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
@@ -150,7 +161,7 @@ class Cluster:
                 wait([self._engine.wake], until - time.monotonic())
                 self._receive()
         for running in list(self._running.values()):
-            self._end(running, recorded(running.job) or self._loss)
+            self._end(running, left_outcome(running.job) or self._loss)
         self._nodes.clear()
         self._engine.close()
         self._witness.unlink(missing_ok=True)
@@ -166,7 +177,7 @@ class Cluster:
                 for message in unpacked(content):
                     changed |= self._take(name, message)
         for running in [one for one in self._running.values() if one.lost_at < float("inf")]:
-            if (outcome := recorded(running.job)) or running.lost_at <= time.monotonic():
+            if (outcome := left_outcome(running.job)) or running.lost_at <= time.monotonic():
                 self._end(running, outcome or self._loss)
                 changed = True
         return changed
@@ -204,7 +215,7 @@ class Cluster:
         node = self._nodes.pop(name, None)
         if node is None:
             self._failed_starts += not self._is_closing
-            if self._failed_starts >= ATTEMPTS and not self._nodes:
+            if self._failed_starts >= MAX_STARTS and not self._nodes:
                 raise UserError("processes on the nodes end as they start; the logs of the cluster's workers say why.")
             return
         lost = [running for running in self._running.values() if running.host == name]

@@ -17,7 +17,7 @@ from sweeplab.build import located
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.config.settings import ClusterSettings, Settings
 from sweeplab.sweep.config.trial_config import local_classes
-from sweeplab.sweep.execute.cluster import Cluster
+from sweeplab.sweep.execute.cluster import ClusterExecutor
 from sweeplab.sweep.execute.executor import modules_of, write_warm_up
 from sweeplab.sweep.execute.messages import HostSetup, packed
 from sweeplab.sweep.execute.runtime_state import beyond_import, warn_of_missing
@@ -63,7 +63,7 @@ def cluster_of(settings: Settings) -> ClusterSettings | None:
     return cluster
 
 
-def make_cluster(spec: SweepSpec, cluster: ClusterSettings, preload: Sequence[str]) -> Cluster:
+def make_cluster_executor(spec: SweepSpec, cluster: ClusterSettings, preload: Sequence[str]) -> ClusterExecutor:
     """Connect to a cluster, or start one; `preload` are modules that listeners make trials import.
 
     Raises:
@@ -82,7 +82,7 @@ def make_cluster(spec: SweepSpec, cluster: ClusterSettings, preload: Sequence[st
         Path(name).unlink()
         raise
     most = spec.settings.n_jobs if spec.settings.n_jobs != "auto" else None
-    return Cluster(engine, cluster.lease, most, Path(name))
+    return ClusterExecutor(engine, cluster.lease, most, Path(name))
 
 
 def _setup(spec: SweepSpec, cluster: ClusterSettings, preload: Sequence[str], witness: Path) -> HostSetup:

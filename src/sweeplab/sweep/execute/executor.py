@@ -19,7 +19,7 @@ from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.trial import Report
 
-WARM_UP = "warm_up.pickle"
+WARM_UP_FILE = "warm_up.pickle"
 
 
 class Executor(Protocol):
@@ -101,7 +101,7 @@ def modules_of(spec: SweepSpec, preload: Sequence[str]) -> list[str]:
 
 def write_warm_up(spec: SweepSpec) -> Path:
     """Write down what the process that trials are forked from does first (see `preload`); return the file."""
-    path = spec.snapshot / WARM_UP
+    path = spec.snapshot / WARM_UP_FILE
     path.write_bytes(pickle.dumps((spec.config_snapshot.trial_configs(), spec.program, spec.context, spec.task.script)))
     return path
 

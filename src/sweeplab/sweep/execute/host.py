@@ -25,7 +25,7 @@ from typing import Any
 from sweeplab.errors import UserError
 from sweeplab.records import provenance
 from sweeplab.records.record import Status
-from sweeplab.sweep.execute.executor import WARM_UP
+from sweeplab.sweep.execute.executor import WARM_UP_FILE
 from sweeplab.sweep.execute.local import Local
 from sweeplab.sweep.execute.messages import (
     Abandoned,
@@ -37,7 +37,7 @@ from sweeplab.sweep.execute.messages import (
     Ready,
     Refused,
     Reported,
-    Run,
+    RunJob,
     Stop,
     packed,
     unpacked,
@@ -121,7 +121,7 @@ class Host:
             path.write_bytes(content)
         jobs = setup.jobs if setup.jobs != "auto" or gpus() else threads
         shares = slots(jobs, setup.jobs_per_gpu, setup.gpus_per_job, None)
-        warm_up = self._snapshot / WARM_UP
+        warm_up = self._snapshot / WARM_UP_FILE
         local = Local(shares, setup.task, setup.modules, warm_up, setup.cold, setup.trial_timeout)
         self._say(Ready(len(shares), node, provenance.versions()))
         return local
@@ -143,7 +143,7 @@ class Host:
             self._loss = Outcome(Status.KILLED, "the worker of its node died")
 
     def _obey(self, message: Any) -> None:
-        if isinstance(message, Run):
+        if isinstance(message, RunJob):
             self._start(message)
         elif isinstance(message, Answer) and message.id in self._jobs:
             self._local.answer(self._jobs[message.id][1], message.prune)
@@ -154,7 +154,7 @@ class Host:
             if isinstance(message, Abandoned):
                 self._loss = Outcome(Status.INTERRUPTED, "its controller was killed")
 
-    def _start(self, run: Run) -> None:
+    def _start(self, run: RunJob) -> None:
         def report(value: float, step: int) -> None:
             self._say(Reported(run.id, value, step))
 

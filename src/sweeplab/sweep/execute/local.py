@@ -17,7 +17,7 @@ from sweeplab.errors import UserError
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.sweep.execute.fork_server import ForkServer
-from sweeplab.sweep.execute.recovery import recorded
+from sweeplab.sweep.execute.recovery import left_outcome
 from sweeplab.sweep.execute.runtime_state import beyond_import, warn_of_missing
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.execute.worker import work
@@ -231,7 +231,7 @@ class Local:
         while self._take(running):  # all of it: its outcome is the last
             pass
         # Killed between writing its outcome and sending it, it has come to that.
-        outcome = running.outcome or recorded(running.job) or _killed(running)
+        outcome = running.outcome or left_outcome(running.job) or _killed(running)
         if running.stopped and outcome.status not in (Status.COMPLETE, Status.PRUNED):
             outcome = replace(running.stopped, seconds=outcome.seconds)
         outcome.seconds = outcome.seconds or round(time.monotonic() - running.started, 3)

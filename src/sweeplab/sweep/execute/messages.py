@@ -38,7 +38,7 @@ class HostSetup:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunJob:
     """To a host: run a job."""
 
     id: int

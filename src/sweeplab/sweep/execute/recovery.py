@@ -49,7 +49,7 @@ class Recovery:
             return loss  # nothing is written where a link leads out of the sweep
         _wait_for_its_end(job.folder)
         _wait_for_its_node(job, until)
-        outcome = recorded(job) or loss
+        outcome = left_outcome(job) or loss
         self.tell(job, outcome)
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds or None)
@@ -62,7 +62,7 @@ def write_outcome(job: Job, outcome: Outcome) -> None:
         write_text(job.folder / RunFile.OUTCOME, json.dumps(vars(outcome)))
 
 
-def recorded(job: Job) -> Outcome | None:
+def left_outcome(job: Job) -> Outcome | None:
     """Return the outcome that a process left in its folder; None if there is none, or a damaged one."""
     path = job.folder / RunFile.OUTCOME
     if not path.is_file():
@@ -95,9 +95,9 @@ def _outcome(facts: Mapping[str, Any], objectives: int, has_objective: bool) -> 
 
 def _wait_for_its_node(job: Job, until: float) -> None:
     """Wait for what the host of a job writes as it ends, if it is not sure that it has ended."""
-    if time.time() < until and recorded(job) is None:
+    if time.time() < until and left_outcome(job) is None:
         log.info("Waiting for the node of trial #%s, %.0f s at most.", job.number, until - time.time())
-    while time.time() < until and recorded(job) is None:
+    while time.time() < until and left_outcome(job) is None:
         time.sleep(0.1)
 
 

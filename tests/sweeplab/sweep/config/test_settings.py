@@ -1,11 +1,14 @@
+import re
 import sys
 from collections import Counter
+from dataclasses import fields
 from types import ModuleType
 
 import pytest
 
 from sweeplab.errors import UserError
-from sweeplab.sweep.config.settings import imported
+from sweeplab.sweep.config.settings import Settings, imported
+from tests.conftest import ROOT
 
 
 def test_a_function_may_be_an_attribute_of_a_class() -> None:
@@ -24,3 +27,10 @@ def test_the_programs_own_module_is_not_imported_a_second_time(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "__main__", main)
     monkeypatch.delitem(sys.modules, __name__)
     assert imported(f"{__name__}.suggest", "check") is main.suggest
+
+
+def test_every_key_is_on_the_page_of_keys() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/sweep-reference.md").read_text().partition("## Files")[0], re.M)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    keys = {field.name for field in fields(Settings)} - {"_target_", "_recursive_", "defaults"}
+    assert keys <= named

@@ -13,8 +13,19 @@ from sweeplab.errors import UserError
 from sweeplab.records import provenance
 from sweeplab.records.record import Status
 from sweeplab.sweep.execute import cluster as module
-from sweeplab.sweep.execute.cluster import Cluster
-from sweeplab.sweep.execute.messages import Answer, Close, Ended, Leaving, Ready, Refused, Reported, Run, Stop, packed
+from sweeplab.sweep.execute.cluster import ClusterExecutor
+from sweeplab.sweep.execute.messages import (
+    Answer,
+    Close,
+    Ended,
+    Leaving,
+    Ready,
+    Refused,
+    Reported,
+    RunJob,
+    Stop,
+    packed,
+)
 from sweeplab.sweep.execute.recovery import write_outcome
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
@@ -61,9 +72,9 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def cluster(engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def cluster(engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ClusterExecutor:
     monkeypatch.setattr(module, "MARGIN", 0.1)
-    return Cluster(engine, 0.2, None, folder / ".cluster")
+    return ClusterExecutor(engine, 0.2, None, folder / ".cluster")
 
 
 @pytest.fixture
@@ -86,7 +97,7 @@ def ready(slots: int, node: str = "n1", **versions: str) -> Ready:
     return Ready(slots, node, {**provenance.versions(), **versions})
 
 
-def test_slots_come_and_go_with_their_hosts(cluster: Cluster, engine: Engine) -> None:
+def test_slots_come_and_go_with_their_hosts(cluster: ClusterExecutor, engine: Engine) -> None:
     assert (cluster.slots, cluster.free()) == (0, 0)
     engine.arrives("a", ready(2))
     engine.arrives("b", ready(3))
@@ -98,18 +109,18 @@ def test_slots_come_and_go_with_their_hosts(cluster: Cluster, engine: Engine) ->
     assert (cluster.slots, cluster.free()) == (0, 0)
 
 
-def test_jobs_are_spread_over_the_hosts(cluster: Cluster, engine: Engine, job: Callable[[int], Job]) -> None:
+def test_jobs_are_spread_over_the_hosts(cluster: ClusterExecutor, engine: Engine, job: Callable[[int], Job]) -> None:
     engine.arrives("a", ready(1))
     engine.arrives("b", ready(2))
     cluster.wait(1.0)
     for number in range(3):
         cluster.submit(job(number), ignored)
-    assert sorted(host for host, message in engine.told if isinstance(message, Run)) == ["a", "b", "b"]
+    assert sorted(host for host, message in engine.told if isinstance(message, RunJob)) == ["a", "b", "b"]
     assert cluster.free() == 0
 
 
 def test_n_jobs_is_the_most_that_run_at_once(engine: Engine, folder: Path, job: Callable[[int], Job]) -> None:
-    cluster = Cluster(engine, 1.0, 3, folder / ".cluster")
+    cluster = ClusterExecutor(engine, 1.0, 3, folder / ".cluster")
     engine.arrives("a", ready(8))
     cluster.wait(1.0)
     assert (cluster.slots, cluster.free()) == (3, 3)
@@ -118,7 +129,7 @@ def test_n_jobs_is_the_most_that_run_at_once(engine: Engine, folder: Path, job: 
 
 
 def test_a_report_is_answered_on_the_host_it_came_from(
-    cluster: Cluster, engine: Engine, job: Callable[[int], Job]
+    cluster: ClusterExecutor, engine: Engine, job: Callable[[int], Job]
 ) -> None:
     engine.arrives("a", ready(1))
     cluster.wait(1.0)
@@ -129,7 +140,7 @@ def test_a_report_is_answered_on_the_host_it_came_from(
 
 
 def test_a_job_of_a_host_that_is_gone_is_lost_when_its_lease_is_over(
-    cluster: Cluster, engine: Engine, job: Callable[[int], Job]
+    cluster: ClusterExecutor, engine: Engine, job: Callable[[int], Job]
 ) -> None:
     engine.arrives("a", ready(1))
     cluster.wait(1.0)
@@ -145,7 +156,7 @@ def test_a_job_of_a_host_that_is_gone_is_lost_when_its_lease_is_over(
 def test_what_a_host_wrote_down_before_it_was_gone_is_believed_at_once(
     engine: Engine, folder: Path, job: Callable[[int], Job]
 ) -> None:
-    cluster = Cluster(engine, 1000.0, None, folder / ".cluster")
+    cluster = ClusterExecutor(engine, 1000.0, None, folder / ".cluster")
     engine.arrives("a", ready(1))
     cluster.wait(1.0)
     future = cluster.submit(lost := job(0), ignored)
@@ -155,7 +166,7 @@ def test_what_a_host_wrote_down_before_it_was_gone_is_believed_at_once(
     assert future.result().status is Status.INTERRUPTED
 
 
-def test_a_host_that_comes_late_is_told_of_the_stop(cluster: Cluster, engine: Engine) -> None:
+def test_a_host_that_comes_late_is_told_of_the_stop(cluster: ClusterExecutor, engine: Engine) -> None:
     cluster.stop(Status.INTERRUPTED, "enough")
     engine.arrives("a", ready(1))
     cluster.wait(1.0)
@@ -163,7 +174,7 @@ def test_a_host_that_comes_late_is_told_of_the_stop(cluster: Cluster, engine: En
 
 
 def test_closing_kills_what_runs_and_lets_go_of_the_engine(
-    cluster: Cluster, engine: Engine, folder: Path, job: Callable[[int], Job]
+    cluster: ClusterExecutor, engine: Engine, folder: Path, job: Callable[[int], Job]
 ) -> None:
     (folder / ".cluster").touch()
     engine.arrives("a", ready(1))
@@ -175,21 +186,21 @@ def test_closing_kills_what_runs_and_lets_go_of_the_engine(
     assert not (folder / ".cluster").exists()
 
 
-def test_a_node_on_which_nothing_can_run_ends_the_sweep(cluster: Cluster, engine: Engine) -> None:
+def test_a_node_on_which_nothing_can_run_ends_the_sweep(cluster: ClusterExecutor, engine: Engine) -> None:
     engine.arrives("a", Refused("n7", "there is no folder"))
     with pytest.raises(UserError, match="no trial can run on n7: there is no folder"):
         cluster.wait(1.0)
 
 
-def test_hosts_that_end_as_they_start_end_the_sweep(cluster: Cluster, engine: Engine) -> None:
-    for number in range(module.ATTEMPTS):
+def test_hosts_that_end_as_they_start_end_the_sweep(cluster: ClusterExecutor, engine: Engine) -> None:
+    for number in range(module.MAX_STARTS):
         engine.arrives(f"host {number}")
     with pytest.raises(UserError, match="end as they start"):
         cluster.wait(1.0)
 
 
 def test_a_node_with_other_versions_is_told_of(
-    cluster: Cluster, engine: Engine, caplog: pytest.LogCaptureFixture
+    cluster: ClusterExecutor, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine.arrives("a", ready(1, optuna="4.0.0"))
     cluster.wait(1.0)
@@ -203,13 +214,15 @@ def test_that_no_node_is_there_is_said_once(
 ) -> None:
     monkeypatch.setattr(module, "WORRY_AFTER", 0.0)
     caplog.set_level(logging.INFO)
-    cluster = Cluster(engine, 1.0, None, folder / ".cluster")
+    cluster = ClusterExecutor(engine, 1.0, None, folder / ".cluster")
     for _ in range(3):
         cluster.wait(0.05)
     assert caplog.text.count("Waiting for a node") == 1
 
 
-def test_an_outcome_comes_with_the_job_s_own_end(cluster: Cluster, engine: Engine, job: Callable[[int], Job]) -> None:
+def test_an_outcome_comes_with_the_job_s_own_end(
+    cluster: ClusterExecutor, engine: Engine, job: Callable[[int], Job]
+) -> None:
     engine.arrives("a", ready(1))
     cluster.wait(1.0)
     future = cluster.submit(job(0), ignored)

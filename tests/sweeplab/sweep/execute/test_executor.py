@@ -12,7 +12,7 @@ import pytest
 
 from sweeplab.records.record import Status
 from sweeplab.sweep.config.settings import ClusterSettings
-from sweeplab.sweep.execute.connect import make_cluster
+from sweeplab.sweep.execute.connect import make_cluster_executor
 from sweeplab.sweep.execute.executor import Executor, make_executor
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.job import Job, Outcome
@@ -50,7 +50,7 @@ def executor(request: pytest.FixtureRequest, spec: SweepSpec, folder: Path) -> I
     if request.param == "dask":
         spec.folder.mkdir(parents=True)
         address = request.getfixturevalue("dask_cluster").address
-        made = make_cluster(replace(spec, snapshot=folder), ClusterSettings(address=address), [])
+        made = make_cluster_executor(replace(spec, snapshot=folder), ClusterSettings(address=address), [])
         while made.slots < 2:
             made.wait(1.0)
     else:

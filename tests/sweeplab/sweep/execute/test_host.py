@@ -26,7 +26,7 @@ from sweeplab.sweep.execute.messages import (
     Ready,
     Refused,
     Reported,
-    Run,
+    RunJob,
     Stop,
     packed,
     unpacked,
@@ -125,7 +125,7 @@ def gone(folder: Path) -> bool:
 def test_a_host_runs_jobs_and_passes_on_what_they_report(ask: Ask, spec: SweepSpec, folder: Path) -> None:
     host = ask()
     assert host.next(Ready).slots == 2
-    host.tell(Run(0, job(spec, 0, "steps=9")), Run(1, job(spec, 1)))
+    host.tell(RunJob(0, job(spec, 0, "steps=9")), RunJob(1, job(spec, 1)))
     assert host.next(Ended).id == 1
     for step in (1, 2):
         report = host.next(Reported)
@@ -142,7 +142,7 @@ def test_a_host_that_hears_nothing_ends_its_trials_and_says_so_in_their_folders(
 ) -> None:
     host = ask(lease=3.0)
     host.next(Ready)
-    host.tell(Run(0, hanging := job(spec, 0, "steps=1", "how=hangs", prunes=False)))
+    host.tell(RunJob(0, hanging := job(spec, 0, "steps=1", "how=hangs", prunes=False)))
     host.next(Reported)
     assert left(hanging)["status"] == "interrupted"
     assert "silent for 3 s" in left(hanging)["reason"]
@@ -152,7 +152,7 @@ def test_a_host_that_hears_nothing_ends_its_trials_and_says_so_in_their_folders(
 def test_the_trials_of_a_host_end_with_the_worker_beside_it(ask: Ask, spec: SweepSpec, folder: Path) -> None:
     host = ask()
     host.next(Ready)
-    host.tell(Run(0, hanging := job(spec, 0, "steps=1", "how=hangs", prunes=False)))
+    host.tell(RunJob(0, hanging := job(spec, 0, "steps=1", "how=hangs", prunes=False)))
     host.next(Reported)
     host.channel.close()
     assert left(hanging)["status"] == "killed"
@@ -163,11 +163,11 @@ def test_the_trials_of_a_host_end_with_the_worker_beside_it(ask: Ask, spec: Swee
 def test_a_host_whose_node_goes_hands_its_trials_back(ask: Ask, spec: SweepSpec, folder: Path, name: str) -> None:
     host = ask()
     host.next(Ready)
-    host.tell(Run(0, job(spec, 0, "steps=1", "how=hangs", prunes=False)))
+    host.tell(RunJob(0, job(spec, 0, "steps=1", "how=hangs", prunes=False)))
     host.next(Reported)
     host.process.send_signal(getattr(signal, name))
     host.next(Leaving)
-    host.tell(Run(1, job(spec, 1)))  # too late: nothing of it starts
+    host.tell(RunJob(1, job(spec, 1)))  # too late: nothing of it starts
     outcomes = {message.id: message.outcome.status for message in (host.next(Ended), host.next(Ended))}
     assert outcomes == {0: Status.INTERRUPTED, 1: Status.INTERRUPTED}
     assert host.process.wait(20) == 0
@@ -195,7 +195,7 @@ def test_a_trial_finds_what_was_named_of_the_environment_and_nothing_of_the_laun
     host = ask(environment={"GREETING": "hello"})
     host.next(Ready)
     asked = job(spec, 0, '+greeting="${oc.env:GREETING}, rank ${oc.env:SLURM_PROCID,none}"')
-    host.tell(Run(0, replace(asked, task=replace(asked.task, name="greets", layers=0))))
+    host.tell(RunJob(0, replace(asked, task=replace(asked.task, name="greets", layers=0))))
     assert host.next(Ended).outcome.status is Status.COMPLETE
     assert (asked.folder / "greeting.txt").read_text() == "hello, rank none"
     assert "SLURM_PROCID" in os.environ
