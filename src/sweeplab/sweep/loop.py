@@ -78,7 +78,7 @@ class Loop:
         while True:
             self._obey()
             self._fill()
-            is_waiting = self._suggestions.under_way or self.executor.slots == 0
+            is_waiting = self._suggestions.under_way or (self.executor.slots == 0 and self._suggestions.has_next())
             if not self._running and not (is_waiting and self.limits.may_start()):
                 return
             self.executor.wait(TICK, self._suggestions.channels)

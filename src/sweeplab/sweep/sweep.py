@@ -1,5 +1,6 @@
 """A sweep from its configuration to its last message."""
 
+import contextlib
 import sys
 import tempfile
 import time
@@ -19,11 +20,11 @@ from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
 from sweeplab.sweep.config.settings import ClusterSettings
 from sweeplab.sweep.console import ProgressTable, closing, greeting
-from sweeplab.sweep.execute.cluster import MARGIN
-from sweeplab.sweep.execute.connect import cluster_of, make_cluster_executor
-from sweeplab.sweep.execute.executor import make_executor
+from sweeplab.sweep.execute.cluster import outlives
+from sweeplab.sweep.execute.connect import WITNESS, cluster_of, make_cluster_executor
+from sweeplab.sweep.execute.executor import Executor, make_executor
 from sweeplab.sweep.execute.recovery import Recovery
-from sweeplab.sweep.execute.slots import slots
+from sweeplab.sweep.execute.slots import Slot, slots
 from sweeplab.sweep.execute.temporary import own_folder
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits, numbers_to_retry
@@ -75,13 +76,14 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
         search = Search(spec)
     extended = check_compatible(study, spec)
     _leave_config(spec, config)
-    silence = cluster.lease + MARGIN if cluster else 0.0
+    silence = outlives(cluster.lease) if cluster else 0.0
     client = StudyClient(study, lock, spec.settings.retries, spec.folder, silence=silence)
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
     spec.folder_names.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
         client.drop_waiting()
-    is_only_controller = client.register()
+    if is_only_controller := client.register():
+        _remove_witnesses(spec)
     search.equip(study, "" if is_only_controller else client.controller)
     lost: list[tuple[Job, Outcome]] = []
     recovered = client.recover(Recovery(spec, lambda *run: lost.append(run), client.may_run_until).settle)
@@ -97,10 +99,13 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     for job, outcome in lost:
         listeners.tell(Listener.trial_lost, job, outcome)
     preload = listeners.preload(info)
-    executor = make_cluster_executor(spec, cluster, preload) if cluster else make_executor(spec, shares, preload)
+    if cluster and not (before.total is not None and before.endings.total() >= before.total):
+        executor: Executor = make_cluster_executor(spec, cluster, preload)
+    else:  # a sweep that is over needs no nodes
+        executor = make_executor(spec, shares or [Slot()], preload)
     search.can_be_shared &= executor.imports_program
     limits = Limits(spec.settings, total)
-    with ProgressTable(spec, before) as progress:
+    with contextlib.closing(executor), ProgressTable(spec, before) as progress:
         progress.print(greeting(spec, before, executor.slots, recovered, retried, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
         stopped = "it broke off"
@@ -116,6 +121,12 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
             progress.print(limits.first)
         progress.print(closing(spec, summary, time.monotonic() - start))
     return loop.interrupts.exit_code or (0 if summary.met or (over and summary.best) else 1)
+
+
+def _remove_witnesses(spec: SweepSpec) -> None:
+    """Remove what controllers that were killed left for their hosts."""
+    for path in spec.folder.glob(f"{WITNESS}*"):
+        path.unlink(missing_ok=True)
 
 
 def _check_folder(spec: SweepSpec) -> None:

@@ -94,7 +94,7 @@ class ClusterSettings:
     # Variables that trials get from this machine's environment.
     environment: list[str] = field(default_factory=list)
     # Seconds without a word between the controller and a node, after which its trials end and run elsewhere.
-    lease: float = 30.0
+    lease: float = 20.0
     # Arguments of distributed.Security, for a scheduler that wants TLS.
     security: Any = None
 

@@ -34,7 +34,6 @@ from sweeplab.sweep.trial import Report
 log = logging.getLogger(__name__)
 
 MARGIN = 5.0  # seconds after the end of a lease, within which a host has killed its trials
-MAX_STARTS = 5  # starts of hosts, one after the other, that may fail where no host is there
 WORRY_AFTER = 10.0  # seconds without any host, after which the user is told what the sweep waits for
 
 
@@ -55,6 +54,12 @@ class Engine(Protocol):
 
     def drain(self) -> None:
         """Place no further hosts."""
+
+    def avoid(self, host: str) -> None:
+        """Place no further host where this one is, or was."""
+
+    def has_failed(self, host: str) -> bool:
+        """Note that a host ended before it was ready; say whether no other will be placed there."""
 
     def sent_at(self, host: str) -> float:
         """Return when a word was last on its way to a host, by `time.monotonic`."""
@@ -87,6 +92,14 @@ class _Running:
     future: "Future[Outcome]"
     started: float
     lost_at: float = float("inf")  # when it is sure that nothing of it runs any more
+    stopped: Stop | None = None
+
+    @property
+    def loss(self) -> Outcome:
+        """What it comes to if its host is gone, and has written down nothing else."""
+        if self.stopped is not None:
+            return Outcome(self.stopped.status, self.stopped.reason)
+        return Outcome(Status.KILLED, "its node was lost")
 
 
 class ClusterExecutor:
@@ -105,7 +118,8 @@ class ClusterExecutor:
         self._waits_since: float | None = time.monotonic()
         self._stop: Stop | None = None
         self._is_closing = False
-        self._failed_starts = 0  # since a host last came
+        self._has_had_nodes = False
+        self._refused: set[str] = set()
 
     @property
     def slots(self) -> int:
@@ -144,25 +158,34 @@ class ClusterExecutor:
 
     def stop(self, status: Status, reason: str) -> None:
         """Ask all jobs to end; what does not is killed after a while."""
-        if self._stop is None:
-            self._stop = Stop(status, reason)
+        stop = Stop(status, reason)
+        for running in self._running.values():
+            running.stopped = running.stopped or stop
+        if stop != self._stop:
+            self._stop = stop
             for name in self._nodes:
-                self._engine.send(name, self._stop)
+                self._engine.send(name, stop)
 
     def close(self) -> None:
         """Kill what still runs, and leave the cluster as it was."""
+        if self._is_closing:
+            return
         self._is_closing = True
         self._engine.drain()
         for name in self._nodes:
             self._engine.send(name, Close())
         until = time.monotonic() + GRACE
-        with contextlib.suppress(UserError):  # the cluster is gone, and its hosts with it
+        with contextlib.suppress(UserError):  # the engine is gone
             while self._nodes and time.monotonic() < until:
                 wait([self._engine.wake], until - time.monotonic())
                 self._receive()
-        for running in list(self._running.values()):
-            self._end(running, left_outcome(running.job) or self._loss)
-        self._nodes.clear()
+        for name in list(self._nodes):
+            self._is_gone(name)
+        if self._running and not self._give_up_lost():
+            log.warning("Waiting for nodes that do not answer, until what ran there is surely over.")
+        while self._running:
+            self._give_up_lost()
+            time.sleep(0.05)
         self._engine.close()
         self._witness.unlink(missing_ok=True)
 
@@ -176,21 +199,27 @@ class ClusterExecutor:
             else:
                 for message in unpacked(content):
                     changed |= self._take(name, message)
+        return self._give_up_lost() or changed
+
+    def _give_up_lost(self) -> bool:
+        """End the jobs of hosts that are gone as soon as nothing of them can run; say whether there were any."""
+        over = False
         for running in [one for one in self._running.values() if one.lost_at < float("inf")]:
             if (outcome := left_outcome(running.job)) or running.lost_at <= time.monotonic():
-                self._end(running, outcome or self._loss)
-                changed = True
-        return changed
+                self._end(running, outcome or running.loss)
+                over = True
+        return over
 
     def _take(self, name: str, message: Any) -> bool:
         """Take in one message; say whether a job has ended, or a slot has come."""
         if isinstance(message, Ready):
             self._welcome(name, message)
             return True
-        if isinstance(message, Refused):
-            raise UserError(f"no trial can run on {message.node}: {message.reason}")
+        if isinstance(message, Refused) and not self._is_closing:
+            self._is_refused(name, message)
         if isinstance(message, Leaving) and name in self._nodes:
             self._nodes[name].is_leaving = True
+            self._engine.avoid(name)
             log.info("Node %s is about to leave.", self._nodes[name].name)
         if isinstance(message, Reported | Ended) and (running := self._running.get(message.id)):
             if isinstance(message, Ended):
@@ -203,38 +232,42 @@ class ClusterExecutor:
 
     def _welcome(self, name: str, ready: Ready) -> None:
         self._nodes[name] = _Node(ready.node, ready.slots)
-        self._failed_starts = 0
+        self._has_had_nodes = True
         self._waits_since = None
         log.info("Node %s has joined: %s.", ready.node, _number(ready.slots, "slot"))
         if different := _differences(ready.versions):
             log.warning("Node %s has other versions than this machine: %s.", ready.node, different)
-        if self._stop is not None:
-            self._engine.send(name, self._stop)
+        if self._is_closing:
+            self._engine.send(name, Close())
+
+    def _is_refused(self, name: str, refused: Refused) -> None:
+        """Do without a node on which trials cannot run; where there has been no other, that ends the sweep."""
+        self._refused.add(name)
+        self._engine.avoid(name)
+        if not self._has_had_nodes:
+            raise UserError(f"no trial can run on {refused.node}: {refused.reason}")
+        log.warning("No trial can run on %s any more: %s", refused.node, refused.reason)
 
     def _is_gone(self, name: str) -> None:
         node = self._nodes.pop(name, None)
         if node is None:
-            self._failed_starts += not self._is_closing
-            if self._failed_starts >= MAX_STARTS and not self._nodes:
-                raise UserError("processes on the nodes end as they start; the logs of the cluster's workers say why.")
+            is_news = not self._is_closing and name not in self._refused
+            if is_news and self._engine.has_failed(name):
+                if not self._has_had_nodes:
+                    raise UserError("the process that runs trials ends as it starts; its worker's log says why.")
+                log.warning("The process that runs trials ends as it starts on %s, which is not used.", name)
             return
         lost = [running for running in self._running.values() if running.host == name]
-        # A host without its controller kills its trials when its lease ends, if they are not dead already.
-        until = max(time.monotonic(), self._engine.sent_at(name) + self._lease + MARGIN)
+        until = max(time.monotonic(), self._engine.sent_at(name) + outlives(self._lease))
         for running in lost:
             running.lost_at = until
-        if not self._is_closing:
-            trials = ", ".join(f"#{running.job.number}" for running in lost) or "none"
+        if lost and not self._is_closing:
+            trials = ", ".join(f"#{running.job.number}" for running in lost)
             log.warning("Node %s is gone; trials that ran there: %s.", node.name, trials)
+        elif not self._is_closing:
+            log.info("Node %s has left.", node.name)
         if not self._nodes:
             self._waits_since = time.monotonic()
-
-    @property
-    def _loss(self) -> Outcome:
-        """What a job comes to whose host is gone, where it has written down nothing else."""
-        if self._stop is not None:
-            return Outcome(self._stop.status, self._stop.reason)
-        return Outcome(Status.KILLED, "its node was lost")
 
     def _end(self, running: _Running, outcome: Outcome) -> None:
         outcome = replace(outcome, seconds=outcome.seconds or round(time.monotonic() - running.started, 3))
@@ -248,6 +281,14 @@ class ClusterExecutor:
         if self._waits_since is not None and time.monotonic() - self._waits_since > WORRY_AFTER:
             self._waits_since = None
             log.info("Waiting for a node of the cluster.")
+
+
+def outlives(lease: float) -> float:
+    """Return for how many seconds after the last word to it a host, and its trials, may live.
+
+    The word may have been on its way for as long as the lease, and the lease begins when it is read.
+    """
+    return 2 * lease + MARGIN
 
 
 def _differences(versions: Mapping[str, str]) -> str:

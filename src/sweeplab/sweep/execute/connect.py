@@ -27,7 +27,8 @@ from sweeplab.sweep.spec import SweepSpec
 if TYPE_CHECKING:
     from sweeplab.sweep.execute.dask import Dask
 
-MAX_LEASE = 100.0  # seconds; controllers elsewhere take over the trials of one that is silent for longer
+WITNESS = ".cluster-"  # how the names of files begin by which hosts know the study's folder
+MAX_LEASE = 50.0  # seconds; controllers elsewhere take over the trials of one that is silent for longer
 KEY = "hydra.sweeper.cluster"
 
 
@@ -48,10 +49,10 @@ def cluster_of(settings: Settings) -> ClusterSettings | None:
             raise UserError(f"{KEY} has no key '{name}'{did_you_mean(str(name), names)}")
     cluster = ClusterSettings(**given)
     if isinstance(cluster.start, Mapping) and (unset := [k for k, v in cluster.start.items() if v == "???"]):
-        raise UserError(f"the cluster wants cluster.start.{unset[0]}=...")
+        raise UserError(f"the cluster needs cluster.start.{unset[0]}=...")
     if (cluster.address is None) == (cluster.start is None):
         raise UserError(
-            "a cluster wants either the address of its scheduler, cluster.address=tcp://<head>:8786, or cluster.start, "
+            "a cluster needs either the address of its scheduler, cluster.address=tcp://<head>:8786, or cluster.start, "
             "the class that starts one."
         )
     if settings.executor == "inline":
@@ -73,7 +74,7 @@ def make_cluster_executor(spec: SweepSpec, cluster: ClusterSettings, preload: Se
         what = f"the task {spec.task.name}" if not spec.task.module else next(iter(local_classes)).partition(" ")[0]
         raise UserError(f"{what} cannot be imported on other machines; define it at the top of a module.")
     warn_of_missing(beyond_import(get_context("spawn")), "the nodes of a cluster know only what an import gives.")
-    handle, name = tempfile.mkstemp(prefix=".cluster-", dir=spec.folder)
+    handle, name = tempfile.mkstemp(prefix=WITNESS, dir=spec.folder)
     os.close(handle)
     setup = _setup(spec, cluster, preload, Path(name))
     try:
@@ -121,7 +122,11 @@ def _dask(cluster: ClusterSettings, setup: bytes) -> "Dask":
     if cluster.address is not None:
         return Dask(_address(cluster.address), security, setup, cluster.lease)
     started = _start(cluster)
-    return Dask(started.scheduler_address, security or started.security, setup, cluster.lease, started)
+    try:
+        return Dask(started.scheduler_address, security or started.security, setup, cluster.lease, started)
+    except BaseException:
+        started.close()
+        raise
 
 
 def _address(text: str) -> str:
@@ -150,7 +155,8 @@ def _built(start: Any) -> Any:
 def _start(cluster: ClusterSettings) -> Any:
     """Start a cluster; Ctrl-C does not reach what runs of it on this machine."""
     logging.getLogger("distributed").setLevel(logging.WARNING)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # processes inherit that
+    started = None
     try:
         started = _built(cluster.start)
         if cluster.nodes is not None:
@@ -158,6 +164,10 @@ def _start(cluster: ClusterSettings) -> Any:
             adapt = getattr(started, "job_cls", None) is not None
             bounds = {"minimum_jobs": cluster.nodes, "maximum_jobs": cluster.nodes}
             started.adapt(**bounds) if adapt else started.scale(cluster.nodes)
+    except BaseException:
+        if started is not None:
+            started.close()
+        raise
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return started

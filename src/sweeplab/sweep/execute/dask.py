@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Mapping
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -22,26 +23,27 @@ import distributed
 from sweeplab.errors import UserError
 from sweeplab.sweep.execute.host import start_host
 from sweeplab.sweep.execute.local import GRACE
-from sweeplab.sweep.execute.messages import Abandoned, packed
+from sweeplab.sweep.execute.messages import Abandoned, Refused, packed
 
 LOOK_EVERY = 1.0  # seconds between two looks at which workers there are
 WORDS = 5.0  # words that a host hears in the time of a lease, so that some may be late
+MAX_STARTS = 3  # of hosts on a worker, before it is given up
 CONNECT = 30.0  # seconds for the scheduler to answer
 
 
 class HostActor:
     """Lives on a worker: starts a host there, and passes on what the host and the controller say."""
 
-    def __init__(self, setup: bytes, topic: str, name: str) -> None:
+    def __init__(self, topic: str, name: str) -> None:
         worker = distributed.get_worker()
-        process, self._channel = start_host(setup, worker.state.nthreads)
+        process, self._channel = start_host(worker.state.nthreads)
         worker.loop.add_callback(worker.plugin_add, Farewell(process), name)
         forwarding = (self._channel, process, worker, topic, name)
         threading.Thread(target=_forward, args=forwarding, daemon=True).start()
         weakref.finalize(self, _tell, self._channel, packed(Abandoned()))  # without its actor it has no controller
 
     def tell(self, content: bytes) -> None:
-        """Pass on messages of the controller; none at all are a sign of life."""
+        """Pass on messages of the controller: the setup first, then none at all as a sign of life."""
         _tell(self._channel, content)
 
 
@@ -61,6 +63,11 @@ def _forward(
     worker.log_event(topic, (name, None))
     if name in worker.plugins:
         worker.loop.add_callback(worker.plugin_remove, name)
+
+
+def _worker_of(host: str) -> str:
+    """Return the address of a host's worker."""
+    return host.partition(" ")[0]
 
 
 class Farewell(distributed.WorkerPlugin):
@@ -89,6 +96,7 @@ class Dask:
         self._is_woken = self._is_draining = False
         self._outgoing: dict[str, asyncio.Queue[Any]] = {}
         self._sent_at: dict[str, float] = {}
+        self._failures: Counter[str] = Counter()  # starts of hosts that failed, by the worker's address
         self._talks: dict[str, asyncio.Task[None]] = {}  # with the host on each worker, by its address
         self._error: Exception | None = None
         self._loop = asyncio.new_event_loop()
@@ -114,11 +122,20 @@ class Dask:
     def send(self, host: str, message: Any) -> None:
         """Put a message into the queue of a host."""
         with contextlib.suppress(RuntimeError):  # the loop has ended, as `receive` says
-            self._loop.call_soon_threadsafe(self._outgoing[host].put_nowait, message)
+            self._loop.call_soon_threadsafe(self._put, host, message)
 
     def drain(self) -> None:
         """Place no further hosts."""
         self._is_draining = True
+
+    def avoid(self, host: str) -> None:
+        """Place no further host on the worker of this one."""
+        self._failures[_worker_of(host)] = MAX_STARTS
+
+    def has_failed(self, host: str) -> bool:
+        """Note that a host ended before it was ready; say whether its worker is given up."""
+        self._failures[_worker_of(host)] += 1
+        return self._failures[_worker_of(host)] >= MAX_STARTS
 
     def sent_at(self, host: str) -> float:
         """Return when a word was last on its way to a host."""
@@ -131,6 +148,7 @@ class Dask:
         self._thread.join(GRACE)
         if self._cluster is not None:
             self._cluster.close()
+            self._cluster = None
 
     def _check(self) -> None:
         if self._error is not None:
@@ -172,13 +190,11 @@ class Dask:
                 raise ConnectionError("it is gone")
             scheduler: Any = client.scheduler
             workers: Mapping[str, Any] = (await scheduler.identity(n_workers=-1))["workers"]
-            for address, talk in self._talks.items():
-                if address not in workers:
-                    talk.cancel()
-                elif talk.done() and not talk.cancelled():
-                    talk.result()
-            for address in () if self._is_draining else workers:
-                if address not in self._talks or self._talks[address].done():
+            for address in set(self._talks) - set(workers):
+                self._talks.pop(address).cancel()
+            for address, worker in {} if self._is_draining else workers.items():
+                is_usable = worker.get("status") == "running" and self._failures[address] < MAX_STARTS
+                if is_usable and (address not in self._talks or self._talks[address].done()):
                     self._talks[address] = asyncio.create_task(self._talk(client, address))
             await asyncio.sleep(LOOK_EVERY)
 
@@ -186,18 +202,22 @@ class Dask:
         """Start a host on a worker, and send what is for it, until it or the worker is gone."""
         name = f"{address} {secrets.token_hex(2)}"
         outgoing = self._outgoing[name] = asyncio.Queue[Any]()
-        future = client.submit(HostActor, self._setup, self._topic, name, workers=[address], actor=True, pure=False)
+        future = client.submit(HostActor, self._topic, name, workers=[address], actor=True, pure=False)
         self._sent_at[name] = time.monotonic()
         try:
             with client.as_current():  # the actor is one of this client
                 actor = await future
+                await actor.tell(self._setup)  # no argument of a task: Dask keeps and logs these
                 while (messages := await self._next(outgoing)) is not None:
                     self._sent_at[name] = time.monotonic()
                     await asyncio.wait_for(actor.tell(packed(*messages)), self._lease)
         except (OSError, ValueError, TimeoutError, distributed.CancelledError):
             pass  # the worker is gone: Dask has no exception of its own for that
+        except Exception as error:  # noqa: BLE001 - what a worker, or the scheduler, finds wrong with our classes
+            self._arrive(name, packed(Refused(address, f"{type(error).__name__}: {error}")))
         finally:
             self._arrive(name, None)
+            del self._outgoing[name]
 
     async def _next(self, outgoing: "asyncio.Queue[Any]") -> list[Any] | None:
         """Return what is to be sent next, nothing where a word is due; None where the host has ended."""
@@ -208,11 +228,16 @@ class Dask:
             messages.append(outgoing.get_nowait())
         return None if None in messages else messages
 
+    def _put(self, host: str, message: Any) -> None:
+        if host in self._outgoing:
+            self._outgoing[host].put_nowait(message)
+
     def _hear(self, event: tuple[float, tuple[str, bytes | None]]) -> None:
         name, content = event[1]
         if content is None:
-            self._outgoing[name].put_nowait(None)
-        self._arrive(name, content)
+            self._put(name, None)  # the talk with it ends, which says so
+        else:
+            self._arrive(name, content)
 
     def _arrive(self, name: str, content: bytes | None) -> None:
         self._arrived.put((name, content))

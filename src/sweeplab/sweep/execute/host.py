@@ -49,20 +49,22 @@ from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.program import import_main
 
 TICK = 0.5  # seconds; how late the end of the lease may be noticed
+SHARED_AFTER = 5.0  # seconds until a file shows on all machines that share its folder
 LEFT = "its node left the cluster"
 # A trial is no task of the job that holds its node, whatever the launcher of that job says in the environment.
 LAUNCHERS = ("SLURM_", "PMI_", "PMIX_", "OMPI_")
 
 
-def start_host(setup: bytes, threads: int) -> tuple["subprocess.Popen[bytes]", Connection]:
-    """Start a host beside this process, which is an engine's worker with so many threads; return it and its channel."""
+def start_host(threads: int) -> tuple["subprocess.Popen[bytes]", Connection]:
+    """Start a host beside this process, which is an engine's worker with so many threads; return it and its channel.
+
+    The first that it wants to be told is its `HostSetup`.
+    """
     near, far = socket.socketpair()
     with far:
         command = [sys.executable, "-m", "sweeplab.sweep.execute.host", str(far.fileno()), str(threads)]
         process = subprocess.Popen(command, pass_fds=[far.fileno()], stdin=subprocess.DEVNULL)
-    channel = Connection(near.detach())
-    channel.send_bytes(setup)
-    return process, channel
+    return process, Connection(near.detach())
 
 
 class Host:
@@ -108,8 +110,13 @@ class Host:
             UserError: the study's folder is not here, or the slots cannot be.
         """
         setup, node = self._setup, platform.node()
-        if not setup.witness.exists():
-            raise UserError(f"{setup.witness.parent} is not the controller's on this node; a cluster shares a folder.")
+        until = time.monotonic() + SHARED_AFTER
+        while not setup.witness.exists():
+            if time.monotonic() > until:
+                raise UserError(
+                    f"it does not see {setup.witness.parent} as the sweep does; all nodes need the same shared folder."
+                )
+            time.sleep(TICK)
         os.chdir(setup.folder)
         os.environ.update(setup.environment)
         sys.path[:] = setup.path

@@ -39,9 +39,8 @@ class Recovery:
     def settle(self, trial: FrozenTrial, loss: Outcome) -> Outcome:
         """Return what a trial had come to when its controller died, else its loss; its run's record says the same."""
         values = self.spec.space.values(trial.params)
-        jobs = [
-            self.spec.job(trial.number, values, repeat, prunes=False) for repeat in range(self.spec.settings.repeats)
-        ]
+        repeats = range(self.spec.settings.repeats)
+        jobs = [self.spec.job(trial.number, values, repeat, prunes=False) for repeat in repeats]
         return combined([self._settle_run(job, loss, self.may_run_until(trial)) for job in jobs])
 
     def _settle_run(self, job: Job, loss: Outcome, until: float) -> Outcome:
@@ -49,7 +48,7 @@ class Recovery:
             return loss  # nothing is written where a link leads out of the sweep
         _wait_for_its_end(job.folder)
         _wait_for_its_node(job, until)
-        outcome = left_outcome(job) or loss
+        outcome = left_outcome(job, of_any_attempt=True) or loss
         self.tell(job, outcome)
         if outcome.status is not Status.COMPLETE:
             record.conclude(job.folder, outcome.status, outcome.reason, outcome.seconds or None)
@@ -57,18 +56,33 @@ class Recovery:
 
 
 def write_outcome(job: Job, outcome: Outcome) -> None:
-    """Leave an outcome in the folder of a job, for whoever is not told of it."""
-    with contextlib.suppress(OSError):  # the disk may be full
-        write_text(job.folder / RunFile.OUTCOME, json.dumps(vars(outcome)))
+    """Leave an outcome in the folder of a job, for whoever is not told of it; a later attempt's stays."""
+    if _attempt_of(job.folder) <= job.attempt:
+        with contextlib.suppress(OSError):  # the disk may be full
+            write_text(job.folder / RunFile.OUTCOME, json.dumps({**vars(outcome), "attempt": job.attempt}))
 
 
-def left_outcome(job: Job) -> Outcome | None:
-    """Return the outcome that a process left in its folder; None if there is none, or a damaged one."""
+def _attempt_of(folder: Path) -> int:
+    """Return the attempt whose outcome is in a folder, 0 where there is none."""
+    try:
+        return int(json.loads((folder / RunFile.OUTCOME).read_text(encoding="utf-8")).get("attempt", 0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0
+
+
+def left_outcome(job: Job, of_any_attempt: bool = False) -> Outcome | None:
+    """Return the outcome that a process left in its folder; None if there is none, or a damaged one.
+
+    That of an earlier attempt, which may come late, counts if it was complete.
+    """
     path = job.folder / RunFile.OUTCOME
     if not path.is_file():
         return None
     try:
-        return _outcome(json.loads(path.read_text(encoding="utf-8")), job.objectives, job.has_objective)
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        outcome = _outcome(facts, job.objectives, job.has_objective)
+        is_its_own = of_any_attempt or facts.get("attempt", job.attempt) == job.attempt
+        return outcome if is_its_own or outcome.status is Status.COMPLETE else None
     except (ValueError, TypeError, KeyError, AttributeError):
         log.warning("%s is damaged: its trial counts as lost, and goes on.", path)
         return None
@@ -95,9 +109,9 @@ def _outcome(facts: Mapping[str, Any], objectives: int, has_objective: bool) -> 
 
 def _wait_for_its_node(job: Job, until: float) -> None:
     """Wait for what the host of a job writes as it ends, if it is not sure that it has ended."""
-    if time.time() < until and left_outcome(job) is None:
+    if time.time() < until and left_outcome(job, of_any_attempt=True) is None:
         log.info("Waiting for the node of trial #%s, %.0f s at most.", job.number, until - time.time())
-    while time.time() < until and left_outcome(job) is None:
+    while time.time() < until and left_outcome(job, of_any_attempt=True) is None:
         time.sleep(0.1)
 
 

@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 import psutil
+import sqlalchemy.exc
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
@@ -20,6 +22,7 @@ from sweeplab.records.layout import StudyFile
 from sweeplab.secrets import HIDDEN, masked
 from sweeplab.sweep.study.algorithms import build
 
+TABLES_PAUSES = (0.1, 0.3, 1.0, 3.0)  # seconds between attempts, while another controller makes the tables
 LEFT_BEHIND = 120  # seconds after which a lock in a shared folder counts as that of a dead controller
 # File systems of other machines, with or without `fuse.` before them.
 SHARED = (
@@ -225,6 +228,19 @@ def _connect(url: str) -> BaseStorage:
         proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port or 13000))
         proxy.wait_server_ready(timeout=10)
         return proxy
+    return _database(url)
+
+
+def _database(url: str) -> BaseStorage:
+    """Open a database; an empty one gets its tables, unless another controller makes them at this moment."""
+    for pause in TABLES_PAUSES:
+        try:
+            return optuna.storages.get_storage(url)
+        except sqlalchemy.exc.DBAPIError as error:
+            # What databases say of a table, or a type of one, that came between the look and the making.
+            if not isinstance(error, sqlalchemy.exc.IntegrityError) and "already exists" not in str(error):
+                raise
+            time.sleep(pause)
     return optuna.storages.get_storage(url)
 
 

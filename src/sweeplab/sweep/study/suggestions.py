@@ -84,6 +84,10 @@ class Suggestions:
             self._process = SamplerProcess(self._spec, self._client.lease)
         return suggestion
 
+    def has_next(self) -> bool:
+        """Say whether there is a trial to begin as soon as there is a slot."""
+        return self._first(ahead=True) is not None
+
     def release(self) -> None:
         """Release what is in the queue, for another controller to run: none may start here any more."""
         for suggestion in self._queue:

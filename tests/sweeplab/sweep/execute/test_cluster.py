@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ class Engine:
         self._arrived: list[tuple[str, bytes | None]] = []
         self.told: list[tuple[str, Any]] = []
         self.is_closed = False
+        self.avoided: list[str] = []
+        self.failures = 0
+        self.last_word = time.monotonic()
 
     def arrives(self, host: str, *messages: Any) -> None:
         self._arrived += [(host, packed(*messages) if messages else None)]
@@ -53,11 +57,19 @@ class Engine:
 
     def send(self, host: str, message: Any) -> None:
         self.told.append((host, message))
+        self.last_word = time.monotonic()
         if isinstance(message, Close):
             self.arrives(host)
 
     def sent_at(self, host: str) -> float:
-        return time.monotonic()
+        return self.last_word
+
+    def avoid(self, host: str) -> None:
+        self.avoided.append(host)
+
+    def has_failed(self, host: str) -> bool:
+        self.failures += 1
+        return self.failures >= 3
 
     def drain(self) -> None:
         """Place no hosts: the test does."""
@@ -166,11 +178,75 @@ def test_what_a_host_wrote_down_before_it_was_gone_is_believed_at_once(
     assert future.result().status is Status.INTERRUPTED
 
 
-def test_a_host_that_comes_late_is_told_of_the_stop(cluster: ClusterExecutor, engine: Engine) -> None:
+def test_each_stop_reaches_all_hosts_and_says_what_its_jobs_come_to(
+    cluster: ClusterExecutor, engine: Engine, job: Callable[[int], Job]
+) -> None:
+    engine.arrives("a", ready(2))
+    cluster.wait(1.0)
+    first = cluster.submit(job(0), ignored)
+    cluster.stop(Status.INTERRUPTED, "another controller has it")
+    second = cluster.submit(job(1), ignored)
     cluster.stop(Status.INTERRUPTED, "enough")
+    cluster.stop(Status.INTERRUPTED, "enough")
+    stops = [message.reason for _, message in engine.told if isinstance(message, Stop)]
+    assert stops == ["another controller has it", "enough"]
+    engine.arrives("a")
+    while not (first.done() and second.done()):
+        cluster.wait(1.0)
+    assert (first.result().reason, second.result().reason) == ("another controller has it", "enough")
+
+
+def test_after_a_stop_that_is_over_a_lost_job_was_killed(
+    cluster: ClusterExecutor, engine: Engine, job: Callable[[int], Job]
+) -> None:
     engine.arrives("a", ready(1))
     cluster.wait(1.0)
-    assert engine.told == [("a", Stop(Status.INTERRUPTED, "enough"))]
+    cluster.stop(Status.INTERRUPTED, "another controller has it")
+    future = cluster.submit(job(0), ignored)
+    engine.arrives("a")
+    while not future.done():
+        cluster.wait(1.0)
+    assert future.result().status is Status.KILLED
+
+
+@pytest.mark.parametrize(("silent", "over"), [(60.0, False), (101.0, True)])  # read 50 s late, it holds for 50 s more
+def test_the_lease_is_counted_from_when_the_last_word_may_have_been_read(
+    engine: Engine, folder: Path, job: Callable[[int], Job], monkeypatch: pytest.MonkeyPatch, silent: float, over: bool
+) -> None:
+    monkeypatch.setattr(module, "MARGIN", 0.0)
+    cluster = ClusterExecutor(engine, 50.0, None, folder / ".cluster")
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    future = cluster.submit(job(0), ignored)
+    engine.last_word = time.monotonic() - silent
+    engine.arrives("a")
+    cluster.wait(0.1)
+    assert future.done() is over
+
+
+def test_a_late_outcome_of_an_earlier_attempt_is_not_this_one_s(
+    engine: Engine, folder: Path, job: Callable[[int], Job]
+) -> None:
+    cluster = ClusterExecutor(engine, 1000.0, None, folder / ".cluster")
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    future = cluster.submit(second := replace(job(0), attempt=1), ignored)
+    write_outcome(replace(second, attempt=0), Outcome(Status.INTERRUPTED, "its node left the cluster"))
+    engine.arrives("a")
+    cluster.wait(0.1)
+    assert not future.done()
+    write_outcome(second, Outcome(Status.KILLED, "the worker of its node died"))
+    write_outcome(replace(second, attempt=0), Outcome(Status.INTERRUPTED, "its node left the cluster"))  # stays away
+    cluster.wait(0.1)
+    assert future.result().status is Status.KILLED
+
+
+def test_a_host_that_comes_while_it_is_closed_is_sent_away(cluster: ClusterExecutor, engine: Engine) -> None:
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    engine.arrives("b", ready(1))
+    cluster.close()
+    assert [host for host, message in engine.told if isinstance(message, Close)] == ["a", "b"]
 
 
 def test_closing_kills_what_runs_and_lets_go_of_the_engine(
@@ -192,11 +268,33 @@ def test_a_node_on_which_nothing_can_run_ends_the_sweep(cluster: ClusterExecutor
         cluster.wait(1.0)
 
 
-def test_hosts_that_end_as_they_start_end_the_sweep(cluster: ClusterExecutor, engine: Engine) -> None:
-    for number in range(module.MAX_STARTS):
-        engine.arrives(f"host {number}")
-    with pytest.raises(UserError, match="end as they start"):
+def test_where_others_work_a_node_on_which_nothing_can_run_is_done_without(
+    cluster: ClusterExecutor, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    engine.arrives("b", Refused("n7", "there is no folder"))
+    engine.arrives("b")
+    cluster.wait(0.1)
+    assert (cluster.slots, engine.avoided) == (1, ["b"])
+    assert "No trial can run on n7 any more: there is no folder" in caplog.text
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_hosts_that_end_as_they_start_end_the_sweep_where_there_is_no_other(
+    cluster: ClusterExecutor, engine: Engine, caplog: pytest.LogCaptureFixture, others: bool
+) -> None:
+    if others:
+        engine.arrives("good", ready(1))
         cluster.wait(1.0)
+    for number in range(3):
+        engine.arrives(f"bad {number}")
+    if others:
+        cluster.wait(0.1)
+        assert "ends as it starts on bad 2" in caplog.text
+    else:
+        with pytest.raises(UserError, match="ends as it starts"):
+            cluster.wait(1.0)
 
 
 def test_a_node_with_other_versions_is_told_of(

@@ -62,15 +62,30 @@ def began(*numbers: int) -> bool:
 
 
 def test_a_sweep_waits_for_nodes_and_takes_those_that_join(sweep_on: Sweep, dask: DaskCluster) -> None:
-    sweep = sweep_on("x=1,2,3,4", "sleep=0.5", "steps=2")
+    sweep = sweep_on("x=range(100)", "sleep=0.5", "steps=2")
     until(lambda: Path("multirun/study/sweep.log").exists())
     dask.add()
     until(lambda: began(0))
     dask.add("--nanny")
+    until(lambda: len([process for process in processes_in(Path.cwd()) if "execute.host" in process]) == 2)
+    until(lambda: states().count("RUNNING") == 2)
+    sweep.send_signal(signal.SIGINT)
     text = output(sweep)
-    assert (sweep.returncode, states()) == (0, ["COMPLETE"] * 4), text
+    assert sweep.returncode == 130, text
     assert text.count("has joined: 1 slot") == 2
+    assert set(states()) == {"COMPLETE"}
     assert not processes_in(Path.cwd())
+
+
+def test_a_sweep_that_is_over_waits_for_no_node(sweep_on: Sweep, dask: DaskCluster) -> None:
+    worker = dask.add()
+    assert sweep_on("x=1,2").wait(120) == 0
+    again = sweep_on("x=1,2")
+    assert "2 of 2 trials finished" in output(again)
+    worker.kill()
+    other = sweep_on("x=1,2,3", "hydra.sweeper.timeout=3", "study=another")  # and none longer than it may take
+    output(other)
+    assert other.returncode == 1
 
 
 def test_the_trial_of_a_killed_worker_runs_again(sweep_on: Sweep, dask: DaskCluster) -> None:
@@ -88,7 +103,7 @@ def test_a_silent_worker_is_noticed_and_nothing_of_its_trial_runs_when_it_runs_a
     sweep_on: Sweep, dask: DaskCluster
 ) -> None:
     worker = dask.add()
-    sweep = sweep_on("x=1", "sleep=0.5", "steps=30", LEASE)
+    sweep = sweep_on("x=1", "sleep=0.5", "steps=60", LEASE)
     until(lambda: began(0))
     first = [process for process in trials_of(worker) if "execute.host" not in " ".join(process.cmdline())]
     assert first
@@ -178,12 +193,12 @@ def test_a_sweep_starts_a_cluster_of_its_own_and_ends_it(start: Start) -> None:
     ("overrides", "words"),
     [
         (["+hydra.sweeper.cluster.adress=tcp://head:1"], "has no key 'adress'; did you mean 'address'?"),
-        (["+hydra.sweeper.cluster.lease=5"], "wants either the address of its scheduler"),
+        (["+hydra.sweeper.cluster.lease=5"], "needs either the address of its scheduler"),
         (["hydra.sweeper.cluster=head"], "must be a mapping"),
         (["+hydra.sweeper.cluster.address=tcp://head:1", "hydra.sweeper.executor=inline"], "executor=inline runs"),
         (
             ["+hydra.sweeper.cluster.address=tcp://head:1", LEASE.replace("5", "0")],
-            "must be more than 0 and at most 100 seconds",
+            "must be more than 0 and at most 50 seconds",
         ),
         (["+hydra.sweeper.cluster.start.n_workers=2"], "has no _target_"),
         (["+hydra.sweeper.cluster.start._target_=distributed.NoCluster"], "distributed.NoCluster does not exist"),

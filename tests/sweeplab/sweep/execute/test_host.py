@@ -87,7 +87,8 @@ def ask(spec: SweepSpec, folder: Path) -> Iterator[Ask]:
             snapshot=spec.snapshot, files={warm_up.name: warm_up.read_bytes()}, cold=False, trial_timeout=None,
             jobs="auto", jobs_per_gpu=1, gpus_per_job=1, witness=witness, lease=30.0,
         )  # fmt: skip
-        started.append(Asked(*start_host(packed(replace(setup, **more)), threads=2)))
+        started.append(Asked(*start_host(threads=2)))
+        started[-1].tell(replace(setup, **more))
         return started[-1]
 
     yield run
