@@ -73,7 +73,7 @@ def test_a_sweep_waits_for_nodes_and_takes_those_that_join(sweep_on: Sweep, dask
     text = output(sweep)
     assert sweep.returncode == 130, text
     assert text.count("has joined: 1 slot") == 2
-    assert set(states()) == {"COMPLETE"}
+    assert set(states()) <= {"COMPLETE", "WAITING"}  # what was suggested ahead waits
     assert not processes_in(Path.cwd())
 
 
