@@ -20,7 +20,7 @@ from sweeplab.sweep.check import check_spec
 from sweeplab.sweep.config.objectives import directions
 from sweeplab.sweep.config.settings import ClusterSettings
 from sweeplab.sweep.console import ProgressTable, closing, greeting
-from sweeplab.sweep.execute.cluster import outlives
+from sweeplab.sweep.execute.cluster import MARGIN
 from sweeplab.sweep.execute.connect import WITNESS, cluster_of, make_cluster_executor
 from sweeplab.sweep.execute.executor import Executor, make_executor
 from sweeplab.sweep.execute.recovery import Recovery
@@ -76,7 +76,7 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
         search = Search(spec)
     extended = check_compatible(study, spec)
     _leave_config(spec, config)
-    silence = outlives(cluster.lease) if cluster else 0.0
+    silence = cluster.lease + MARGIN if cluster else 0.0
     client = StudyClient(study, lock, spec.settings.retries, spec.folder, silence=silence)
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
     spec.folder_names.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LOGGERS = ("sweeplab.loggers.WandbRun", "sweeplab.tracking.wandb_run.WandbRun")
 MODE = "WANDB_MODE"
+NO_SERVICE = {"WANDB_SERVICE": ""}  # on a node that has the environment of this machine, as jobs of SLURM do
 
 
 class SweepService(SharedService):
@@ -80,7 +81,7 @@ class SweepService(SharedService):
             log.warning("W&B: its service has died; the next trials get another one.")
             if self._run is not None:
                 self._run.touch()  # which starts one for itself
-        return {MODE: str(self._mode), **({} if self._is_elsewhere else super().environment(job))}
+        return {MODE: str(self._mode), **(NO_SERVICE if self._is_elsewhere else super().environment(job))}
 
     def trial_ended(self, job: Job, outcome: Outcome) -> None:
         """End the run of a process that could not do it; keep further ones offline if this one found no server."""

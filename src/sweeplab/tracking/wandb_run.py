@@ -156,7 +156,7 @@ class WandbRun(WandbLogger):
         """End the run, if it was ever started: with its status in its summary, and as a tag if it was cut short."""
         if self._experiment is None:
             return {}
-        if status is Status.KILLED and self._trial is not None and "WANDB_SERVICE" in os.environ:
+        if status is Status.KILLED and self._trial is not None and os.environ.get("WANDB_SERVICE"):
             return {}  # whoever killed the trial knows why, and ends its run with that
         run, failover = self._experiment, self._failover
         self._experiment = None
@@ -214,7 +214,7 @@ class WandbRun(WandbLogger):
         try:
             run = begin_run(X_AXIS, advice, **arguments)
         except GONE:
-            if "WANDB_SERVICE" not in os.environ:
+            if not os.environ.get("WANDB_SERVICE"):
                 raise
             forget_service()  # the sweep's has died, so this run takes one of its own
             run = begin_run(X_AXIS, advice, **arguments)

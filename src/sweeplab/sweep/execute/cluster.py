@@ -258,7 +258,7 @@ class ClusterExecutor:
                 log.warning("The process that runs trials ends as it starts on %s, which is not used.", name)
             return
         lost = [running for running in self._running.values() if running.host == name]
-        until = max(time.monotonic(), self._engine.sent_at(name) + outlives(self._lease))
+        until = max(time.monotonic(), self._engine.sent_at(name) + self._lease + MARGIN)
         for running in lost:
             running.lost_at = until
         if lost and not self._is_closing:
@@ -281,14 +281,6 @@ class ClusterExecutor:
         if self._waits_since is not None and time.monotonic() - self._waits_since > WORRY_AFTER:
             self._waits_since = None
             log.info("Waiting for a node of the cluster.")
-
-
-def outlives(lease: float) -> float:
-    """Return for how many seconds after the last word to it a host, and its trials, may live.
-
-    The word may have been on its way for as long as the lease, and the lease begins when it is read.
-    """
-    return 2 * lease + MARGIN
 
 
 def _differences(versions: Mapping[str, str]) -> str:

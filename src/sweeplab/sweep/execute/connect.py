@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sweeplab.sweep.execute.dask import Dask
 
 WITNESS = ".cluster-"  # how the names of files begin by which hosts know the study's folder
-MAX_LEASE = 50.0  # seconds; controllers elsewhere take over the trials of one that is silent for longer
+MAX_LEASE = 100.0  # seconds; controllers elsewhere take over the trials of one that is silent for longer
 KEY = "hydra.sweeper.cluster"
 
 

@@ -23,7 +23,7 @@ import distributed
 from sweeplab.errors import UserError
 from sweeplab.sweep.execute.host import start_host
 from sweeplab.sweep.execute.local import GRACE
-from sweeplab.sweep.execute.messages import Abandoned, Refused, packed
+from sweeplab.sweep.execute.messages import Abandoned, Refused, Word, packed
 
 LOOK_EVERY = 1.0  # seconds between two looks at which workers there are
 WORDS = 5.0  # words that a host hears in the time of a lease, so that some may be late
@@ -43,7 +43,7 @@ class HostActor:
         weakref.finalize(self, _tell, self._channel, packed(Abandoned()))  # without its actor it has no controller
 
     def tell(self, content: bytes) -> None:
-        """Pass on messages of the controller: the setup first, then none at all as a sign of life."""
+        """Pass on messages of the controller: the setup first."""
         _tell(self._channel, content)
 
 
@@ -209,8 +209,8 @@ class Dask:
                 actor = await future
                 await actor.tell(self._setup)  # no argument of a task: Dask keeps and logs these
                 while (messages := await self._next(outgoing)) is not None:
-                    self._sent_at[name] = time.monotonic()
-                    await asyncio.wait_for(actor.tell(packed(*messages)), self._lease)
+                    self._sent_at[name] = now = time.monotonic()
+                    await asyncio.wait_for(actor.tell(packed(Word(now), *messages)), self._lease)
         except (OSError, ValueError, TimeoutError, distributed.CancelledError):
             pass  # the worker is gone: Dask has no exception of its own for that
         except Exception as error:  # noqa: BLE001 - what a worker, or the scheduler, finds wrong with our classes

@@ -39,6 +39,7 @@ from sweeplab.sweep.execute.messages import (
     Reported,
     RunJob,
     Stop,
+    Word,
     packed,
     unpacked,
 )
@@ -77,10 +78,12 @@ class Host:
         self._sender = threading.Thread(target=self._send, daemon=True)
         self._sender.start()
         self._jobs: dict[int, tuple[Job, Future[Outcome]]] = {}
+        self._delay = float("inf")  # of the word that was quickest, by two clocks that count from different times
         self._heard_at = time.monotonic()
         self._is_leaving = self._is_over = False
         self._loss: Outcome | None = None  # what becomes of jobs when nobody is told
         self._local = self._prepared(threads)
+        self._heard_at = time.monotonic()  # it may have taken long
 
     def serve(self) -> None:
         """Run jobs until the controller closes the host, leaves it alone for too long, or the node goes."""
@@ -89,10 +92,10 @@ class Host:
         try:
             while not self._is_over:
                 self._local.wait(TICK, [self._channel])
+                self._receive()
                 if time.monotonic() - self._heard_at > self._setup.lease:
                     self._loss = Outcome(Status.INTERRUPTED, f"its controller was silent for {self._setup.lease:g} s")
                     break
-                self._receive()
                 if self._is_leaving:
                     self._local.stop(Status.INTERRUPTED, LEFT)
                 self._collect()
@@ -141,16 +144,21 @@ class Host:
     def _receive(self) -> None:
         try:
             while self._channel.poll():
-                content = self._channel.recv_bytes()
-                self._heard_at = time.monotonic()
-                for message in unpacked(content):
+                for message in unpacked(self._channel.recv_bytes()):
                     self._obey(message)
         except (EOFError, OSError):  # the engine's worker is gone
             self._is_over = True
             self._loss = Outcome(Status.KILLED, "the worker of its node died")
 
+    def _hear(self, word: Word) -> None:
+        """Let the lease begin when a word was sent: one that was long on its way does not prolong it."""
+        self._delay = min(self._delay, time.monotonic() - word.sent)
+        self._heard_at = max(self._heard_at, word.sent + self._delay)
+
     def _obey(self, message: Any) -> None:
-        if isinstance(message, RunJob):
+        if isinstance(message, Word):
+            self._hear(message)
+        elif isinstance(message, RunJob):
             self._start(message)
         elif isinstance(message, Answer) and message.id in self._jobs:
             self._local.answer(self._jobs[message.id][1], message.prune)

@@ -67,6 +67,13 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Word:
+    """To a host, with other messages and now and then alone: the controller lives, at this time of its clock."""
+
+    sent: float
+
+
+@dataclass(frozen=True)
 class Abandoned:
     """To a host, by its engine: the controller is gone."""
 

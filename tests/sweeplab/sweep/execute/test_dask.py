@@ -198,7 +198,7 @@ def test_a_sweep_starts_a_cluster_of_its_own_and_ends_it(start: Start) -> None:
         (["+hydra.sweeper.cluster.address=tcp://head:1", "hydra.sweeper.executor=inline"], "executor=inline runs"),
         (
             ["+hydra.sweeper.cluster.address=tcp://head:1", LEASE.replace("5", "0")],
-            "must be more than 0 and at most 50 seconds",
+            "must be more than 0 and at most 100 seconds",
         ),
         (["+hydra.sweeper.cluster.start.n_workers=2"], "has no _target_"),
         (["+hydra.sweeper.cluster.start._target_=distributed.NoCluster"], "distributed.NoCluster does not exist"),

@@ -28,6 +28,7 @@ from sweeplab.sweep.execute.messages import (
     Reported,
     RunJob,
     Stop,
+    Word,
     packed,
     unpacked,
 )
@@ -148,6 +149,33 @@ def test_a_host_that_hears_nothing_ends_its_trials_and_says_so_in_their_folders(
     assert left(hanging)["status"] == "interrupted"
     assert "silent for 3 s" in left(hanging)["reason"]
     assert gone(folder)
+
+
+def test_a_word_that_was_long_on_its_way_does_not_prolong_the_lease(ask: Ask, spec: SweepSpec, folder: Path) -> None:
+    host = ask(lease=3.0)
+    host.next(Ready)
+    host.tell(RunJob(0, hanging := job(spec, 0, "steps=1", "how=hangs", prunes=False)))
+    host.next(Reported)
+    sent = time.monotonic()
+    until = sent + 30.0
+    while not (hanging.folder / RunFile.OUTCOME).exists():
+        assert time.monotonic() < until, "the lease goes on"
+        host.tell(Word(sent))
+        time.sleep(0.3)
+    assert "silent for 3 s" in left(hanging)["reason"]
+
+
+def test_a_host_that_was_busy_for_long_hears_what_came_meanwhile(ask: Ask, spec: SweepSpec) -> None:
+    host = ask(lease=3.0)
+    host.next(Ready)
+    host.tell(Word(time.monotonic()))
+    host.process.send_signal(signal.SIGSTOP)
+    for _ in range(5):
+        time.sleep(1.0)
+        host.tell(Word(time.monotonic()))
+    host.process.send_signal(signal.SIGCONT)
+    host.tell(Word(time.monotonic()), RunJob(0, job(spec, 0)))
+    assert host.next(Ended).outcome.status is Status.COMPLETE
 
 
 def test_the_trials_of_a_host_end_with_the_worker_beside_it(ask: Ask, spec: SweepSpec, folder: Path) -> None:
