@@ -115,7 +115,7 @@ def test_too_many_failures_end_a_sweep(
     assert sweep("x=interval(0,1)", "how=raises", *budget) == 1
     assert states() == ["FAIL"] * ended
     said = capsys.readouterr().out
-    assert f"{ended} of {ended} trials failed" in said
+    assert f"{ended} of {ended} trial{'s' if ended > 1 else ''} failed" in said
     assert "RuntimeError: no good" in said
     assert re.search(r"multirun/study/\d+/output\.log", said)
 
