@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import replace
 
+from sweeplab.compare.table import plural
 from sweeplab.errors import UserError
 from sweeplab.records import record
 from sweeplab.records.layout import RunFile
@@ -107,7 +108,7 @@ class Loop:
             self._drop_queue()
             if self._running and course is Course.DRAIN:
                 self.progress.print(
-                    f"Ctrl-C: waiting for {len(self._running)} running trials; press again to stop them."
+                    f"Ctrl-C: waiting for {plural(len(self._running), 'running trial')}; press again to stop."
                 )
         if course >= Course.STOP:
             self.executor.stop(Status.INTERRUPTED, INTERRUPTED)

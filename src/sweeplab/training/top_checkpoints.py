@@ -81,7 +81,9 @@ def _runs(sweep: SweepInfo, trial: FrozenTrial) -> Iterator[Path]:
     for run in (folder, *folder.glob("[0-9]*")):
         if (facts := record.as_left(run)) is not None:
             # Another machine may have such a folder too, with a run of another study.
-            is_of_trial = facts["process"]["host"] == trial.user_attrs.get("lease", {}).get("host")
+            lease = trial.user_attrs.get("lease", {})
+            on_cluster = bool(lease.get("silence"))  # whose nodes share the folder
+            is_of_trial = on_cluster or facts["process"]["host"] == lease.get("host")
             by_hand = len(facts.get("attempts") or ()) > (facts.get("trial") or {}).get("attempt", 0)
             if is_of_trial and facts["status"] in (Status.COMPLETE, Status.PRUNED) and not by_hand:
                 yield run

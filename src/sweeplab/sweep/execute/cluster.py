@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
+from sweeplab.compare.table import plural
 from sweeplab.errors import UserError
 from sweeplab.records import provenance
 from sweeplab.records.record import Status
@@ -234,7 +235,7 @@ class ClusterExecutor:
         self._nodes[name] = _Node(ready.node, ready.slots)
         self._has_had_nodes = True
         self._waits_since = None
-        log.info("Node %s has joined: %s.", ready.node, _number(ready.slots, "slot"))
+        log.info("Node %s has joined: %s.", ready.node, plural(ready.slots, "slot"))
         if different := _differences(ready.versions):
             log.warning("Node %s has other versions than this machine: %s.", ready.node, different)
         if self._is_closing:
@@ -246,7 +247,7 @@ class ClusterExecutor:
         self._engine.avoid(name)
         if not self._has_had_nodes:
             raise UserError(f"no trial can run on {refused.node}: {refused.reason}")
-        log.warning("No trial can run on %s any more: %s", refused.node, refused.reason)
+        log.warning("No trial can run on %s: %s", refused.node, refused.reason)
 
     def _is_gone(self, name: str) -> None:
         node = self._nodes.pop(name, None)
@@ -288,7 +289,3 @@ def _differences(versions: Mapping[str, str]) -> str:
     here = provenance.versions()
     pairs = [(name, versions.get(name, "none"), here.get(name, "none")) for name in sorted({*versions, *here})]
     return ", ".join(f"{name} {there} (here {own})" for name, there, own in pairs if there != own)
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("s" if count != 1 else "")

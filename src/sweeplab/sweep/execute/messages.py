@@ -17,7 +17,7 @@ class HostSetup:
     `main`, `path` and `folder` say how the program is imported and where it was started; `files` are those of the
     sweep's snapshot, which lies at `snapshot` for the controller. `jobs` is how many trials run at once, `auto` as many
     as there are GPUs, or threads of the engine's worker. `witness` is a file of the controller's in the study's folder.
-    `lease` is how many seconds a host goes on without a word from its controller.
+    `lease` is how many seconds a host keeps running without hearing from its controller.
     """
 
     main: Mapping[str, str]

@@ -277,7 +277,7 @@ def test_where_others_work_a_node_on_which_nothing_can_run_is_done_without(
     engine.arrives("b")
     cluster.wait(0.1)
     assert (cluster.slots, engine.avoided) == (1, ["b"])
-    assert "No trial can run on n7 any more: there is no folder" in caplog.text
+    assert "No trial can run on n7: there is no folder" in caplog.text
 
 
 @pytest.mark.parametrize("others", [False, True])
