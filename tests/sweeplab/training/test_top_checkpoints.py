@@ -3,14 +3,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from omegaconf import DictConfig
+from optuna.trial import create_trial
 
 from sweeplab.errors import UserError
 from sweeplab.records import record
 from sweeplab.records.ending import recorded
+from sweeplab.training import top_checkpoints
 from sweeplab.training.top_checkpoints import TopCheckpoints
 from tests.conftest import Command, small
 from tests.sweeplab.sweep.app import app
@@ -154,6 +157,20 @@ def test_only_folders_of_the_sweep_itself_are_touched(sweep: Sweep, tmp_path: Pa
     assert sweep("x=range(6)", ONE_BY_ONE, KEEP % 1, task=trains) == 0
     kept = [number for number in range(6) if (STUDY / str(number) / "checkpoints" / "best.ckpt").is_file()]
     assert kept == [0, 1, 2, 4]
+
+
+@pytest.mark.parametrize(("silence", "is_of_trial"), [(25.0, True), (0.0, False)])
+def test_a_run_on_a_node_of_a_cluster_is_its_trial_s(folder: Path, silence: float, is_of_trial: bool) -> None:
+    run = folder / "0"
+    run.mkdir()
+    with recorded(record.begin(run, [], None)):
+        pass
+    facts = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**facts, "process": {**facts["process"], "host": "node 7"}}))
+    lease = {"host": "the controller's", "folder": str(folder), "silence": silence}
+    trial = create_trial(value=1.0, user_attrs={"lease": lease})
+    sweep: Any = SimpleNamespace(folder=folder, folder_of=lambda trial: run)
+    assert list(top_checkpoints._runs(sweep, trial)) == ([run] if is_of_trial else [])
 
 
 @pytest.mark.slow
