@@ -11,7 +11,6 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweeplab.compare.table import plural
 from sweeplab.errors import UserError
 from sweeplab.records import provenance
 from sweeplab.records.record import Status
@@ -235,7 +234,7 @@ class ClusterExecutor:
         self._nodes[name] = _Node(ready.node, ready.slots)
         self._has_had_nodes = True
         self._waits_since = None
-        log.info("Node %s has joined: %s.", ready.node, plural(ready.slots, "slot"))
+        log.info("Node %s has joined: %s.", ready.node, f"{ready.slots} slot" + "s" * (ready.slots != 1))
         if different := _differences(ready.versions):
             log.warning("Node %s has other versions than this machine: %s.", ready.node, different)
         if self._is_closing:
