@@ -63,8 +63,9 @@ def wait_for_quiet(folder: Path) -> list[str]:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """Return what is left in the temporary directory that the sweep had, but for the cache of torch."""
-    kept = (path.name for path in sorted((folder / "tmp").iterdir()) if not path.name.startswith("torchinductor"))
+    """Return what is left in the temporary directory that the sweep had, but for what torch and Dask keep there."""
+    theirs = ("torchinductor", "dask-scratch-space")
+    kept = (path.name for path in sorted((folder / "tmp").iterdir()) if not path.name.startswith(theirs))
     return [f"left in the temporary directory: {name}" for name in kept]
 
 

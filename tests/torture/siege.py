@@ -1,5 +1,6 @@
 """One study under attack: signals, the same command again, until it is allowed to come to its end."""
 
+import contextlib
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from tests.torture import audit
 from tests.torture.attack import Hit, strike
 from tests.torture.scenario import Scenario
+from tests.torture.workers import Workers
 
 LONGEST = 300.0  # seconds for the command that nobody attacks
 EARLY = 0.15  # how many of the commands are attacked before they have begun a trial
@@ -30,19 +32,25 @@ class Siege:
 
 def besiege(scenario: Scenario, folder: Path, signals: int, chance: random.Random) -> Siege:
     """Attack a study in an empty folder with so many signals, run it to its end, and look at what there is."""
-    siege = Siege(scenario)
     (folder / "tmp").mkdir(parents=True)
     scenario.prepare(folder)
+    with contextlib.closing(Workers(scenario.nodes, folder / "cluster", folder / "tmp")) as workers:
+        return _besiege(scenario, folder, signals, chance, workers)
+
+
+def _besiege(scenario: Scenario, folder: Path, signals: int, chance: random.Random, workers: Workers) -> Siege:
+    siege = Siege(scenario)
     untouched: dict[Path, bytes] = {}
     while len(siege.hits) < signals:
         running = [_start(siege, folder, chance) for _ in range(scenario.controllers)]
-        is_over = _attack(siege, running, folder, signals, chance)
+        is_over = _attack(siege, running, folder, signals, chance, workers)
         siege.faults += [f"exit code {p.returncode}" for p in running if p.returncode not in CODES]
         siege.faults += audit.wait_for_quiet(folder)
         siege.faults += audit.changes(untouched)
         if is_over:
             break
         untouched = audit.contents(scenario, folder) if _journal(scenario, folder).exists() else {}
+    workers.replace(now=True)
     last = _start(siege, folder, chance)
     if _wait(last, LONGEST) != 0:
         siege.faults.append(f"the last command ended with exit code {last.returncode}")
@@ -66,11 +74,17 @@ def _start(siege: Siege, folder: Path, chance: random.Random) -> "subprocess.Pop
 
 
 def _attack(
-    siege: Siege, running: "list[subprocess.Popen[bytes]]", folder: Path, signals: int, chance: random.Random
+    siege: Siege,
+    running: "list[subprocess.Popen[bytes]]",
+    folder: Path,
+    signals: int,
+    chance: random.Random,
+    workers: Workers,
 ) -> bool:
     """Send signals until no controller is left; say whether all of them came to their end by themselves."""
     trials, early = _folders(folder), chance.random() < EARLY
     while alive := [process for process in running if process.poll() is None]:
+        workers.replace()
         if not early and _folders(folder) == trials:
             time.sleep(0.02)
             continue
@@ -83,7 +97,7 @@ def _attack(
         try:
             alive[0].wait(chance.uniform(0.0, siege.scenario.pause))
         except subprocess.TimeoutExpired:
-            hit = strike(chance.choice(alive).pid, chance)
+            hit = strike(chance.choice(alive).pid, chance, workers.pids)
             siege.hits += [hit] if hit else []
     return all(process.returncode == 0 for process in running)
 

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     try:
         from optuna_dashboard import run_server
     except ImportError:
-        raise UserError("optuna-dashboard is not installed; install it: pip install -e '.[dashboard]'") from None
+        raise UserError("optuna-dashboard is not installed; run: pip install 'sweeplab[dashboard]'") from None
     from sweeplab.sweep.study.storage import open_storage
 
     url = url or study.storage

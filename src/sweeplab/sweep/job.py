@@ -52,7 +52,8 @@ class Job:
     `arguments` are those of a single run with the configuration's copy, `rerun_command` is its command for a user;
     `name` is Hydra's name for the program, and `context` what its version wants to know besides; `subdir` is where
     `folder` lies in the sweep's; `has_objective` says whether its task has to return the objectives. `attempt`, `id`,
-    `home`, `seed_key` and `searched` are as in `Trial`.
+    `home`, `seed_key` and `searched` are as in `Trial`. `node_root` is where relative paths begin on a node that
+    shares no folder with the controller.
     """
 
     study: str
@@ -74,10 +75,17 @@ class Job:
     id: str = ""
     home: Path | None = None
     subdir: str = ""
+    node_root: Path | None = None
     seed_key: str = "seed"
     searched: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     interactive: bool = False
+
+    @property
+    def below_home(self) -> str:
+        """Where `folder` lies in `home`."""
+        assert self.home is not None
+        return self.folder.relative_to(self.home).as_posix()
 
 
 def job_id(study: str, number: int, repeat: int, repeats: int) -> str:

@@ -11,6 +11,7 @@ from sweeplab.records.record import Status
 from sweeplab.sweep.config.settings import Settings
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.spec import SweepSpec
+from sweeplab.sweep.study.retries import numbers_to_retry
 
 FAILURES = (Status.FAILED, Status.KILLED, Status.TIMEOUT)
 FIRST_FAILURES = 5  # failures with nothing good before them end a sweep by themselves
@@ -69,25 +70,6 @@ class Limits:
         if self._rate is not None:
             return ended >= FIRST_FAILURES and self._failures > self._rate * ended
         return self._failures >= FIRST_FAILURES and not self._successes
-
-
-def numbers_to_retry(settings: Settings) -> list[int] | None:
-    """Return the numbers of the failed trials that are to run again, None for all that failed.
-
-    Raises:
-        UserError: something else than numbers is named, or both all and some.
-    """
-    given = settings.retry if isinstance(settings.retry, list) else [settings.retry]
-    if settings.retry is None:
-        return None if settings.retry_failed else []
-    if settings.retry_failed:
-        raise UserError("hydra.sweeper.retry_failed=true already runs all failed trials again; remove retry.")
-    if not all(isinstance(number, int) and not isinstance(number, bool) for number in given):
-        raise UserError(
-            f"hydra.sweeper.retry={settings.retry} is not a list of numbers of trials; "
-            "write it as in 'hydra.sweeper.retry=[12,15]'."
-        )
-    return given
 
 
 def check_limits(settings: Settings) -> None:

@@ -11,10 +11,11 @@ from sweeplab.errors import UserError
 from sweeplab.records import record
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
-from sweeplab.sweep.active import Active, Reports
+from sweeplab.sweep.active import Active, Reports, UnwrittenReports
 from sweeplab.sweep.console import ProgressTable
 from sweeplab.sweep.execute.executor import Executor, Inline
-from sweeplab.sweep.execute.recovery import Recovery, left_outcome
+from sweeplab.sweep.execute.outcome import left_outcome
+from sweeplab.sweep.execute.recovery import Recovery
 from sweeplab.sweep.execute.signals import Course, Interrupts
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.limits import Limits
@@ -47,6 +48,7 @@ class Loop:
         self.listeners, self.progress = listeners, progress
         self.interrupts = Interrupts()
         self._suggestions = Suggestions(spec, search, client, limits.n_trials, lambda: executor.slots, self._has_begun)
+        self._unwritten = UnwrittenReports(client)
         self._prepared: Active | None = None
         self._queue: deque[Active] = deque()  # trials with further runs, as often as these may start
         self._running: dict[Future[Outcome], tuple[Active, Job]] = {}
@@ -88,12 +90,11 @@ class Loop:
             if not self._suggestions.receive() and self.interrupts.course is Course.RUN:
                 self.progress.print("The sampler process has died; the sweep continues without it.")
             self._collect()
-            for active, _ in self._running.values():
-                active.reports.write()
+            self._unwritten.write()
             if self.client.heartbeat():
                 self._stop_if_taken()
                 self.client.recover(Recovery(self.spec, self._lost, self.client.may_run_until).settle)
-            self.progress.tick(self.executor.slots, self.use)
+            self.progress.tick(self.executor.slots, self.use, self.executor.nodes)
 
     def _count_slots(self) -> None:
         if self._since is not None:
@@ -174,12 +175,13 @@ class Loop:
         prunes, repeats = self.search.prunes, range(self.spec.settings.repeats)
         jobs = [self.spec.job(trial.number, values, repeat, prunes and repeat == 0) for repeat in repeats]
         if not attempt:
-            return Active(suggestion, deque(jobs), Reports(trial, self.client, prunes))
+            return Active(suggestion, deque(jobs), Reports(trial, self.client, self._unwritten, prunes))
         done = {
             job.repeat: outcome for job in jobs if (outcome := left_outcome(job)) and outcome.status is Status.COMPLETE
         }
         left = deque(replace(job, attempt=attempt) for job in jobs if job.repeat not in done)
-        reports = Reports(trial, self.client, prunes, self.client.stored(trial).intermediate_values)
+        steps = self.client.stored(trial).intermediate_values
+        reports = Reports(trial, self.client, self._unwritten, prunes, steps)
         # Their time is that of the attempt in which they ran.
         return Active(suggestion, left, reports, outcomes=[replace(outcome, seconds=0.0) for outcome in done.values()])
 
@@ -201,6 +203,7 @@ class Loop:
             future = Future()
             future.set_result(Outcome(Status.INTERRUPTED, INTERRUPTED))
         self._running[future] = (active, job)
+        self.progress.placed(active, self.executor.node_of(future))
         if self._since is None:  # the first process may have waited for imports
             self._since = before if future.done() else time.monotonic()
 
@@ -252,7 +255,7 @@ class Loop:
             self._tell(active)
 
     def _tell(self, active: Active) -> None:
-        active.reports.write(now=True)
+        active.reports.write()
         outcome = active.outcome()
         self._begun.discard(active.number)
         counts = self.client.tell(active.trial, outcome)

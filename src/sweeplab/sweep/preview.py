@@ -1,10 +1,13 @@
 """What a sweep would do, without doing it."""
 
+import shlex
 from typing import Any
 
 import optuna
 
 from sweeplab.sweep.config.objectives import directions
+from sweeplab.sweep.execute.connect import cluster_of, job_script
+from sweeplab.sweep.execute.controller_job import controller_options
 from sweeplab.sweep.execute.slots import Slot, slots
 from sweeplab.sweep.listener import Listeners, SweepInfo
 from sweeplab.sweep.space.parameter import Parameter
@@ -17,6 +20,8 @@ SAMPLES = 3
 
 def preview(spec: SweepSpec, search: Search) -> str:
     """Return the space, the budget, and three trials with the commands that run each alone; or a listener's preview.
+
+    The jobs that a cluster would submit are shown too.
 
     Raises:
         UserError: there is no listener of that name, or it has no preview.
@@ -38,7 +43,19 @@ def preview(spec: SweepSpec, search: Search) -> str:
                 break
             study.enqueue_trial(dict(following))
         lines.append(f"  {single_run(spec.rerun_overrides(search.suggest(study.ask())))}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_jobs(spec)])
+
+
+def _jobs(spec: SweepSpec) -> list[str]:
+    cluster = cluster_of(spec.settings)
+    if cluster is None:
+        return []
+    lines = []
+    if cluster.submit_controller:
+        lines += ["", "the job of the controller", f"  sbatch {shlex.join(controller_options(spec, cluster))}"]
+    if script := job_script(cluster):
+        lines += ["", "the job of a node", *(f"  {line}" for line in script.splitlines())]
+    return lines
 
 
 def _study(spec: SweepSpec, search: Search) -> Study:

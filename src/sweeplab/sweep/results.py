@@ -97,9 +97,17 @@ class Summary:
     @property
     def met(self) -> bool:
         """Whether the budget was met, with at least one value if there is an objective."""
-        ended = sum(self.endings.values()) - self.endings[Status.INTERRUPTED]
         done = bool(self.best) or any(NO_VALUE in trial.user_attrs for trial in self.trials)
-        return done and not self.stopped and (self.total is None or ended + self.running >= self.total)
+        return done and not self.stopped and (self.total is None or self._ended + self.running >= self.total)
+
+    @property
+    def progress(self) -> int:
+        """A number that each ended trial, and each step that is reported for the first time, makes larger."""
+        return self._ended + sum(len(trial.intermediate_values) for trial in self.trials)
+
+    @property
+    def _ended(self) -> int:
+        return sum(self.endings.values()) - self.endings[Status.INTERRUPTED]
 
 
 def summarize(spec: SweepSpec, client: StudyClient, total: int | None, stopped: str, use: float | None) -> Summary:

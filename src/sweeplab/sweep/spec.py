@@ -167,9 +167,14 @@ class SweepSpec:
     @property
     def resume_command(self) -> str:
         """The command that resumes this sweep, also if it was named by the clock; a secret in it is `***`."""
-        named = any(self.name in word for word in sys.argv)
-        name = f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"
-        return shlex.join([*provenance.words(), *masked_words(sys.argv[1:]), *([] if named else [name])])
+        return shlex.join([*provenance.words(), *masked_words(sys.argv[1:]), *self.naming])
+
+    @property
+    def naming(self) -> list[str]:
+        """The words that name this sweep where its command leaves that to the clock."""
+        if any(self.name in word for word in sys.argv):
+            return []
+        return [f"study={self.name}" if "study" in self.base else f"hydra.sweep.dir={self.folder}"]
 
 
 _parsed = cache(parse)

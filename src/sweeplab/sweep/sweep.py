@@ -1,10 +1,12 @@
 """A sweep from its configuration to its last message."""
 
 import contextlib
+import shutil
 import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hydra.types import HydraContext, TaskFunction
@@ -22,21 +24,24 @@ from sweeplab.sweep.config.settings import ClusterSettings
 from sweeplab.sweep.console import ProgressTable, closing, greeting
 from sweeplab.sweep.execute.cluster import MARGIN
 from sweeplab.sweep.execute.connect import WITNESS, cluster_of, make_cluster_executor
+from sweeplab.sweep.execute.controller_job import run_controller
 from sweeplab.sweep.execute.executor import Executor, make_executor
 from sweeplab.sweep.execute.recovery import Recovery
+from sweeplab.sweep.execute.signals import Course
 from sweeplab.sweep.execute.slots import Slot, slots
 from sweeplab.sweep.execute.temporary import own_folder
 from sweeplab.sweep.job import Job, Outcome
-from sweeplab.sweep.limits import Limits, numbers_to_retry
+from sweeplab.sweep.limits import Limits
 from sweeplab.sweep.listener import Listener, Listeners, SweepInfo
 from sweeplab.sweep.loop import Loop
 from sweeplab.sweep.preview import preview
 from sweeplab.sweep.results import describe, summarize, write_results
 from sweeplab.sweep.spec import SweepSpec, make_spec
 from sweeplab.sweep.study.client import StudyClient
+from sweeplab.sweep.study.retries import numbers_to_retry
 from sweeplab.sweep.study.search import Search
-from sweeplab.sweep.study.storage import open_storage
-from sweeplab.sweep.study.study import check_compatible, open_study
+from sweeplab.sweep.study.storage import follow, open_storage
+from sweeplab.sweep.study.study import check_compatible, open_study, searched_before
 from sweeplab.sweep.study.trials import FOLDER
 
 
@@ -56,13 +61,13 @@ def sweep(config: DictConfig, context: HydraContext, task: TaskFunction, argumen
         if spec.settings.preview is not False:
             sys.stdout.write(preview(spec, search) + "\n")
             return
-        code = _run(spec, search, config, cluster)
+        code = run_controller(spec, cluster, lambda: _run(spec, search, config, cluster))
     if code:
         sys.exit(code)
 
 
-def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSettings | None) -> int:
-    """Run the sweep; return the exit code."""
+def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSettings | None) -> tuple[int, bool]:
+    """Run the sweep; return the exit code, and whether any trial came further."""
     start = time.monotonic()
     listeners = Listeners(spec.settings.listeners)
     settings = spec.settings
@@ -70,20 +75,21 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     _check_folder(spec)
     storage, lock = open_storage(spec.settings.storage, spec.folder)
     study = open_study(storage, spec.name, directions(spec.objectives))
-    names = {name for trial in study.get_trials(deepcopy=False) for name in trial.distributions}
-    if (space := spec.space.named_as(names)) != spec.space:
+    if (space := spec.space.named_in(searched_before(study))) != spec.space:
         spec = replace(spec, space=space)
         search = Search(spec)
     extended = check_compatible(study, spec)
     _leave_config(spec, config)
     silence = cluster.lease + MARGIN if cluster else 0.0
-    client = StudyClient(study, lock, spec.settings.retries, spec.folder, silence=silence)
+    renamed = partial(space.renamed, default_of=spec.default_of)
+    client = StudyClient(study, lock, spec.settings.retries, spec.folder, silence=silence, renamed=renamed)
     spec = replace(spec, id=f"{spec.name}-{client.identity()}", has_objective=spec.has_objective or not search.walks)
     spec.folder_names.names.update({t.number: t.user_attrs[FOLDER] for t in client.trials() if FOLDER in t.user_attrs})
     if extended:
         client.drop_waiting()
+    client.rename_queued()
     if is_only_controller := client.register():
-        _remove_witnesses(spec)
+        _remove_leftovers(spec)
     search.equip(study, "" if is_only_controller else client.controller)
     lost: list[tuple[Job, Outcome]] = []
     recovered = client.recover(Recovery(spec, lambda *run: lost.append(run), client.may_run_until).settle)
@@ -108,11 +114,13 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
     with contextlib.closing(executor), ProgressTable(spec, before) as progress:
         progress.print(greeting(spec, before, executor.slots, recovered, retried, extended))
         loop = Loop(spec, search, client, executor, limits, listeners, progress)
+        follow(storage, progress.print, lambda: loop.interrupts.course < Course.STOP)
         stopped = "it broke off"
         try:
             stopped = loop.run()
         finally:
             executor.close()
+            progress.close_table()
             over = limits.over if not stopped else ""
             summary = summarize(spec, client, total, stopped or over, loop.use)
             write_results(spec, summary)
@@ -120,13 +128,16 @@ def _run(spec: SweepSpec, search: Search, config: DictConfig, cluster: ClusterSe
         if limits.first:
             progress.print(limits.first)
         progress.print(closing(spec, summary, time.monotonic() - start))
-    return loop.interrupts.exit_code or (0 if summary.met or (over and summary.best) else 1)
+    code = loop.interrupts.exit_code or (0 if summary.met or (over and summary.best) else 1)
+    return code, summary.progress > before.progress
 
 
-def _remove_witnesses(spec: SweepSpec) -> None:
-    """Remove what controllers that were killed left for their hosts."""
+def _remove_leftovers(spec: SweepSpec) -> None:
+    """Remove what controllers that were killed left for their hosts, and of files that were on their way."""
     for path in spec.folder.glob(f"{WITNESS}*"):
         path.unlink(missing_ok=True)
+    for path in spec.folder.glob(f"{StudyFile.ARRIVING}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _check_folder(spec: SweepSpec) -> None:

@@ -14,10 +14,13 @@ ROOT = APP.parents[3]
 
 
 class DaskCluster:
-    """Started in a folder, where the scheduler leaves `scheduler.json`; everything ends with `close`."""
+    """Started in a folder, where the scheduler leaves `scheduler.json`; everything ends with `close`.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `variables` are further ones of the environment.
+    """
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder, self._variables = folder, variables
         self.file = folder / "scheduler.json"
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file)
@@ -58,5 +61,5 @@ class DaskCluster:
                 [sys.executable, "-W", "ignore", "-m", f"distributed.cli.dask_{program}", *arguments],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **self._variables},
             )  # fmt: skip

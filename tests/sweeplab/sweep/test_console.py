@@ -1,5 +1,9 @@
+import io
+import logging
 import os
+import re
 import shlex
+import sys
 from collections import Counter, deque
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +12,7 @@ from unittest import mock
 
 import pytest
 from optuna.trial import FixedTrial
+from rich.console import Console
 
 from sweeplab.records.record import Status
 from sweeplab.sweep.active import Active, Reports
@@ -28,9 +33,11 @@ def spec(folder: Path) -> SweepSpec:
     return spec
 
 
-def active(number: int) -> Active:
+def active(number: int, values: dict[str, Any] | None = None) -> Active:
     trial: Any = FixedTrial({"x": number}, number)
-    return Active(Suggestion(trial, {"x": number}), deque(), Reports(trial, mock.Mock(), prunes=False))
+    return Active(
+        Suggestion(trial, values or {"x": number}), deque(), Reports(trial, mock.Mock(), mock.Mock(), prunes=False)
+    )
 
 
 def summary(total: int | None, running: int = 0, **endings: int) -> Summary:
@@ -131,3 +138,85 @@ def test_each_trial_is_a_line_of_the_log_and_failures_say_where_to_look(sweep: S
     lines = Path("multirun/study/sweep.log").read_text().splitlines()
     assert sum(" #0  objective 1  (best so far)" in line for line in lines) == 1
     assert sum("#1  FAILED: RuntimeError: no good  see multirun/study/1/output.log" in line for line in lines) == 1
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 9 lines."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "120", "LINES": "9"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def shown(progress: ProgressTable) -> list[str]:
+    out = io.StringIO()
+    Console(width=120, file=out, color_system=None, force_terminal=False).print(progress._live.get_renderable())
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_a_line_of_a_terminal_is_as_wide_as_it_and_the_log_has_all_of_it(
+    spec: SweepSpec, terminal: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    searched, _ = spec_of("+model.width=1,2", "+other.width=0.123456789,1")
+    reason = "a long reason that nobody would want to be cut"
+    with ProgressTable(replace(spec, space=searched.space), summary(9)) as progress:
+        for number, ending in enumerate((Outcome(Status.COMPLETE, values=(2.0,)), Outcome(Status.KILLED, reason))):
+            running = active(number, {"model.width": 2, "other.width": 0.123456789})
+            progress.started(running)
+            progress.ended(running, ending, counts=True)
+    printed = [line for line in capsys.readouterr().out.splitlines() if "#" in line and "trial" not in line]
+    lines = [re.sub(r"\x1b\[[\d;?]*\w|\r", "", line).rstrip() for line in printed]
+    assert "#0  objective 2  (best so far)  0.0s ..." in lines
+    assert f"#1  KILLED: {reason}  0.0s" in lines
+    logged = (spec.folder / "sweep.log").read_text().splitlines()
+    assert [line.rpartition("0.0s  ")[2] for line in logged] == ["model_width=2  other_width=0.1235"] * 2
+
+
+def test_what_others_log_does_not_cut_the_table(
+    spec: SweepSpec, terminal: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler, log = logging.StreamHandler(sys.stdout), logging.getLogger()
+    log.addHandler(handler)
+    try:
+        with ProgressTable(spec, summary(9)) as progress:
+            assert handler.stream is sys.stdout  # which is rich's now
+            progress.started(active(0))
+            log.warning("W&B says something")
+        assert handler.stream is sys.stdout
+        log.warning("and later, too")
+    finally:
+        log.removeHandler(handler)
+    lines = [re.sub(r"\x1b\[[\d;?]*\w|\r", "", line) for line in capsys.readouterr().out.splitlines()]
+    assert "W&B says something" in lines
+    assert "and later, too" in lines
+
+
+def test_the_table_says_on_which_nodes_trials_run(spec: SweepSpec, terminal: None) -> None:
+    with ProgressTable(spec, summary(9)) as progress:
+        for number in range(3):
+            progress.started(active(number))
+            progress.placed(active(number), f"gpu{number // 2}")
+        progress.tick(4, 0.75, nodes=2)
+        headline, names, *trials = shown(progress)
+    assert headline == "study: 0 of 9 trials, 4 slots on 2 nodes 75% in use"
+    assert names.split()[:3] == ["trial", "node", "step"]
+    assert [line.split()[:2] for line in trials] == [["#0", "gpu0"], ["#1", "gpu0"], ["#2", "gpu1"]]
+
+
+def test_the_table_on_one_machine_has_no_nodes(spec: SweepSpec, terminal: None) -> None:
+    with ProgressTable(spec, summary(9)) as progress:
+        progress.started(active(0))
+        progress.placed(active(0), "")
+        progress.tick(1, 1.0)
+        headline, names, _ = shown(progress)
+    assert headline == "study: 0 of 9 trials, 1 slot 100% in use"
+    assert "node" not in names
+
+
+def test_the_table_fits_the_terminal_however_many_trials_run(spec: SweepSpec, terminal: None) -> None:
+    with ProgressTable(spec, summary(None)) as progress:
+        for number in range(1000):
+            progress.started(active(number))
+        lines = shown(progress)
+    assert len(lines) == 9
+    assert lines[-1] == "and 994 more"

@@ -197,6 +197,8 @@ def test_a_study_of_the_peers_with_another_kind_of_space_is_refused(sweep: Sweep
     with pytest.raises(SystemExit) as error:
         sweep("x=1,2", f"hydra.sweeper.storage={URL}")
     assert "x was FloatDistribution" in str(error.value)
+    assert sweep("x=1,2", f"hydra.sweeper.storage={URL}", "hydra.sweeper.on_change=extend") == 0
+    assert [trial.params for trial in trials(storage=URL)[1:]] == [{"x[choice(1,2)]": 1}, {"x[choice(1,2)]": 2}]
 
 
 @pytest.mark.skipif(not IS_1_3, reason="Hydra 1.4 says it itself, in its own words")

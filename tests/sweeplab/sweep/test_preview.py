@@ -23,3 +23,19 @@ def test_a_preview_begins_with_the_points_to_try_first(sweep: Sweep, capsys: pyt
     lines = capsys.readouterr().out.splitlines()
     assert lines[lines.index("trials, as the sampler would suggest them first") + 1] == "  python app.py x=7.5"
     assert {"  infinite", "  sampler: TPESampler"} < set(lines)
+
+
+class OwnCluster:
+    """As a user's own class may be: it knows nothing of Dask's `asynchronous`."""
+
+    def __init__(self, hosts: int) -> None:
+        raise AssertionError("a preview starts nothing")
+
+
+def test_a_preview_does_without_the_jobs_of_a_cluster_that_starts_as_it_is_built(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("distributed")
+    start = f"{{_target_: {__name__}.OwnCluster, hosts: 2}}"
+    assert sweep("x=1,2", f"+hydra.sweeper.cluster.start={start}", "hydra.sweeper.preview=true") == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == ["  python app.py x=1", "  python app.py x=2"]

@@ -2,6 +2,7 @@ import csv
 import json
 import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import optuna
@@ -10,7 +11,7 @@ from omegaconf import OmegaConf
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from sweeplab.records.study import Axis, Study
-from sweeplab.sweep.results import axes
+from sweeplab.sweep.results import Summary, axes
 from sweeplab.sweep.space.space import Space
 from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import APP, Sweep, trials
@@ -160,3 +161,13 @@ def test_a_sweep_that_goes_on_tells_its_new_budget(sweep: Sweep) -> None:
     assert study.axes == {"x": Axis(low=0.0, high=1.0)}
     assert study.objectives == [{"metric": "objective", "mode": "max"}]
     assert study.storage == "sqlite:///sweeps.db"
+
+
+def test_a_sweep_comes_further_by_new_steps_and_by_trials_that_ended_but_not_by_trials_that_were_cut() -> None:
+    def progress(steps: int, **endings: int) -> int:
+        trial = optuna.trial.create_trial(value=1.0, intermediate_values=dict.fromkeys(range(steps), 1.0))
+        return Summary([trial], Counter(endings), [], {}, 0, None).progress
+
+    assert progress(3, complete=1) == progress(3, complete=1, interrupted=4)
+    assert progress(3, complete=1) < progress(4, complete=1)
+    assert progress(3, complete=1) < progress(3, complete=1, failed=1)

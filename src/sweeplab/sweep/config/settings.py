@@ -84,6 +84,8 @@ class Settings:
 class ClusterSettings:
     """What `hydra.sweeper.cluster` takes."""
 
+    # What places hosts on the nodes and carries messages: dask or ray.
+    engine: str = "dask"
     # A scheduler's address, or the path of the file that it has written; or the class that starts a cluster, with its
     # arguments, and so many nodes of it.
     address: str | None = None
@@ -95,8 +97,25 @@ class ClusterSettings:
     environment: list[str] = field(default_factory=list)
     # Seconds without a word between the controller and a node, after which its trials end and run elsewhere.
     lease: float = 20.0
+    # Where nodes share no folder: one on the disk of each, and how often, in seconds, what changes there comes back.
+    folder: str | None = None
+    sync_every: float = 60.0
     # Arguments of distributed.Security, for a scheduler that wants TLS.
     security: Any = None
+    # What the job of a node asks of a batch system; `start` hands it over, as in conf/cluster/slurm.yaml.
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: Any = None
+    gpus: Any = None
+    cpus: Any = None
+    memory: Any = None
+    directives: list[str] = field(default_factory=list)
+    # Seconds before the end of its job, at which a node or the controller begins to leave.
+    leave_before: int = 60
+    # Whether the controller is a job of SLURM itself, and what that job asks for (see `controller_job`).
+    submit_controller: bool = False
+    controller: Any = None
 
 
 SAMPLERS = {

@@ -31,6 +31,7 @@ class ConfigSnapshot:
         self.master = master
         self._order = {key: number for number, key in enumerate(order)}
         self._fixed = parse(fixed)
+        self._is_group: dict[str, bool] = {}
         local_classes.clear()
         # The last trial's, by the overrides that its base was composed from: others have the same base.
         self._trial_configs: dict[tuple[str, ...], TrialConfig] = {}
@@ -81,7 +82,9 @@ class ConfigSnapshot:
 
     def is_group(self, key: str) -> bool:
         """Say whether `key`, with or without a package behind `@`, names a group."""
-        return self._loader.repository.group_exists(_without_package(key))
+        if key not in self._is_group:  # to look for it takes Hydra longer than all else
+            self._is_group[key] = self._loader.repository.group_exists(_without_package(key))
+        return self._is_group[key]
 
     def _is_value(self, override: Override) -> bool:
         """Say whether Hydra applies an override after all groups are chosen, and to the task's part alone."""

@@ -2,10 +2,13 @@
 
 import contextlib
 import logging
+import signal
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -16,7 +19,9 @@ from sweeplab.records import provenance
 from sweeplab.records.record import Status
 from sweeplab.sweep.execute.local import GRACE
 from sweeplab.sweep.execute.messages import (
+    LEFT,
     Answer,
+    Changed,
     Close,
     Ended,
     Leaving,
@@ -27,14 +32,22 @@ from sweeplab.sweep.execute.messages import (
     Stop,
     unpacked,
 )
-from sweeplab.sweep.execute.recovery import left_outcome
+from sweeplab.sweep.execute.outcome import left_outcome
+from sweeplab.sweep.execute.study_files import StudyFiles, without_files
+from sweeplab.sweep.execute.transfer import Piece, Read
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.trial import Report
 
 log = logging.getLogger(__name__)
 
 MARGIN = 5.0  # seconds after the end of a lease, within which a host has killed its trials
+MAX_STARTS = 3  # of hosts on a node, before it is given up
 WORRY_AFTER = 10.0  # seconds without any host, after which the user is told what the sweep waits for
+
+
+def place_of(host: str) -> str:
+    """Return where a host is placed: its name is that, and a word of its own."""
+    return host.rpartition(" ")[0]
 
 
 class Engine(Protocol):
@@ -58,11 +71,8 @@ class Engine(Protocol):
     def avoid(self, host: str) -> None:
         """Place no further host where this one is, or was."""
 
-    def has_failed(self, host: str) -> bool:
-        """Note that a host ended before it was ready; say whether no other will be placed there."""
-
     def sent_at(self, host: str) -> float:
-        """Return when a word was last on its way to a host, by `time.monotonic`."""
+        """Return when a heartbeat was last on its way to a host, by `time.monotonic`."""
 
     def close(self) -> None:
         """End all hosts that are left, and what was started for this sweep."""
@@ -105,13 +115,14 @@ class _Running:
 class ClusterExecutor:
     """Runs jobs in the slots of hosts, which come and go; at `most` so many at once.
 
-    `witness` is a file by which hosts know the study's folder; it is removed at the end.
+    `witness` is a file by which hosts know the study's folder, if that `is_shared`; it is removed at the end.
     """
 
     imports_program = True
 
-    def __init__(self, engine: Engine, lease: float, most: int | None, witness: Path) -> None:
+    def __init__(self, engine: Engine, lease: float, most: int | None, witness: Path, is_shared: bool = True) -> None:
         self._engine, self._lease, self._most, self._witness = engine, lease, most, witness
+        self._files, self._is_shared = StudyFiles(), is_shared
         self._nodes: dict[str, _Node] = {}
         self._running: dict[int, _Running] = {}
         self._ids = count()
@@ -120,12 +131,23 @@ class ClusterExecutor:
         self._is_closing = False
         self._has_had_nodes = False
         self._refused: set[str] = set()
+        self._failures: Counter[str] = Counter()  # starts of hosts that failed, by where
 
     @property
     def slots(self) -> int:
         """How many jobs can run at once now."""
         slots = sum(node.slots for node in self._nodes.values() if not node.is_leaving)
         return slots if self._most is None else min(slots, self._most)
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes there are."""
+        return len(self._nodes)
+
+    def node_of(self, future: "Future[Outcome]") -> str:
+        """Return the name of the node that a job was given to."""
+        host = next((running.host for running in self._running.values() if running.future is future), "")
+        return self._nodes[host].name if host in self._nodes else ""
 
     def free(self) -> int:
         """Return how many jobs could start now."""
@@ -141,7 +163,8 @@ class ClusterExecutor:
         self._nodes[host].jobs += 1
         running = _Running(next(self._ids), job, report, host, Future(), time.monotonic())
         self._running[running.id] = running
-        self._engine.send(host, RunJob(running.id, job))
+        files = {} if self._is_shared else self._files.of(job)
+        self._engine.send(host, RunJob(running.id, job, files))
         return running.future
 
     def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
@@ -172,6 +195,10 @@ class ClusterExecutor:
             return
         self._is_closing = True
         self._engine.drain()
+        self._files.is_closing = True
+        if self._running and not self._is_shared:
+            trials = ", ".join(f"#{running.job.number}" for running in self._running.values())
+            log.warning("What has not come from the nodes of these trials stays there, in cluster.folder: %s.", trials)
         for name in self._nodes:
             self._engine.send(name, Close())
         until = time.monotonic() + GRACE
@@ -206,7 +233,7 @@ class ClusterExecutor:
         over = False
         for running in [one for one in self._running.values() if one.lost_at < float("inf")]:
             if (outcome := left_outcome(running.job)) or running.lost_at <= time.monotonic():
-                self._end(running, outcome or running.loss)
+                self._end(running, _as_preempted(outcome) if outcome else running.loss)
                 over = True
         return over
 
@@ -221,9 +248,13 @@ class ClusterExecutor:
             self._nodes[name].is_leaving = True
             self._engine.avoid(name)
             log.info("Node %s is about to leave.", self._nodes[name].name)
+        if isinstance(message, Changed | Read | Piece) and (running := self._running.get(message.id)):
+            self._files.take(running.job, message, partial(self._engine.send, name), partial(self._end, running))
+            return running.future.done()
         if isinstance(message, Reported | Ended) and (running := self._running.get(message.id)):
             if isinstance(message, Ended):
-                self._end(running, message.outcome)
+                outcome = message.outcome
+                self._end(running, outcome if self._is_shared else without_files(running.job, outcome))
                 return True
             prune = running.report(message.value, message.step)
             if running.job.prunes:
@@ -237,6 +268,12 @@ class ClusterExecutor:
         log.info("Node %s has joined: %s.", ready.node, f"{ready.slots} slot" + "s" * (ready.slots != 1))
         if different := _differences(ready.versions):
             log.warning("Node %s has other versions than this machine: %s.", ready.node, different)
+        if ready.not_copied:
+            log.warning(
+                "Node %s imports %s from the project's folder, not from its copy of the code; don't edit it meanwhile.",
+                ready.node,
+                ", ".join(ready.not_copied),
+            )
         if self._is_closing:
             self._engine.send(name, Close())
 
@@ -252,7 +289,9 @@ class ClusterExecutor:
         node = self._nodes.pop(name, None)
         if node is None:
             is_news = not self._is_closing and name not in self._refused
-            if is_news and self._engine.has_failed(name):
+            self._failures[place_of(name)] += is_news
+            if is_news and self._failures[place_of(name)] >= MAX_STARTS:
+                self._engine.avoid(name)
                 if not self._has_had_nodes:
                     raise UserError("the process that runs trials ends as it starts; its worker's log says why.")
                 log.warning("The process that runs trials ends as it starts on %s, which is not used.", name)
@@ -261,9 +300,12 @@ class ClusterExecutor:
         until = max(time.monotonic(), self._engine.sent_at(name) + self._lease + MARGIN)
         for running in lost:
             running.lost_at = until
+            if node.is_leaving and running.stopped is None:
+                running.stopped = Stop(Status.INTERRUPTED, LEFT)
         if lost and not self._is_closing:
             trials = ", ".join(f"#{running.job.number}" for running in lost)
-            log.warning("Node %s is gone; trials that ran there: %s.", node.name, trials)
+            later = "" if self._is_shared else "; what has not come from there is lost"
+            log.warning("Node %s is gone; trials that ran there: %s%s.", node.name, trials, later)
         elif not self._is_closing:
             log.info("Node %s has left.", node.name)
         if not self._nodes:
@@ -271,7 +313,9 @@ class ClusterExecutor:
 
     def _end(self, running: _Running, outcome: Outcome) -> None:
         outcome = replace(outcome, seconds=outcome.seconds or round(time.monotonic() - running.started, 3))
-        del self._running[running.id]
+        if self._running.pop(running.id, None) is None:  # the end of another has let its files come
+            return
+        self._files.drop(running.id)
         if running.host in self._nodes:
             self._nodes[running.host].jobs -= 1
         running.future.set_result(outcome)
@@ -281,6 +325,13 @@ class ClusterExecutor:
         if self._waits_since is not None and time.monotonic() - self._waits_since > WORRY_AFTER:
             self._waits_since = None
             log.info("Waiting for a node of the cluster.")
+
+
+def _as_preempted(outcome: Outcome) -> Outcome:
+    """Return what a trial came to whose host is gone: if SIGTERM ended it, its node was taken away with all in it."""
+    if outcome.status is Status.KILLED and outcome.reason.startswith(f"signal {signal.SIGTERM.name}"):
+        return replace(outcome, status=Status.INTERRUPTED, reason=LEFT)
+    return outcome
 
 
 def _differences(versions: Mapping[str, str]) -> str:

@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 import queue
 import secrets
+import signal
 import subprocess
 import threading
 import time
 import weakref
-from collections import Counter
+from collections import deque
 from collections.abc import Mapping
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -21,14 +22,16 @@ from typing import Any
 import distributed
 
 from sweeplab.errors import UserError
+from sweeplab.sweep.execute.cluster import place_of
 from sweeplab.sweep.execute.host import start_host
 from sweeplab.sweep.execute.local import GRACE
-from sweeplab.sweep.execute.messages import Abandoned, Refused, Word, packed
+from sweeplab.sweep.execute.messages import Abandoned, Heartbeat, Refused, packed
 
 LOOK_EVERY = 1.0  # seconds between two looks at which workers there are
-WORDS = 5.0  # words that a host hears in the time of a lease, so that some may be late
-MAX_STARTS = 3  # of hosts on a worker, before it is given up
+HEARTBEATS_PER_LEASE = 5.0  # so that some may be late
 CONNECT = 30.0  # seconds for the scheduler to answer
+LARGEST_EVENT = 10_000  # bytes; the scheduler keeps events
+Process = subprocess.Popen[bytes]
 
 
 class HostActor:
@@ -36,15 +39,18 @@ class HostActor:
 
     def __init__(self, topic: str, name: str) -> None:
         worker = distributed.get_worker()
+        self._large: deque[bytes] = deque()  # what the host says that is no event
         process, self._channel = start_host(worker.state.nthreads)
         worker.loop.add_callback(worker.plugin_add, Farewell(process), name)
-        forwarding = (self._channel, process, worker, topic, name)
+        worker.loop.add_callback(_end_on_user_signals)
+        forwarding = (self._channel, process, worker, topic, name, self._large)
         threading.Thread(target=_forward, args=forwarding, daemon=True).start()
         weakref.finalize(self, _tell, self._channel, packed(Abandoned()))  # without its actor it has no controller
 
-    def tell(self, content: bytes) -> None:
-        """Pass on messages of the controller: the setup first."""
+    def tell(self, content: bytes) -> list[bytes]:
+        """Pass on messages of the controller, the setup first; return one for it that is no event, if there is any."""
         _tell(self._channel, content)
+        return [self._large.popleft()] if self._large else []
 
 
 def _tell(channel: Connection, content: bytes) -> None:
@@ -53,27 +59,33 @@ def _tell(channel: Connection, content: bytes) -> None:
 
 
 def _forward(
-    channel: Connection, process: "subprocess.Popen[bytes]", worker: distributed.Worker, topic: str, name: str
+    channel: Connection, process: Process, worker: distributed.Worker, topic: str, name: str, large: deque[bytes]
 ) -> None:
     """Pass on what a host says, and that it has ended."""
     with contextlib.suppress(EOFError, OSError):
         while True:
-            worker.log_event(topic, (name, channel.recv_bytes()))
+            content = channel.recv_bytes()
+            if len(content) > LARGEST_EVENT:
+                large.append(content)
+                content = b""  # the controller asks
+            worker.log_event(topic, (name, content))
     process.wait()
     worker.log_event(topic, (name, None))
     if name in worker.plugins:
         worker.loop.add_callback(worker.plugin_remove, name)
 
 
-def _worker_of(host: str) -> str:
-    """Return the address of a host's worker."""
-    return host.partition(" ")[0]
+def _end_on_user_signals() -> None:
+    """Let what batch systems may send before they take a node away end this worker as SIGTERM does."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 class Farewell(distributed.WorkerPlugin):
     """Lets the host of a worker that is about to close hand its trials back."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
 
     async def teardown(self, worker: distributed.Worker) -> None:
@@ -96,7 +108,7 @@ class Dask:
         self._is_woken = self._is_draining = False
         self._outgoing: dict[str, asyncio.Queue[Any]] = {}
         self._sent_at: dict[str, float] = {}
-        self._failures: Counter[str] = Counter()  # starts of hosts that failed, by the worker's address
+        self._avoided: set[str] = set()  # addresses of workers
         self._talks: dict[str, asyncio.Task[None]] = {}  # with the host on each worker, by its address
         self._error: Exception | None = None
         self._loop = asyncio.new_event_loop()
@@ -130,15 +142,10 @@ class Dask:
 
     def avoid(self, host: str) -> None:
         """Place no further host on the worker of this one."""
-        self._failures[_worker_of(host)] = MAX_STARTS
-
-    def has_failed(self, host: str) -> bool:
-        """Note that a host ended before it was ready; say whether its worker is given up."""
-        self._failures[_worker_of(host)] += 1
-        return self._failures[_worker_of(host)] >= MAX_STARTS
+        self._avoided.add(place_of(host))
 
     def sent_at(self, host: str) -> float:
-        """Return when a word was last on its way to a host."""
+        """Return when a heartbeat was last on its way to a host."""
         return self._sent_at[host]
 
     def close(self) -> None:
@@ -151,6 +158,8 @@ class Dask:
             self._cluster = None
 
     def _check(self) -> None:
+        if isinstance(self._error, UserError):
+            raise self._error
         if self._error is not None:
             reason = " ".join(str(self._error).split()) or type(self._error).__name__
             raise UserError(f"the Dask scheduler at {self._address} cannot be used: {reason}") from self._error
@@ -188,12 +197,14 @@ class Dask:
         while True:
             if client.status != "running":
                 raise ConnectionError("it is gone")
+            if failure := getattr(self._cluster, "failure", ""):  # clusters of Dask itself have no such thing
+                raise UserError(failure)
             scheduler: Any = client.scheduler
             workers: Mapping[str, Any] = (await scheduler.identity(n_workers=-1))["workers"]
             for address in set(self._talks) - set(workers):
                 self._talks.pop(address).cancel()
             for address, worker in {} if self._is_draining else workers.items():
-                is_usable = worker.get("status") == "running" and self._failures[address] < MAX_STARTS
+                is_usable = worker.get("status") == "running" and address not in self._avoided
                 if is_usable and (address not in self._talks or self._talks[address].done()):
                     self._talks[address] = asyncio.create_task(self._talk(client, address))
             await asyncio.sleep(LOOK_EVERY)
@@ -204,26 +215,32 @@ class Dask:
         outgoing = self._outgoing[name] = asyncio.Queue[Any]()
         future = client.submit(HostActor, self._topic, name, workers=[address], actor=True, pure=False)
         self._sent_at[name] = time.monotonic()
+        has_begun = False
         try:
             with client.as_current():  # the actor is one of this client
                 actor = await future
                 await actor.tell(self._setup)  # no argument of a task: Dask keeps and logs these
+                has_begun = True
                 while (messages := await self._next(outgoing)) is not None:
                     self._sent_at[name] = now = time.monotonic()
-                    await asyncio.wait_for(actor.tell(packed(Word(now), *messages)), self._lease)
+                    told = actor.tell(packed(Heartbeat(now), *messages))
+                    for content in await asyncio.wait_for(told, self._lease):
+                        self._arrive(name, content)
+                        outgoing.put_nowait(Heartbeat(time.monotonic()))  # there may be another
         except (OSError, ValueError, TimeoutError, distributed.CancelledError):
             pass  # the worker is gone: Dask has no exception of its own for that
         except Exception as error:  # noqa: BLE001 - what a worker, or the scheduler, finds wrong with our classes
-            self._arrive(name, packed(Refused(address, f"{type(error).__name__}: {error}")))
+            if not has_begun:  # later it is the loss of the worker, for which Dask has several
+                self._arrive(name, packed(Refused(address, f"{type(error).__name__}: {error}")))
         finally:
             self._arrive(name, None)
             del self._outgoing[name]
 
     async def _next(self, outgoing: "asyncio.Queue[Any]") -> list[Any] | None:
-        """Return what is to be sent next, nothing where a word is due; None where the host has ended."""
+        """Return what is to be sent next, nothing where a heartbeat is due; None where the host has ended."""
         messages = []
         with contextlib.suppress(TimeoutError):
-            messages.append(await asyncio.wait_for(outgoing.get(), self._lease / WORDS))
+            messages.append(await asyncio.wait_for(outgoing.get(), self._lease / HEARTBEATS_PER_LEASE))
         while not outgoing.empty():
             messages.append(outgoing.get_nowait())
         return None if None in messages else messages
@@ -236,6 +253,8 @@ class Dask:
         name, content = event[1]
         if content is None:
             self._put(name, None)  # the talk with it ends, which says so
+        elif not content:
+            self._put(name, Heartbeat(time.monotonic()))  # so that there is a call, which brings it
         else:
             self._arrive(name, content)
 

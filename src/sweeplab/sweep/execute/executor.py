@@ -31,6 +31,13 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many jobs can run at once; on a cluster now more, now fewer, or none yet."""
 
+    @property
+    def nodes(self) -> int:
+        """How many nodes of a cluster it has; 0 where jobs run on this machine."""
+
+    def node_of(self, future: "Future[Outcome]") -> str:
+        """Return the name of the node on which a job runs; nothing where that is this machine."""
+
     def free(self) -> int:
         """Return how many jobs could start now."""
 
@@ -54,10 +61,15 @@ class Inline:
     """Runs a job in this process as it is submitted, for debuggers. A job that kills its process kills the sweep."""
 
     slots = 1
+    nodes = 0
     imports_program = False
 
     def __init__(self) -> None:
         self._free = 1
+
+    def node_of(self, future: "Future[Outcome]") -> str:
+        """Return nothing: all runs here."""
+        return ""
 
     def free(self) -> int:
         """Return 1, but between a job and the call that collects it."""

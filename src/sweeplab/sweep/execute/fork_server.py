@@ -23,6 +23,7 @@ from sweeplab.sweep.program import importable_main
 
 # Where the server finds what to import, and the jobs to warm up with (see `preload`).
 MAIN, MODULES, WARM_UP = "SWEEPLAB_MAIN", "SWEEPLAB_MODULES", "SWEEPLAB_WARM_UP"
+PATH = "SWEEPLAB_PATH"  # `sys.path` here, which older Pythons do not hand on
 CUDA = "libcuda.so"
 
 
@@ -33,7 +34,7 @@ class ForkServer:
     """
 
     def __init__(self, context: Any, task: Task, modules: Sequence[str], warm_up: Path) -> None:
-        os.environ[MAIN] = json.dumps(importable_main())
+        os.environ[MAIN], os.environ[PATH] = json.dumps(importable_main()), json.dumps(sys.path)
         os.environ[MODULES], os.environ[WARM_UP] = " ".join(modules), str(warm_up)
         context.set_forkserver_preload(["sweeplab.sweep.execute.preload"])
         self.is_fork = not task.module or bool(local_classes)
@@ -95,7 +96,10 @@ def _fork(path: bytes, arguments: Sequence[str], descriptors: Sequence[int]) -> 
         if "torch" in sys.modules:
             # Threads that computed before a fork are not there after it, and would be waited for.
             sys.modules["torch"].set_num_threads(1)
-        exec(arguments[-1], {})
+        begin = arguments.index("-c") + 1
+        if rest := arguments[begin + 1 :]:  # from Python 3.14 on, that of sys.argv
+            sys.argv[1:] = rest
+        exec(arguments[begin], {})
         code = 0
     except SystemExit:
         code = 0

@@ -17,7 +17,7 @@ from sweeplab.errors import UserError
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
 from sweeplab.sweep.execute.fork_server import ForkServer
-from sweeplab.sweep.execute.recovery import left_outcome
+from sweeplab.sweep.execute.outcome import left_outcome
 from sweeplab.sweep.execute.runtime_state import beyond_import, warn_of_missing
 from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.execute.worker import work
@@ -69,6 +69,8 @@ class _Running(_Ready):
 class Local:
     """Runs each job in a process group of its own: the group does not survive the job, nor any job this process."""
 
+    nodes = 0
+
     def __init__(
         self,
         slots: Sequence[Slot],
@@ -92,6 +94,10 @@ class Local:
         self.imports_program = self._server is None or not self._server.is_fork
         if cold:
             warn_of_missing(beyond_import(self._context), "executor=local would keep them.")
+
+    def node_of(self, future: "Future[Outcome]") -> str:
+        """Return nothing: all runs here."""
+        return ""
 
     def free(self) -> int:
         """Return how many slots are free."""

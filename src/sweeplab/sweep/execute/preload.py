@@ -12,10 +12,12 @@ after that could use one.
 import atexit
 import contextlib
 import gc
+import importlib
 import json
 import os
 import pickle
 import pkgutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
 
 def import_program() -> None:
     """Import the program and the modules that the configuration and the listeners name."""
-    from sweeplab.sweep.execute.fork_server import MAIN, MODULES
+    from sweeplab.sweep.execute.fork_server import MAIN, MODULES, PATH
     from sweeplab.sweep.program import import_main
 
+    sys.path[:] = json.loads(os.environ.get(PATH, "null")) or sys.path
     import_main(json.loads(os.environ.get(MAIN, "{}")))
     for name in os.environ.get(MODULES, "").split():
         with contextlib.suppress(Exception):
@@ -49,7 +52,11 @@ def warm_up() -> None:
 
     if not (path := os.environ.get(WARM_UP)):
         return
-    trial_configs, program, context, script = pickle.loads(Path(path).read_bytes())
+    try:
+        jobs = Path(path).read_bytes()
+    except FileNotFoundError:  # the sweep has ended before it began
+        return
+    trial_configs, program, context, script = pickle.loads(jobs)
     provenance.versions()
     provenance.code(Path(script).parent)  # what is imported here is what the trials run
     for trial_config in trial_configs:
@@ -71,6 +78,7 @@ def _look(config: "DictConfig") -> None:
 signals.ignore()
 open_closed_streams()
 atexit.register(remove_left_behind)
+importlib.import_module("sweeplab.sweep.execute.worker")  # where trials begin
 import_program()
 warm_up()
 gc.collect()

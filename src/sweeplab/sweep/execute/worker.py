@@ -26,7 +26,7 @@ from sweeplab.streams import open_closed_streams
 from sweeplab.sweep import trial as current_trial
 from sweeplab.sweep.config.hydra_job import HydraJob, make_hydra_job
 from sweeplab.sweep.execute import signals
-from sweeplab.sweep.execute.recovery import write_outcome
+from sweeplab.sweep.execute.outcome import write_outcome
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.trial import Report, Trial
 
@@ -72,9 +72,11 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
 def compose(job: Job) -> HydraJob:
     """Make this process ready for a job."""
     config, for_task = job.trial_config.config(job.number), job.trial_config.config(job.number)
-    if job.subdir:
-        with open_dict(config):
+    with open_dict(config):
+        if job.subdir:
             config.hydra.sweep.subdir = job.subdir
+        if job.node_root:
+            config.hydra.sweep.dir, config.hydra.runtime.cwd = str(job.home), str(job.node_root)
     return make_hydra_job(config, for_task, job.name, job.context)
 
 

@@ -1,19 +1,29 @@
 """A parameter of a study: a key that is searched, Optuna's distribution of it, and the user's values and words."""
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 from hydra.core.override_parser.types import ChoiceSweep
 from optuna import Trial
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    check_distribution_compatibility,
+)
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.space.domain import Options, domain, labels
 from sweeplab.sweep.space.grammar import Conditions, Entry
 from sweeplab.sweep.space.values import Value, index_of, override, plain, text, typed
+
+MAX_SUFFIX = 100  # characters
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,49 @@ class Parameter:
     text: str
     words: Mapping[str, str] = field(default_factory=dict)
 
+    def named_in(self, study: Mapping[str, BaseDistribution]) -> "Parameter":
+        """Return the same parameter by its name in a study that has these.
+
+        One of hydra-optuna-sweeper has the `+` in its names. Where Optuna would not take the new distribution beside
+        the old one, other choices for instance, the name says what is searched now.
+        """
+        sign = self.prefix + self.key
+        name = sign if sign in study and self.name not in study else self.name
+        try:
+            check_distribution_compatibility(study.get(name, self.distribution), self.distribution)
+        except ValueError:
+            name += self._suffix
+        return replace(self, name=name)
+
+    @property
+    def first_name(self) -> str:
+        """Its name before the study was extended."""
+        return self.name.removesuffix(self._suffix)
+
+    @property
+    def _suffix(self) -> str:
+        words = self.describe()
+        # Databases take names of 512 characters.
+        return f"[{words if len(words) <= MAX_SUFFIX else hashlib.sha256(words.encode()).hexdigest()[:12]}]"
+
+    def index(self, value: Value) -> int | None:
+        """Return which of the points a value is, as `index_of`; None if it is none."""
+        if isinstance(self.points, range):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            whole = int(cast("float", value)) if is_number and cast("float", value) % 1 == 0 else None
+            return self.points.index(whole) if whole is not None and whole in self.points else None
+        own_type, alike = self._numbers
+        return own_type.get(text(value), alike.get(_key(value)))
+
+    @cached_property
+    def _numbers(self) -> tuple[dict[str, int], dict[Any, int]]:
+        """The numbers of the points by their text, and of the first of those that are the `same`."""
+        own_type, alike = dict[str, int](), dict[Any, int]()
+        for number, point in enumerate(self.points or ()):
+            own_type.setdefault(text(point), number)
+            alike.setdefault(_key(point), number)
+        return own_type, alike
+
     def value(self, internal: Any) -> Value:
         """Return the value that Optuna's one stands for."""
         match self.distribution:
@@ -51,9 +104,9 @@ class Parameter:
         Raises:
             UserError: the value is none of those searched.
         """
-        points = self.points if isinstance(self.distribution, CategoricalDistribution) else None
-        if (number := index_of(value, points or ())) is not None:
-            return labels(points or ())[number]
+        is_choice = isinstance(self.distribution, CategoricalDistribution)
+        if is_choice and (number := self.index(value)) is not None:
+            return labels(self.points or ())[number]
         if isinstance(value, int | float) and not isinstance(value, bool):
             match self.distribution:
                 case IntDistribution(low=low, high=high, step=step) if (
@@ -108,6 +161,12 @@ def read_parameter(entry: Entry, options: Options) -> Parameter:
     value = entry.parsed.value()
     words = {text(plain(one)): typed(one) for one in value.list} if isinstance(value, ChoiceSweep) else {}
     return Parameter(entry.key, entry.prefix, entry.key, *searched, entry.conditions, given, words)
+
+
+def _key(value: Value) -> Any:
+    """Return what two values share only if they are the `same`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    return value if is_number else (type(value), text(value))
 
 
 def _on_grid(value: float, low: float, step: float) -> float:

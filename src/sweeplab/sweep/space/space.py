@@ -1,18 +1,21 @@
 """The search space: the parameters of a study, and which of them there are under which values."""
 
+import contextlib
 import itertools
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hydra.errors import HydraException
 from optuna import Trial
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from sweeplab.errors import UserError, did_you_mean
 from sweeplab.sweep.space.domain import Options
 from sweeplab.sweep.space.grammar import WHEN, Conditions, read
 from sweeplab.sweep.space.parameter import Parameter, read_parameter
-from sweeplab.sweep.space.values import Value, index_of, override, same, same_type
+from sweeplab.sweep.space.values import Value, index_of, override, parser, plain, same, same_type, text
 
 DefaultOf = Callable[[str], Any]
 
@@ -102,22 +105,54 @@ class Space:
         named = {parameter.name: parameter for parameter in self.parameters}
         values = {named[name].key: named[name].value(internal) for name, internal in stored.items() if name in named}
         # A name that an extended study no longer has may still have its conditions behind it.
-        others = {name.partition("[")[0]: value for name, value in stored.items() if name not in named}
-        return values | {bare if (bare := name.lstrip("+")) in self.keys else name: v for name, v in others.items()}
+        for name in [name for name in stored if name not in named]:
+            key = name.partition("[")[0]
+            key = bare if (bare := key.lstrip("+")) in self.keys else key
+            values[key] = self._of_label(key, stored[name]) if key in self.keys else stored[name]
+        return values
 
-    def named_as(self, names: Container[str]) -> "Space":
-        """Return the same space, its parameters by the names that a study of hydra-optuna-sweeper has: with the `+`."""
-        return replace(
-            self,
-            parameters=tuple(
-                replace(p, name=p.prefix + p.key) if p.prefix + p.key in names and p.name not in names else p
-                for p in self.parameters
-            ),
-        )
+    def point(self, stored: Mapping[str, Any]) -> dict[str, Value]:
+        """Return `values`, those that are points of this space in its own words: 1 where that stands for an old 1.0."""
+        values = self.values(stored)
+        for parameter in self.parameters:
+            value = values.get(parameter.key)
+            if parameter.key in values and parameter.points and (number := parameter.index(value)) is not None:
+                values[parameter.key] = parameter.points[number]
+        return values
+
+    def point_key(self, stored: Mapping[str, Any]) -> str:
+        """Return a text that the params of two trials share only if their points are the same."""
+        return json.dumps(self.point(stored), sort_keys=True, default=repr)
+
+    def renamed(self, stored: Mapping[str, Any], default_of: DefaultOf) -> dict[str, Any]:
+        """Return the params of a trial as Optuna knows them since the study was extended.
+
+        Raises:
+            UserError: they are not searched any more.
+        """
+        values = self.point(stored)
+        others = {name: value for name, value in stored.items() if name in values and name not in self.keys}
+        return self.stored({key: values[key] for key in values if key in self.keys}, default_of) | others
+
+    def _of_label(self, key: str, label: Any) -> Value:
+        """Return the value that a choice of before stood for; lists and dicts were stored as their text."""
+        texts = [text(point) for parameter in self.parameters if parameter.key == key for point in _listed(parameter)]
+        if isinstance(label, str) and (label in texts or label.startswith(("[", "{"))):
+            with contextlib.suppress(HydraException):
+                return plain(parser().parse_override(f"key={label}").value())
+        return label  # type: ignore[no-any-return]  # a choice is its own label else
+
+    def named_in(self, study: Mapping[str, BaseDistribution]) -> "Space":
+        """Return the same space, its parameters by their names in a study that has these."""
+        return replace(self, parameters=tuple(parameter.named_in(study) for parameter in self.parameters))
 
     def covers(self, stored: Mapping[str, Any], default_of: DefaultOf) -> bool:
         """Say whether an Optuna trial's params are those of a point of this space, no more and no less."""
-        return stored.keys() == {parameter.name for parameter in self.active(self.values(stored), default_of)}
+        values = self.point(stored)
+        active = {parameter.key: parameter for parameter in self.active(values, default_of)}
+        return values.keys() == active.keys() and all(
+            parameter.points is None or parameter.index(values[key]) is not None for key, parameter in active.items()
+        )
 
     def grid(self, default_of: DefaultOf) -> Iterator[dict[str, Value]]:
         """Return all points, as Hydra orders them: the last parameter varies fastest.
@@ -136,13 +171,14 @@ class Space:
             return None
 
     def describe(self) -> dict[str, str]:
-        """Return what is searched, by Optuna's names, in words that two spaces share only if they search the same."""
+        """Return what is searched, by the first names, in words that two spaces share only if they search the same."""
         result = {}
-        for name, alike in itertools.groupby(sorted(self.parameters, key=lambda p: p.name), lambda p: p.name):
+        by_name = sorted(self.parameters, key=lambda p: p.first_name)
+        for name, alike in itertools.groupby(by_name, lambda p: p.first_name):
             first, *rest = alike
             where = sorted({_conditions_text(parameter.conditions) for parameter in (first, *rest)} - {""})
             result[name] = first.describe() + (f" when {' or '.join(where)}" if where else "")
-        return {parameter.name: result[parameter.name] for parameter in self.parameters}
+        return {parameter.first_name: result[parameter.first_name] for parameter in self.parameters}
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -196,6 +232,10 @@ class Space:
         else:
             for point in parameters[0].points or ():
                 yield from self._points(parameters[1:], {**values, parameters[0].key: point}, default_of)
+
+
+def _listed(parameter: Parameter) -> Sequence[Value]:
+    return parameter.points or () if isinstance(parameter.distribution, CategoricalDistribution) else ()
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

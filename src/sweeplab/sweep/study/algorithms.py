@@ -1,6 +1,7 @@
 """Optuna's samplers and pruners, from the configuration."""
 
 import hashlib
+import importlib.util
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,13 @@ from sweeplab.errors import UserError
 from sweeplab.sweep.space.space import Space
 
 SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
+# What Optuna imports when they suggest or judge, in the middle of a sweep.
+NEEDS = {
+    "CmaEsSampler": ("cmaes",),
+    "GPSampler": ("scipy", "torch"),
+    "QMCSampler": ("scipy",),
+    "WilcoxonPruner": ("scipy",),
+}
 # They go through a sequence or a grid that their seed defines, and must find their place in it again.
 ORDERED = (GridSampler, BruteForceSampler, QMCSampler)
 
@@ -76,6 +84,8 @@ def build(config: Mapping[str, Any], where: str) -> Any:
     """
     check_target(config, where)
     kind = located(config["_target_"], where)
+    if lacking := [package for package in NEEDS.get(kind.__name__, ()) if importlib.util.find_spec(package) is None]:
+        raise UserError(f"{where}: {kind.__name__} needs more than is installed; run: pip install {' '.join(lacking)}")
     arguments = {
         str(key): _value(value, f"{where}.{key}") for key, value in config.items() if not str(key).startswith("_")
     }

@@ -17,8 +17,10 @@ from sweeplab.errors import UserError
 from sweeplab.records.process import is_alive, this_process
 from sweeplab.records.record import Status
 from sweeplab.sweep.job import Outcome
+from sweeplab.sweep.study.budget import Budget
+from sweeplab.sweep.study.retries import failed_trials
 from sweeplab.sweep.study.search import Points
-from sweeplab.sweep.study.storage import Lock, together, write_reports
+from sweeplab.sweep.study.storage import Lock, returned_at, together, write_reports
 from sweeplab.sweep.study.study import Study
 from sweeplab.sweep.study.trials import (
     ATTEMPTS,
@@ -33,9 +35,7 @@ from sweeplab.sweep.study.trials import (
     attempts,
     counted,
     counts,
-    ending,
     params_of,
-    point_key,
     replaces,
     times_killed,
     with_attempt,
@@ -50,7 +50,8 @@ class StudyClient:
     """Asks a study for trials and tells it what came of them: which there are, which count, and who runs them.
 
     `lease` is what its trials say of their controller; a sampler process has that of the controller it belongs to.
-    `silence` is for how many seconds trials on the nodes of a cluster may outlive their controller.
+    `silence` is for how many seconds trials on the nodes of a cluster may outlive their controller. `renamed` returns
+    params of a trial by the names that they have since the study was extended.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class StudyClient:
         folder: Path,
         lease: Mapping[str, Any] | None = None,
         silence: float = 0.0,
+        renamed: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     ) -> None:
-        self.study, self.retries = study, retries
+        self.study, self.retries, self._renamed = study, retries, renamed
         self._lock = lock
         ours = {**this_process(), "controller": secrets.token_hex(4), "folder": str(folder), "silence": silence}
         self.lease = lease or ours
         self.controller: str = self.lease["controller"]
+        self._budget = Budget()
         self._heartbeat_at = -math.inf
 
     def register(self) -> bool:
@@ -99,7 +102,7 @@ class StudyClient:
         while True:
             with self._lock:
                 trials = self.trials()
-                if total is not None and len(counted(trials)) >= total:
+                if total is not None and self._budget.spent(trials) >= total:
                     return None
                 if points is not None and not any(trial.state is TrialState.WAITING for trial in trials):
                     following = points.following(trials)
@@ -108,11 +111,12 @@ class StudyClient:
                     self.study.enqueue_trial(dict(following))
                 trial = self.study.ask()
                 trial.set_user_attr(LEASE, self.lease)
-            if not self._is_locked() and self._somebody_was_faster(trial.number, total, points is not None):
+            if not self._is_locked() and self._somebody_was_faster(trial.number, total, points):
                 self._drop(trial, "another controller was faster")
                 continue
             try:
-                suggest(trial)
+                with together(self.study._storage):
+                    suggest(trial)
             except BaseException as error:
                 self._drop(trial, f"no point could be suggested: {error}")
                 raise
@@ -128,11 +132,14 @@ class StudyClient:
             trial.set_user_attr(BEGAN, datetime.now(UTC).isoformat())
         return is_ours
 
-    def report(self, trial: optuna.Trial, values: Mapping[int, float]) -> None:
-        """Write values by their steps, all at once where the storage can; none if the trial is no longer ours."""
-        with self._lock, contextlib.suppress(UpdateFinishedTrialError):
-            if self.runs(trial):
-                write_reports(self.study._storage, trial._trial_id, values)
+    def report(self, values: Mapping[optuna.Trial, Mapping[int, float]]) -> None:
+        """Write what trials of ours have reported, by steps; in one write where the storage can."""
+        with self._lock, together(self.study._storage):
+            trials = self.trials()
+            for trial, reported in values.items():
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    if self._is_ours(trials[trial.number]):
+                        write_reports(self.study._storage, trial._trial_id, reported)
 
     def release(self, trial: optuna.Trial) -> None:
         """Let a trial that was asked for and never began wait with its parameters; whoever asks next takes it."""
@@ -156,8 +163,26 @@ class StudyClient:
                 if trial.state is TrialState.WAITING and trial.params:
                     self.study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
                     self._drop(trial, "the study was extended")
-                    if attempts(trial):
-                        self._enqueue_again(trial)
+                    with contextlib.suppress(UserError):  # it is not searched any more
+                        if attempts(trial):
+                            self._enqueue_again(trial)
+
+    def rename_queued(self) -> None:
+        """Give the points that wait the names that the study has for them now; drop what is not searched any more."""
+        with self._lock:
+            for trial in self.trials():
+                queued = trial.system_attrs.get("fixed_params")
+                if trial.state is not TrialState.WAITING or trial.params or not queued:
+                    continue
+                storage, id_ = self.study._storage, trial._trial_id
+                try:
+                    renamed = self._renamed(queued)
+                except UserError as error:
+                    storage.set_trial_state_values(id_, TrialState.RUNNING)
+                    self._drop(trial, str(error))
+                else:
+                    if renamed != queued:
+                        storage.set_trial_system_attr(id_, "fixed_params", renamed)
 
     def renumber(self, trial: optuna.Trial, reason: str) -> None:
         """End a trial that cannot run under its number, and queue its point under another one."""
@@ -169,18 +194,13 @@ class StudyClient:
     def retry(self, numbers: Sequence[int] | None = None) -> int:
         """Queue the points of failed trials again, of all or of some numbers, and return how many were queued.
 
-        Another trial runs such a point: Optuna changes nothing about one that ended. A number whose point was queued
-        before stands for the trial that has it now.
+        Another trial runs such a point: Optuna changes nothing about one that ended.
 
         Raises:
-            UserError: a number of no trial, or of one that did not fail.
+            UserError: a number of no trial, of one that did not fail, or whose point is not searched any more.
         """
         with self._lock:
-            trials = self.trials()
-            failed = [trial for trial in counted(trials) if trial.state is TrialState.FAIL]
-            if numbers is not None:
-                latest = {_latest(number, trials) for number in numbers}
-                failed = [trial for trial in failed if trial.number in latest]
+            failed = failed_trials(self.trials(), numbers)
             for trial in failed:
                 self._enqueue_again(trial)
         return len(failed)
@@ -188,13 +208,27 @@ class StudyClient:
     def tell(self, trial: FrozenTrial | optuna.Trial, outcome: Outcome) -> bool:
         """Write the ending of a trial of ours; say whether it counts. One that was cut waits, and goes on later."""
         stored = self.stored(trial)
-        return self._is_ours(stored) and self._tell(stored, outcome)
+        try:
+            return self._is_ours(stored) and self._tell(stored, outcome)
+        except (UpdateFinishedTrialError, ValueError):
+            if self._is_ours(self.stored(trial)):
+                raise
+            return False  # a controller that reached the storage when this one did not has taken it
 
     def enqueue(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Queue points to try first; a study that knows them keeps them once."""
         with self._lock:
+            known = [self._renamed_or_none(trial) for trial in self.trials()]
             for stored in points:
-                self.study.enqueue_trial(dict(stored), skip_if_exists=True)
+                if dict(stored) not in known:
+                    self.study.enqueue_trial(dict(stored), skip_if_exists=True)
+
+    def _renamed_or_none(self, trial: FrozenTrial) -> dict[str, Any] | None:
+        """Return what a trial was queued with, else its params, by the names of now; None if it is not searched."""
+        try:
+            return self._renamed(trial.system_attrs.get("fixed_params", trial.params))
+        except UserError:
+            return None
 
     def recover(self, settle: Callable[[FrozenTrial, Outcome], Outcome]) -> int:
         """Find the trials that dead controllers left running, and end them, or let them wait; return how many.
@@ -215,7 +249,7 @@ class StudyClient:
         if not lease.get("silence"):
             return 0.0
         heartbeat = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
-        return float(heartbeat["beat"] + HEARTBEAT + lease["silence"])
+        return float(self._latest_sign(heartbeat["beat"]) + HEARTBEAT + lease["silence"])
 
     def heartbeat(self) -> bool:
         """Give a sign of life if it is time; say whether it was."""
@@ -228,7 +262,11 @@ class StudyClient:
     def _lives(self, controller: Mapping[str, Any]) -> bool:
         """Say whether a controller is at work, here or on another machine."""
         alive = is_alive(controller)
-        return time.time() - controller["beat"] <= LOST_AFTER if alive is None else alive
+        return time.time() - self._latest_sign(controller["beat"]) <= LOST_AFTER if alive is None else alive
+
+    def _latest_sign(self, at: float) -> float:
+        """Return from when on silence counts: no controller can give a sign while the storage is away."""
+        return max(at, returned_at(self.study._storage))
 
     def _is_locked(self) -> bool:
         return not isinstance(self._lock, contextlib.nullcontext)
@@ -238,7 +276,8 @@ class StudyClient:
         lease = trial.user_attrs.get(LEASE)
         if lease is None:  # its controller died, or is just about to write it
             started = trial.datetime_start
-            fresh = started is not None and abs(time.time() - started.astimezone().timestamp()) < LOST_AFTER
+            sign = None if started is None else self._latest_sign(started.astimezone().timestamp())
+            fresh = sign is not None and abs(time.time() - sign) < LOST_AFTER
             return None if fresh and not self._is_locked() else Outcome(Status.INTERRUPTED, "its controller was killed")
         heartbeat = self.study.user_attrs.get(f"controller {lease['controller']}", {"beat": 0.0})
         if lease["controller"] == self.controller or self._lives({**lease, **heartbeat}):
@@ -259,15 +298,19 @@ class StudyClient:
         if self._goes_on(trial, outcome.status):
             self._let_wait(trial, outcome)
             return False
+        with together(self.study._storage):
+            self._end(trial, outcome)
+        return True
+
+    def _end(self, trial: FrozenTrial, outcome: Outcome) -> None:
         id_, put = trial._trial_id, self.study._storage.set_trial_user_attr
         seconds = outcome.seconds + sum(attempt["seconds"] for attempt in attempts(trial))
-        with together(self.study._storage):
-            put(id_, ENDING, str(outcome.status))
-            put(id_, SECONDS, round(seconds, 3) or None)
-            if outcome.reason:
-                put(id_, "reason", outcome.reason)
-            if outcome.status is Status.PRUNED and outcome.values:  # for which Optuna takes the last report
-                put(id_, BEST, list(outcome.values))
+        put(id_, ENDING, str(outcome.status))
+        put(id_, SECONDS, round(seconds, 3) or None)
+        if outcome.reason:
+            put(id_, "reason", outcome.reason)
+        if outcome.status is Status.PRUNED and outcome.values:  # for which Optuna takes the last report
+            put(id_, BEST, list(outcome.values))
         state = _STATES.get(outcome.status, TrialState.FAIL)
         if state is TrialState.COMPLETE:
             for name, value in outcome.constraints.items():
@@ -277,7 +320,6 @@ class StudyClient:
             put(id_, NO_VALUE, True)
             values = [0.0] * len(self.study.directions)
         self.study.tell(trial.number, values, state)
-        return True
 
     def _goes_on(self, trial: FrozenTrial, status: Status) -> bool:
         if status is Status.INTERRUPTED:
@@ -299,7 +341,7 @@ class StudyClient:
         self.study.add_trial(
             create_trial(
                 state=TrialState.WAITING,
-                system_attrs={"fixed_params": params_of(trial), **facts},
+                system_attrs={"fixed_params": self._renamed(params_of(trial)), **facts},
                 user_attrs={REPLACES: trial.number},
             )
         )
@@ -313,7 +355,7 @@ class StudyClient:
             self.study._storage.set_trial_user_attr(trial._trial_id, name, value)
         self.study.tell(trial.number, state=TrialState.FAIL)
 
-    def _somebody_was_faster(self, number: int, total: int | None, walks: bool) -> bool:
+    def _somebody_was_faster(self, number: int, total: int | None, points: Points | None) -> bool:
         """Say whether earlier trials spend the budget, or do the same; where no lock keeps controllers apart."""
         trials = self.trials()
         *earlier, this = trials[: number + 1]
@@ -322,25 +364,11 @@ class StudyClient:
             return True
         if (replaced := replaces(this)) is not None:
             return any(replaces(trial) == replaced for trial in earlier if counts(trial))
-        return walks and point_key(params_of(this)) in {point_key(params_of(trial)) for trial in others}
-
-
-def _latest(number: int, trials: Sequence[FrozenTrial]) -> int:
-    """Return the number of the trial that has the point of a failed one now.
-
-    Raises:
-        UserError: there is no trial of this number, or it did not fail.
-    """
-    retry = f"hydra.sweeper.retry={number}"
-    if not 0 <= number < len(trials):
-        raise UserError(f"{retry}: there is no trial {number}; the study has {len(trials)}, numbered from 0.")
-    if (trial := trials[number]).state is not TrialState.FAIL:
-        state = "waiting" if trial.state is TrialState.WAITING else ending(trial)
-        raise UserError(f"{retry}: trial {number} is {state}; name trials that failed, or write retry_failed=true.")
-    successors = {replaces(trial): trial.number for trial in trials}
-    while number in successors:
-        number = successors[number]
-    return number
+        if points is None:
+            return False
+        if not (this.params or "fixed_params" in this.system_attrs):  # the one that was queued is taken
+            return True
+        return points.key(params_of(this)) in {points.key(params_of(trial)) for trial in others}
 
 
 _STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}

@@ -17,7 +17,7 @@ from sweeplab.sweep.program import SAMPLER_PROCESS
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.client import StudyClient
 from sweeplab.sweep.study.search import Search
-from sweeplab.sweep.study.storage import open_storage
+from sweeplab.sweep.study.storage import follow, open_storage
 from sweeplab.sweep.study.study import open_study
 
 GRACE = 5.0  # seconds for the suggestion that is under way at the end
@@ -97,7 +97,11 @@ def _serve(channel: Connection) -> None:
     try:
         channel.send("imported")
         spec, lease = channel.recv()
-        storage, lock = open_storage(spec.settings.storage, spec.folder)
+        try:
+            storage, lock = open_storage(spec.settings.storage, spec.folder)
+        except UserError:  # it is away, as the controller says
+            return
+        follow(storage, lambda text: None, lambda: True)
         study = open_study(storage, spec.name, directions(spec.objectives))
         search, client = Search(spec), StudyClient(study, lock, spec.settings.retries, spec.folder, lease)
         search.equip(study, f"sampler process of {client.controller}")

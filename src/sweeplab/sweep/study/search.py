@@ -1,35 +1,38 @@
 """How a sweep finds its points: by walking a grid in order, or by a sampler; and how many it needs."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
 import optuna
 from optuna.pruners import NopPruner
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.config.settings import imported
 from sweeplab.sweep.config.trial_config import local_classes
 from sweeplab.sweep.spec import SweepSpec
 from sweeplab.sweep.study.algorithms import build_pruner, build_sampler, default_sampler
-from sweeplab.sweep.study.trials import counted, params_of, point_key
+from sweeplab.sweep.study.trials import counted, counts, params_of, point_key
 
 
 class Points:
-    """The points of a grid, in order."""
+    """The points of a grid, in order; `key` returns what two of them share only if they are the same."""
 
-    def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
-        self._points = iter(points)
+    def __init__(
+        self, points: Iterable[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str] = point_key
+    ) -> None:
+        self._points, self.key = iter(points), key
         self._taken: set[str] = set()
         self._read = 0
 
     def following(self, trials: Sequence[FrozenTrial]) -> Mapping[str, Any] | None:
-        """Return the first point that no trial has, None when all were tried."""
-        self._taken |= {point_key(params_of(trial)) for trial in trials[self._read :]}
+        """Return the first point that no trial has, or has had and was not dropped; None when all were tried."""
+        new = [trial for trial in trials[self._read :] if trial.state is TrialState.WAITING or counts(trial)]
+        self._taken |= {self.key(params_of(trial)) for trial in new}
         self._read = len(trials)
-        return next((point for point in self._points if point_key(point) not in self._taken), None)
+        return next((point for point in self._points if self.key(point) not in self._taken), None)
 
 
 class Method(Enum):
@@ -53,12 +56,13 @@ class Search:
         settings, self._spec = spec.settings, spec
         hook = settings.custom_search_space
         self._hook: Any = imported(hook, "custom_search_space") if hook else None
-        size = None if hook else spec.size()
+        self._size = size = None if hook else spec.size()
         method = _method(spec, size)
         self.walks = method is Method.WALK
         if size == 1 and not self.walks and settings.n_trials != 1:
             raise UserError(_nothing_searched(spec))
-        self.points = Points(spec.space.stored(p, spec.default_of) for p in spec.points()) if self.walks else None
+        points = (spec.space.stored(point, spec.default_of) for point in spec.points()) if self.walks else ()
+        self.points = Points(points, spec.space.point_key) if self.walks else None
         self.total = settings.n_trials
         if size is not None and method is not Method.SAMPLER:
             self.total = min(size, settings.n_trials or size)
@@ -79,12 +83,12 @@ class Search:
 
     def total_in(self, trials: Sequence[FrozenTrial]) -> int | None:
         """Return how many trials make a study complete that has these already."""
-        if self.total is None or self.points is None or self._spec.settings.n_trials is not None:
+        if self._size is None or self.points is None:
             return self.total
         space, default_of = self._spec.space, self._spec.default_of
-        return self.total + sum(
-            not space.covers(t.params, default_of) for t in counted(trials) if t.state.is_finished()
-        )
+        ended = [trial for trial in counted(trials) if trial.state.is_finished()]
+        total = self._size + sum(not space.covers(trial.params, default_of) for trial in ended)
+        return min(total, self._spec.settings.n_trials or total)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Have the sampler choose a point."""

@@ -2,14 +2,11 @@
 
 import contextlib
 import json
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import optuna
 import psutil
-import sqlalchemy.exc
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
@@ -19,10 +16,12 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from sweeplab.errors import UserError
 from sweeplab.records.files import write_bytes
 from sweeplab.records.layout import StudyFile
-from sweeplab.secrets import HIDDEN, masked
+from sweeplab.secrets import masked
 from sweeplab.sweep.study.algorithms import build
+from sweeplab.sweep.study.databases import connect, first_line, reconnecting
+from sweeplab.sweep.study.reconnecting import ReconnectingStorage
 
-TABLES_PAUSES = (0.1, 0.3, 1.0, 3.0)  # seconds between attempts, while another controller makes the tables
+POLL = 0.002  # seconds between two attempts at a lock, which others hold for milliseconds
 LEFT_BEHIND = 120  # seconds after which a lock in a shared folder counts as that of a dead controller
 # File systems of other machines, with or without `fuse.` before them.
 SHARED = (
@@ -41,19 +40,19 @@ def open_storage(url: str | Mapping[str, Any] | None, folder: Path) -> tuple[Bas
     if isinstance(url, Mapping):
         built = build(url, "hydra.sweeper.storage")
         if isinstance(built, BaseStorage):
-            return built, _lock_of(url)
+            return reconnecting(built), _lock_of(url)
         url = str(built)
     try:
         if url is None:
             folder.mkdir(parents=True, exist_ok=True)
         lock = _beside(folder / StudyFile.JOURNAL) if url is None else _lock(url)
         with lock:  # two that make the same tables at once fail
-            return _journal(folder / StudyFile.JOURNAL) if url is None else _connect(url), lock
+            return _journal(folder / StudyFile.JOURNAL) if url is None else connect(url), lock
     except UserError:
         raise
     except Exception as error:
         name = f"the folder {folder}" if url is None else f"hydra.sweeper.storage={masked(url)}"
-        raise UserError(f"{name} cannot be opened: {masked(_first_line(error))}") from error
+        raise UserError(f"{name} cannot be opened: {masked(first_line(error))}") from error
 
 
 def is_shared(folder: Path) -> bool:
@@ -67,7 +66,7 @@ def is_shared(folder: Path) -> bool:
 
 def _beside(file: Path) -> Lock:
     """Return the lock under which trials are taken from what is in a file."""
-    return _SharedLock(Path(f"{file}.ask")) if is_shared(file.parent) else FileLock(f"{file}.ask")
+    return _SharedLock(Path(f"{file}.ask")) if is_shared(file.parent) else FileLock(f"{file}.ask", poll_interval=POLL)
 
 
 class _SharedLock(contextlib.AbstractContextManager[None]):
@@ -89,21 +88,37 @@ def together(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
     return storage.together() if isinstance(storage, Journal) else contextlib.nullcontext()
 
 
+def follow(storage: BaseStorage, tell: Callable[[str], None], may_wait: Callable[[], bool]) -> None:
+    """Have a sentence told when a storage goes away or is back, and `may_wait` asked while it is away."""
+    if isinstance(storage, ReconnectingStorage):
+        storage.tell, storage.may_wait = tell, may_wait
+
+
+def returned_at(storage: BaseStorage) -> float:
+    """Return when a storage was last back after it had been away, by the clock; 0 if it never was away."""
+    return storage.returned_at if isinstance(storage, ReconnectingStorage) else 0.0
+
+
 def write_reports(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:
-    """Write what a trial has reported, by steps: in one write to a journal, in one transaction to a database.
+    """Write what a trial has reported, by steps: in one transaction to a database.
 
     Raises:
         UpdateFinishedTrialError: the trial is over.
     """
-    if isinstance(storage, _CachedStorage):
-        _insert_reports(storage._backend, trial_id, values)
-        return
-    with together(storage):
+
+    def one_by_one() -> bool:
         for step, value in values.items():
             storage.set_trial_intermediate_value(trial_id, step, value)
+        return True
+
+    if isinstance(storage, ReconnectingStorage) and isinstance(cached := storage.storage, _CachedStorage):
+        # Those that are there already are no error when they are written one by one.
+        storage.reach(lambda: _insert_reports(cached._backend, trial_id, values), one_by_one)
+    else:
+        one_by_one()
 
 
-def _insert_reports(database: RDBStorage, trial_id: int, values: Mapping[int, float]) -> None:
+def _insert_reports(database: RDBStorage, trial_id: int, values: Mapping[int, float]) -> bool:
     """Add rows that Optuna would look for before it adds each, in a transaction of its own."""
     from optuna.storages._rdb.models import TrialIntermediateValueModel as Row
 
@@ -112,6 +127,7 @@ def _insert_reports(database: RDBStorage, trial_id: int, values: Mapping[int, fl
             stored, kind = Row.intermediate_value_to_stored_repr(value)
             session.add(Row(trial_id=trial_id, step=step, intermediate_value=stored, intermediate_value_type=kind))
         session.commit()
+    return True
 
 
 class _JournalLock(BaseJournalFileLock):
@@ -119,7 +135,7 @@ class _JournalLock(BaseJournalFileLock):
 
     def __init__(self, path: Path) -> None:
         # Not `<path>.lock`: the file stays, and Optuna's own lock would take it for one that is held.
-        self._lock = FileLock(f"{path}.write")
+        self._lock = FileLock(f"{path}.write", poll_interval=POLL)
 
     def acquire(self) -> bool:
         """Wait for the lock, and take it."""
@@ -146,6 +162,8 @@ class Journal(JournalStorage):
             yield
         finally:
             self._file.flush()
+        with self._thread_lock:
+            self._sync_with_backend()  # which raises if an operation cannot be
 
 
 class _JournalFile(JournalFileBackend):
@@ -206,7 +224,7 @@ def _lock(url: str) -> Lock:
                 f"hydra.sweeper.storage={masked(url)}: SQLite is not safe on a shared file system; remove "
                 "hydra.sweeper.storage to use the default journal, which is, or use PostgreSQL."
             )
-        return FileLock(f"{file}.ask")
+        return FileLock(f"{file}.ask", poll_interval=POLL)
     return contextlib.nullcontext()
 
 
@@ -216,46 +234,3 @@ def _lock_of(described: Mapping[str, Any]) -> Lock:
         return _beside(Path(path))
     inner = next((value for value in described.values() if isinstance(value, Mapping)), None)
     return _lock_of(inner) if inner else _lock(str(described.get("url", "")))
-
-
-def _connect(url: str) -> BaseStorage:
-    scheme, _, rest = url.partition("://")
-    _check_password(url)
-    if scheme in ("redis", "rediss"):
-        return JournalStorage(optuna.storages.journal.JournalRedisBackend(url))
-    if scheme == "grpc":
-        host, _, port = rest.partition(":")
-        proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port or 13000))
-        proxy.wait_server_ready(timeout=10)
-        return proxy
-    return _database(url)
-
-
-def _database(url: str) -> BaseStorage:
-    """Open a database; an empty one gets its tables, unless another controller makes them at this moment."""
-    for pause in TABLES_PAUSES:
-        try:
-            return optuna.storages.get_storage(url)
-        except sqlalchemy.exc.DBAPIError as error:
-            # What databases say of a table, or a type of one, that came between the look and the making.
-            if not isinstance(error, sqlalchemy.exc.IntegrityError) and "already exists" not in str(error):
-                raise
-            time.sleep(pause)
-    return optuna.storages.get_storage(url)
-
-
-def _check_password(url: str) -> None:
-    """Refuse a password that is missing, and one that drivers would read as a part of the host, and name in errors."""
-    where = masked(url)
-    if HIDDEN in url:
-        raise UserError(
-            f"hydra.sweeper.storage={where} has no password: write yours for {HIDDEN}, or keep it out of sight, as in "
-            "'hydra.sweeper.storage=${oc.env:SWEEPS}'."
-        )
-    rest = url.partition("://")[2].partition("?")[0]
-    if rest.count("@") > 1:
-        raise UserError(f"hydra.sweeper.storage={where}: write each @ in the user name or password as %40.")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

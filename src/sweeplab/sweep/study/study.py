@@ -5,7 +5,7 @@ from typing import Any
 
 import optuna
 from omegaconf import OmegaConf
-from optuna.distributions import CategoricalDistribution, check_distribution_compatibility
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -72,10 +72,10 @@ def check_compatible(study: Study, spec: SweepSpec) -> list[str]:
         masked = masked_config(before["configuration"])  # a version before may have masked less
         before["configuration"] = upgraded_settings(masked, now["configuration"])
     changes = [line for part in before for line in differences(before[part], now[part])]
+    if "space" not in before:
+        changes += _other_kinds(study, spec)
     if changes:
         _refuse(spec, before, now, changes)
-    if changes or not before:  # a study that is not ours may have trials, too
-        _check_kinds(study, spec)
     if not before or changes:
         for part, entries in now.items():
             study.set_user_attr(part, entries)
@@ -84,6 +84,19 @@ def check_compatible(study: Study, spec: SweepSpec) -> list[str]:
         revision = {"from": len(trials), "waiting": waiting, "overrides": masked_words(spec.fixed_overrides)}
         study.set_user_attr(REVISIONS, [*study.user_attrs.get(REVISIONS, ()), revision])
     return changes
+
+
+def searched_before(study: Study) -> dict[str, BaseDistribution]:
+    """Return the last distribution of each parameter that the trials have, by Optuna's names."""
+    trials = study.get_trials(deepcopy=False)
+    return {name: distribution for trial in trials for name, distribution in trial.distributions.items()}
+
+
+def _other_kinds(study: Study, spec: SweepSpec) -> list[str]:
+    """Return a line for each parameter that a study of another program has of a kind that does not fit."""
+    before = searched_before(study)
+    renamed = [p for p in spec.space.parameters if p.name != p.first_name and p.first_name in before]
+    return [f"{p.first_name} was {before[p.first_name]}, is {p.describe()}" for p in renamed]
 
 
 def fixed_of(study: Study, number: int, spec: SweepSpec) -> list[str]:
@@ -112,36 +125,13 @@ def shared(spec: SweepSpec) -> dict[str, dict[str, str]]:
 
 def _refuse(spec: SweepSpec, before: Mapping[str, Any], now: Mapping[str, Any], changes: list[str]) -> None:
     words = "; ".join(changes[:8]) + (f"; and {len(changes) - 8} more" if len(changes) > 8 else "")
-    if before.get("objective") != now["objective"]:
+    if before.get("objective", now["objective"]) != now["objective"]:
         raise UserError(f"the study {spec.name} has another objective: {words}; choose {spec.another}.")
-    for parameter in spec.space.parameters:
-        was = before["space"].get(parameter.name)
-        if isinstance(parameter.distribution, CategoricalDistribution) and was not in (
-            None,
-            now["space"][parameter.name],
-        ):
-            raise UserError(f"Optuna cannot change the choices within a study ({words}); choose {spec.another}.")
     if spec.settings.on_change != "extend":
         raise UserError(
             f"the study {spec.name} was begun with other settings: {words}; "
             f"choose {spec.another}, or continue anyway with hydra.sweeper.on_change=extend."
         )
-
-
-def _check_kinds(study: Study, spec: SweepSpec) -> None:
-    """Make sure that Optuna takes the new space beside the old trials."""
-    now = {parameter.name: parameter for parameter in spec.space.parameters}
-    for trial in study.get_trials(deepcopy=False):
-        for name, old in trial.distributions.items():
-            if name not in now:
-                continue
-            try:
-                check_distribution_compatibility(old, now[name].distribution)
-            except ValueError:
-                raise UserError(
-                    f"{name} was {old}, and Optuna cannot change it to {now[name].text} within a study; "
-                    f"choose {spec.another}."
-                ) from None
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from sweeplab.sweep.execute import cluster as module
 from sweeplab.sweep.execute.cluster import ClusterExecutor
 from sweeplab.sweep.execute.messages import (
     Answer,
+    Changed,
     Close,
     Ended,
     Leaving,
@@ -27,7 +28,7 @@ from sweeplab.sweep.execute.messages import (
     Stop,
     packed,
 )
-from sweeplab.sweep.execute.recovery import write_outcome
+from sweeplab.sweep.execute.outcome import write_outcome
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
 from tests.sweeplab.sweep.specs import spec_of
@@ -42,8 +43,7 @@ class Engine:
         self.told: list[tuple[str, Any]] = []
         self.is_closed = False
         self.avoided: list[str] = []
-        self.failures = 0
-        self.last_word = time.monotonic()
+        self.last_heartbeat = time.monotonic()
 
     def arrives(self, host: str, *messages: Any) -> None:
         self._arrived += [(host, packed(*messages) if messages else None)]
@@ -57,19 +57,15 @@ class Engine:
 
     def send(self, host: str, message: Any) -> None:
         self.told.append((host, message))
-        self.last_word = time.monotonic()
+        self.last_heartbeat = time.monotonic()
         if isinstance(message, Close):
             self.arrives(host)
 
     def sent_at(self, host: str) -> float:
-        return self.last_word
+        return self.last_heartbeat
 
     def avoid(self, host: str) -> None:
         self.avoided.append(host)
-
-    def has_failed(self, host: str) -> bool:
-        self.failures += 1
-        return self.failures >= 3
 
     def drain(self) -> None:
         """Place no hosts: the test does."""
@@ -165,17 +161,54 @@ def test_a_job_of_a_host_that_is_gone_is_lost_when_its_lease_is_over(
     assert future.result().status is Status.KILLED
 
 
-def test_what_a_host_wrote_down_before_it_was_gone_is_believed_at_once(
-    engine: Engine, folder: Path, job: Callable[[int], Job]
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome(Status.INTERRUPTED, "its node left the cluster"),
+        Outcome(Status.KILLED, "signal SIGTERM"),  # as the trial itself says, where its batch system ends all of a job
+    ],
+)
+def test_what_was_written_down_before_a_host_was_gone_is_believed_at_once(
+    engine: Engine, folder: Path, job: Callable[[int], Job], outcome: Outcome
 ) -> None:
     cluster = ClusterExecutor(engine, 1000.0, None, folder / ".cluster")
     engine.arrives("a", ready(1))
     cluster.wait(1.0)
     future = cluster.submit(lost := job(0), ignored)
-    write_outcome(lost, Outcome(Status.INTERRUPTED, "its node left the cluster"))
+    write_outcome(lost, outcome)
     engine.arrives("a")
     cluster.wait(1.0)
-    assert future.result().status is Status.INTERRUPTED
+    assert (future.result().status, future.result().reason) == (Status.INTERRUPTED, "its node left the cluster")
+
+
+def test_a_trial_whose_node_said_that_it_leaves_costs_no_retry(
+    cluster: ClusterExecutor, engine: Engine, job: Callable[[int], Job]
+) -> None:
+    engine.arrives("a", ready(1))
+    cluster.wait(1.0)
+    future = cluster.submit(job(0), ignored)
+    engine.arrives("a", Leaving())
+    engine.arrives("a")  # before its files have come, or an outcome
+    while not future.done():
+        cluster.wait(1.0)
+    assert (future.result().status, future.result().reason) == (Status.INTERRUPTED, "its node left the cluster")
+
+
+def test_what_has_not_come_from_nodes_of_their_own_when_a_sweep_is_closed_runs_again(
+    engine: Engine, folder: Path, job: Callable[[int], Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = ClusterExecutor(engine, 1000.0, None, folder / ".cluster", is_shared=False)
+    engine.arrives("a", ready(2))
+    cluster.wait(1.0)
+    futures = [cluster.submit(job(number), ignored) for number in range(2)]
+    complete = Outcome(Status.COMPLETE, values=(1.0,))
+    engine.arrives("a", Changed(0, {}, (), "/there", "/", complete), Ended(1, complete))
+    cluster.close()
+    assert [future.result().status for future in futures] == [Status.KILLED] * 2
+    assert futures[0].result().reason == "its files did not come: the sweep ended before"
+    assert [record.getMessage() for record in caplog.records] == [
+        "What has not come from the nodes of these trials stays there, in cluster.folder: #0, #1."
+    ]
 
 
 def test_each_stop_reaches_all_hosts_and_says_what_its_jobs_come_to(
@@ -210,7 +243,7 @@ def test_after_a_stop_that_is_over_a_lost_job_was_killed(
 
 
 @pytest.mark.parametrize(("silent", "over"), [(10.0, False), (51.0, True)])
-def test_the_lease_is_counted_from_the_last_word(
+def test_the_lease_is_counted_from_the_last_heartbeat(
     engine: Engine, folder: Path, job: Callable[[int], Job], monkeypatch: pytest.MonkeyPatch, silent: float, over: bool
 ) -> None:
     monkeypatch.setattr(module, "MARGIN", 0.0)
@@ -218,7 +251,7 @@ def test_the_lease_is_counted_from_the_last_word(
     engine.arrives("a", ready(1))
     cluster.wait(1.0)
     future = cluster.submit(job(0), ignored)
-    engine.last_word = time.monotonic() - silent
+    engine.last_heartbeat = time.monotonic() - silent
     engine.arrives("a")
     cluster.wait(0.1)
     assert future.done() is over
@@ -328,3 +361,11 @@ def test_an_outcome_comes_with_the_job_s_own_end(
     cluster.wait(1.0)
     assert future.result() == Outcome(Status.COMPLETE, values=(1.0,), seconds=2.0)
     assert cluster.free() == 1
+
+
+def test_what_a_node_does_not_import_from_its_copy_is_told(
+    engine: Engine, cluster: ClusterExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.arrives("h1", replace(ready(1), not_copied=["theirs"]))
+    cluster.wait(1.0)
+    assert "n1 imports theirs from the project's folder" in caplog.text

@@ -18,13 +18,15 @@ from sweeplab.sweep.execute.slots import Slot
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.spec import SweepSpec
 from tests.sweeplab.sweep.dask_cluster import DaskCluster
+from tests.sweeplab.sweep.ray_cluster import RayCluster
 from tests.sweeplab.sweep.specs import spec_of
 
 SPAWN = pytest.param("spawn", marks=pytest.mark.slow)
 DASK = pytest.param("dask", marks=pytest.mark.slow)
-every = pytest.mark.parametrize("executor", ["inline", "local", SPAWN, DASK], indirect=True)
+RAY = pytest.param("ray", marks=pytest.mark.slow)
+every = pytest.mark.parametrize("executor", ["inline", "local", SPAWN, DASK, RAY], indirect=True)
 concurrent = pytest.mark.parametrize(
-    "executor", ["local", SPAWN, DASK], indirect=True
+    "executor", ["local", SPAWN, DASK, RAY], indirect=True
 )  # whose jobs run beside this process
 
 
@@ -43,14 +45,25 @@ def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskClust
     cluster.close()
 
 
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[RayCluster]:
+    """A cluster of a node with two CPUs."""
+    pytest.importorskip("ray")
+    cluster = RayCluster()
+    cluster.add("--num-cpus=2")
+    yield cluster
+    cluster.close()
+
+
 @pytest.fixture
 def executor(request: pytest.FixtureRequest, spec: SweepSpec, folder: Path) -> Iterator[Executor]:
     """An executor of two slots, or of one where it has no more."""
     made: Executor
-    if request.param == "dask":
+    if request.param in ("dask", "ray"):
         spec.folder.mkdir(parents=True)
-        address = request.getfixturevalue("dask_cluster").address
-        made = make_cluster_executor(replace(spec, snapshot=folder), ClusterSettings(address=address), [])
+        address = request.getfixturevalue(f"{request.param}_cluster").address
+        cluster = ClusterSettings(engine=request.param, address=address)
+        made = make_cluster_executor(replace(spec, snapshot=folder), cluster, [])
         while made.slots < 2:
             made.wait(1.0)
     else:

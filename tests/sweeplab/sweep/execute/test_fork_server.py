@@ -67,6 +67,27 @@ def test_threads_that_computed_before_the_sweep_hold_no_trial_up(folder: Path) -
     assert "2 complete" in run("app.py", *SWEEP, "hydra.sweeper.trial_timeout=60")
 
 
+@pytest.mark.slow
+def test_a_trial_imports_no_package_that_the_server_could_have(folder: Path) -> None:
+    write(
+        folder / "app.py",
+        """
+        import os, sys
+        @main
+        def app(config):
+            packages = {name.partition(".")[0] for name in set(sys.modules) - sys.forked_with}
+            print("imported", sorted(packages - sys.stdlib_module_names))
+            return config.x + config.y
+        os.register_at_fork(after_in_child=lambda: setattr(sys, "forked_with", set(sys.modules)))
+        if __name__ == "__main__":
+            app()
+        """,
+    )
+    run("app.py", *SWEEP)
+    for number in (0, 1):
+        assert "imported []" in Path(f"sweep/{number}/output.log").read_text()
+
+
 def test_what_is_private_in_libraries_is_there() -> None:
     assert callable(util.spawnv_passfds)
     server: Any = forkserver._forkserver

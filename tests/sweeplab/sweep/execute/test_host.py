@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,12 +16,14 @@ import pytest
 
 from sweeplab.records.layout import RunFile
 from sweeplab.records.record import Status
+from sweeplab.sweep.execute.code import pack_code
 from sweeplab.sweep.execute.executor import write_warm_up
 from sweeplab.sweep.execute.host import start_host
 from sweeplab.sweep.execute.messages import (
     Answer,
     Close,
     Ended,
+    Heartbeat,
     HostSetup,
     Leaving,
     Ready,
@@ -28,13 +31,14 @@ from sweeplab.sweep.execute.messages import (
     Reported,
     RunJob,
     Stop,
-    Word,
+    opening,
     packed,
     unpacked,
 )
 from sweeplab.sweep.job import Job
 from sweeplab.sweep.program import importable_main
 from sweeplab.sweep.spec import SweepSpec
+from tests.sweeplab.sweep.app import app
 from tests.sweeplab.sweep.conftest import processes_in
 from tests.sweeplab.sweep.dask_cluster import ROOT
 from tests.sweeplab.sweep.specs import spec_of
@@ -84,12 +88,12 @@ def ask(spec: SweepSpec, folder: Path) -> Iterator[Ask]:
         witness.touch()
         warm_up = write_warm_up(spec)
         setup = HostSetup(
-            main=importable_main(), path=[str(ROOT)], folder=folder, environment={}, task=spec.task, modules=[],
-            snapshot=spec.snapshot, files={warm_up.name: warm_up.read_bytes()}, cold=False, trial_timeout=None,
-            jobs="auto", jobs_per_gpu=1, gpus_per_job=1, witness=witness, lease=30.0,
+            main=importable_main(), path=[str(ROOT), *sys.path], folder=folder, environment={}, task=spec.task,
+            modules=[], snapshot=spec.snapshot, files={warm_up.name: warm_up.read_bytes()}, cold=False,
+            trial_timeout=None, jobs="auto", jobs_per_gpu=1, gpus_per_job=1, witness=witness, lease=30.0,
         )  # fmt: skip
         started.append(Asked(*start_host(threads=2)))
-        started[-1].tell(replace(setup, **more))
+        started[-1].channel.send_bytes(opening(pack_code(Path(app.__file__), []), replace(setup, **more)))
         return started[-1]
 
     yield run
@@ -151,7 +155,9 @@ def test_a_host_that_hears_nothing_ends_its_trials_and_says_so_in_their_folders(
     assert gone(folder)
 
 
-def test_a_word_that_was_long_on_its_way_does_not_prolong_the_lease(ask: Ask, spec: SweepSpec, folder: Path) -> None:
+def test_a_heartbeat_that_was_long_on_its_way_does_not_prolong_the_lease(
+    ask: Ask, spec: SweepSpec, folder: Path
+) -> None:
     host = ask(lease=3.0)
     host.next(Ready)
     host.tell(RunJob(0, hanging := job(spec, 0, "steps=1", "how=hangs", prunes=False)))
@@ -160,7 +166,7 @@ def test_a_word_that_was_long_on_its_way_does_not_prolong_the_lease(ask: Ask, sp
     until = sent + 30.0
     while not (hanging.folder / RunFile.OUTCOME).exists():
         assert time.monotonic() < until, "the lease goes on"
-        host.tell(Word(sent))
+        host.tell(Heartbeat(sent))
         time.sleep(0.3)
     assert "silent for 3 s" in left(hanging)["reason"]
 
@@ -168,13 +174,13 @@ def test_a_word_that_was_long_on_its_way_does_not_prolong_the_lease(ask: Ask, sp
 def test_a_host_that_was_busy_for_long_hears_what_came_meanwhile(ask: Ask, spec: SweepSpec) -> None:
     host = ask(lease=3.0)
     host.next(Ready)
-    host.tell(Word(time.monotonic()))
+    host.tell(Heartbeat(time.monotonic()))
     host.process.send_signal(signal.SIGSTOP)
     for _ in range(5):
         time.sleep(1.0)
-        host.tell(Word(time.monotonic()))
+        host.tell(Heartbeat(time.monotonic()))
     host.process.send_signal(signal.SIGCONT)
-    host.tell(Word(time.monotonic()), RunJob(0, job(spec, 0)))
+    host.tell(Heartbeat(time.monotonic()), RunJob(0, job(spec, 0)))
     assert host.next(Ended).outcome.status is Status.COMPLETE
 
 
@@ -206,6 +212,12 @@ def test_a_host_whose_node_goes_hands_its_trials_back(ask: Ask, spec: SweepSpec,
 def test_a_node_without_the_study_s_folder_is_refused(ask: Ask, folder: Path) -> None:
     refused = ask(witness=folder / "elsewhere" / ".cluster").next(Refused)
     assert str(folder / "elsewhere") in refused.reason
+
+
+def test_a_node_that_cannot_have_a_folder_of_its_own_is_refused(ask: Ask, folder: Path) -> None:
+    (folder / "file").touch()
+    refused = ask(node_root=str(folder / "file" / "below")).next(Refused)
+    assert refused.reason == f"NotADirectoryError: [Errno 20] Not a directory: '{folder / 'file' / 'below'}'"
 
 
 def test_a_host_that_cannot_read_what_it_is_told_says_so(ask: Ask, spec: SweepSpec, folder: Path) -> None:

@@ -48,6 +48,58 @@ def test_gpus_are_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert [slot.gpus for slot in slots("auto", 1, 1, None)] == [("0",), ("1",)]
 
 
+@pytest.fixture
+def two_amd_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No GPU is at hand where the tests run: files stand for those of AMD's driver, and a program for its tool."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "amd-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "amd-smi").chmod(0o755)
+    for node, units in enumerate((0, 304, 304)):  # a CPU, and two GPUs
+        (tmp_path / "nodes" / str(node)).mkdir(parents=True)
+        (tmp_path / "nodes" / str(node) / "properties").write_text(f"cpu_cores_count 0\nsimd_count {units}\n")
+    monkeypatch.setattr("sweeplab.sweep.execute.slots.AMD_NODES", tmp_path / "nodes")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "chosen"),
+    [
+        ({}, ["0", "1"]),
+        ({"HIP_VISIBLE_DEVICES": "1"}, ["1"]),
+        ({"ROCR_VISIBLE_DEVICES": "4,5"}, ["0", "1"]),
+        ({"ROCR_VISIBLE_DEVICES": "4,5", "HIP_VISIBLE_DEVICES": "1"}, ["1"]),
+        ({"CUDA_VISIBLE_DEVICES": "1"}, ["1"]),
+    ],
+)
+@pytest.mark.usefixtures("two_amd_gpus")
+def test_gpus_of_amd_are_chosen_by_the_variable_of_hip(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], chosen: list[str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert [slot.environment for slot in slots("auto", 1, 1, None)] == [{"HIP_VISIBLE_DEVICES": gpu} for gpu in chosen]
+
+
+@pytest.mark.usefixtures("two_amd_gpus")
+def test_without_rocm_the_gpu_of_a_screen_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert {slot.gpus for slot in slots("auto", 1, 1, None)} == {()}
+
+
+def test_a_mac_has_one_gpu_unless_it_is_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No Mac is at hand where the tests run: this machine says that it is one."""
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [(slot.gpus, slot.environment) for slot in slots("auto", 1, 1, None)] == [(("mps",), {})]
+    assert len(slots("auto", 3, 1, None)) == 3
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert len(slots("auto", 1, 1, None)) == cores()
+
+
 @pytest.mark.parametrize(
     ("visible", "arguments", "said"),
     [

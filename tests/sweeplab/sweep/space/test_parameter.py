@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sweeplab.errors import UserError
 from sweeplab.sweep.space.space import Space
-from sweeplab.sweep.space.values import Value, override
+from sweeplab.sweep.space.values import Value, index_of, override
 from tests.sweeplab.sweep.space.spaces import nothing, one, study
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.floats(), st.text(max_size=5))
@@ -56,6 +56,18 @@ def test_a_value_that_is_not_searched_is_refused(written: str, value: Value) -> 
     with pytest.raises(UserError) as error:
         one(written).stored(value)
     assert str(error.value).startswith(f"{override('x', value)} is not in {written}; ")
+
+
+@pytest.mark.parametrize("points", ["range(5)", "range(0,1,0.25)", "1,1.0,true,'1',nan,[1],null"])
+@pytest.mark.parametrize("value", [0, 1, 1.0, 2.5, True, "1", float("nan"), float("inf"), [1], None, 0.75])
+def test_a_value_is_found_among_the_points(points: str, value: Value) -> None:
+    parameter = one(points)
+    assert parameter.index(value) == index_of(value, parameter.points or ())
+
+
+def test_a_value_is_found_among_more_points_than_can_be_looked_at() -> None:
+    parameter = one("int(interval(1,1000000000000))")
+    assert [parameter.index(value) for value in (7, 7.0, 7.5, 0, True)] == [6, 6, None, None, None]
 
 
 def test_a_number_may_be_written_as_int_or_float() -> None:

@@ -1,3 +1,4 @@
+import sys
 from typing import Any
 
 import pytest
@@ -34,6 +35,17 @@ def test_nobody_chose_a_sampler_where_there_is_no_target() -> None:
 def test_a_sampler_that_cannot_be_is_refused(config: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         build_sampler(config, SPACE)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("GPSampler", "torch"), ("GPSampler", "scipy"), ("CmaEsSampler", "cmaes")]
+)
+def test_a_sampler_whose_packages_are_not_installed_is_refused_before_it_suggests(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=rf"^{SAMPLER}: {name} needs .*; run: pip install .*\b{package}\b"):
+        build_sampler(sampler(name), SPACE)
 
 
 def test_a_sampler_with_a_seed_suggests_other_points_when_it_is_resumed() -> None:

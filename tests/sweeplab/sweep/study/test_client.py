@@ -1,7 +1,6 @@
 import pytest
 from optuna.trial import TrialState
 
-from sweeplab.errors import UserError
 from sweeplab.records.record import Status
 from sweeplab.sweep.job import Outcome
 from sweeplab.sweep.study.client import StudyClient
@@ -33,7 +32,7 @@ def test_a_trial_that_another_controller_took_for_lost_is_no_longer_ours(
     assert not first.runs(held)
     assert not first.begin(held)
     first.release(held)
-    first.report(held, {1: 0.5})
+    first.report({held: {1: 0.5}})
     assert not first.tell(held, Outcome(Status.COMPLETE, values=(1.0,)))
     stored = first.trials()[0]
     assert stored.state is (TrialState.RUNNING if is_taken else TrialState.WAITING)
@@ -53,7 +52,7 @@ def test_a_trial_that_is_over_is_neither_begun_nor_released(clients: list[StudyC
 def test_a_trial_that_was_cut_goes_on_under_its_number_with_its_reports(clients: list[StudyClient]) -> None:
     first, second = clients
     held = ask(first)
-    first.report(held, {1: 0.5, 2: 0.25})
+    first.report({held: {1: 0.5, 2: 0.25}})
     assert not first.tell(held, Outcome(Status.INTERRUPTED, "Ctrl-C", seconds=2.0))
     (waiting,) = first.trials()
     assert (ending(waiting), reason(waiting), took(waiting)) == (Status.INTERRUPTED, "Ctrl-C", 2.0)
@@ -62,7 +61,7 @@ def test_a_trial_that_was_cut_goes_on_under_its_number_with_its_reports(clients:
     assert (taken.number, taken.params) == (0, held.params)
     assert second.stored(taken).intermediate_values == {1: 0.5, 2: 0.25}
     assert [attempt["status"] for attempt in attempts(taken)] == ["interrupted"]
-    second.report(taken, {3: 0.125})
+    second.report({taken: {3: 0.125}})
     assert second.tell(taken, Outcome(Status.COMPLETE, values=(1.0,), seconds=3.0))
     (done,) = second.trials()
     assert (done.state, done.intermediate_values) == (TrialState.COMPLETE, {1: 0.5, 2: 0.25, 3: 0.125})
@@ -98,41 +97,6 @@ def test_a_study_of_an_earlier_version_has_its_budget(clients: list[StudyClient]
     new = ask(first)
     assert new.params == old.params
     assert [trial.number for trial in counted(first.trials())] == [1]
-
-
-def fail(client: StudyClient) -> None:
-    client.tell(ask(client), Outcome(Status.FAILED, "no good"))
-
-
-def test_failed_trials_run_again_as_others_that_say_which(clients: list[StudyClient]) -> None:
-    first, second = clients
-    fail(first)
-    first.tell(ask(first), Outcome(Status.COMPLETE, values=(1.0,)))
-    fail(first)
-    assert first.retry() == 2
-    assert second.retry() == 0
-    assert [trial.number for trial in counted(first.trials())] == [1]
-    assert [ask(second).params for _ in range(2)] == [first.trials()[number].params for number in (0, 2)]
-    assert [trial.number for trial in counted(first.trials())] == [1, 3, 4]
-    second.tell(second.trials()[3], Outcome(Status.FAILED, "still no good"))
-    assert second.retry() == 1
-    assert [trial.user_attrs.get("replaces") for trial in first.trials()] == [None, None, None, 0, 2, 3]
-
-
-def test_some_failed_trials_run_again_by_number(clients: list[StudyClient]) -> None:
-    first, _ = clients
-    for _ in range(3):
-        fail(first)
-    first.tell(ask(first), Outcome(Status.COMPLETE, values=(1.0,)))
-    assert first.retry([0, 2]) == 2
-    assert first.retry([0, 2]) == 0  # the same command again
-    assert [trial.user_attrs.get("replaces") for trial in first.trials()[4:]] == [0, 2]
-    fail(first)
-    assert first.retry([0]) == 1  # which stands for what has its point now
-    with pytest.raises(UserError, match=r"retry=9: there is no trial 9; the study has 7"):
-        first.retry([1, 9])
-    with pytest.raises(UserError, match=r"retry=3: trial 3 is complete; name trials that failed"):
-        first.retry([3])
 
 
 def test_only_trials_of_this_controller_that_never_began_are_released(clients: list[StudyClient]) -> None:

@@ -1,5 +1,6 @@
 import fcntl
 import multiprocessing
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,6 +64,30 @@ def test_a_password_from_the_environment_stays_where_it_is(
     ],
 )
 def test_what_is_wrong_with_a_storage_is_told_without_its_password(tmp_path: Path, url: str, said: str) -> None:
+    with pytest.raises(UserError, match=said) as error:
+        open_storage(url, tmp_path)
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "said"),
+    [
+        ("mysql+pymysql://u:geheim@host/db", "pymysql", r"pip install 'sweeplab\[mysql\]'\.$"),
+        ("mysql://u:geheim@host/db", "MySQLdb", r"pip install 'sweeplab\[mysql\]', and write mysql\+pymysql://\.$"),
+        ("postgresql+psycopg://u:geheim@host/db", "psycopg", r"pip install 'sweeplab\[postgres\]'\.$"),
+        (
+            "postgresql+psycopg2://u:geheim@host/db",
+            "psycopg2",
+            r"'sweeplab\[postgres\]', and write postgresql\+psycopg://\.$",
+        ),
+        ("grpc://host:1234", "grpc", r"pip install 'sweeplab\[grpc\]'\.$"),
+        ("oracle://u:geheim@host/db", "cx_Oracle", "SQLAlchemy's documentation names it"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_named_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, package: str, said: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError, match=said) as error:
         open_storage(url, tmp_path)
     assert SECRET not in str(error.value)

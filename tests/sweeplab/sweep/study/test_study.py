@@ -1,3 +1,4 @@
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,10 +34,83 @@ def test_another_configuration_is_refused_with_the_difference(sweep: Sweep) -> N
         sweep("x=1,2", "name=other")
 
 
-def test_choices_cannot_change_even_by_extending(sweep: Sweep) -> None:
-    assert sweep("x=1,2") == 0
-    with pytest.raises(SystemExit, match="cannot change the choices within a study"):
-        sweep("x=1,2,3", "hydra.sweeper.on_change=extend")
+def test_a_grid_is_extended_by_further_choices_and_runs_those_alone(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("x=1,2", "name=a,b") == 0
+    with pytest.raises(SystemExit, match=r"x was choice\(1,2\), is choice\(1,2,3\).*on_change=extend"):
+        sweep("x=1,2,3", "name=a,b")
+    for _ in range(2):  # the same command again has nothing to do
+        assert sweep("x=1,2,3", "name=a,b", "hydra.sweeper.on_change=extend") == 0
+        rows = list(csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines()))
+        points = [(row["x"], row["name"]) for row in rows]
+        assert points == [("1", "a"), ("1", "b"), ("2", "a"), ("2", "b"), ("3", "a"), ("3", "b")]
+    assert "6 of 6 trials finished" in capsys.readouterr().out
+    assert sweep("x=3,4", "name=a,b", "hydra.sweeper.on_change=extend") == 0
+    assert len(states()) == 8
+    assert sweep("x=1,2", "name=a,b", "hydra.sweeper.on_change=extend") == 0
+    assert len(states()) == 8
+
+
+def table() -> list[dict[str, str]]:
+    return list(csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "points"),
+    [
+        ("x=range(0,1,0.25)", "x=0,0.25,0.5,0.75,1", ["0.0", "0.25", "0.5", "0.75", "1"]),
+        ("x=1.0,2.0", "x=1,2,3", ["1.0", "2.0", "3"]),
+        ("x=range(3)", "x=0,1,2,2.5", ["0", "1", "2", "2.5"]),
+    ],
+)
+def test_a_point_is_the_same_whatever_an_extended_study_calls_it(
+    sweep: Sweep, before: str, after: str, points: list[str]
+) -> None:
+    assert sweep(before) == 0
+    for _ in range(2):
+        assert sweep(after, "hydra.sweeper.on_change=extend") == 0
+        assert [float(row["x"]) for row in table()] == [float(point) for point in points]
+
+
+def test_choices_that_are_lists_stay_lists_in_an_extended_study(sweep: Sweep) -> None:
+    assert sweep("name=[1,2],[3]") == 0
+    assert sweep("name=[1,2],[3],[4]", "hydra.sweeper.on_change=extend") == 0
+    assert len(states()) == 3
+    assert "name:\n- 1\n- 2\n" in Path("multirun/study/best.yaml").read_text()
+
+
+def test_failed_points_run_again_in_an_extended_study(sweep: Sweep) -> None:
+    assert sweep("x=1,2", "how=raises", "only=1") == 0
+    extended = ("x=1,2,8", "hydra.sweeper.on_change=extend")
+    assert sweep(*extended) == 0
+    assert sweep(*extended, "hydra.sweeper.retry_failed=true") == 0
+    assert [(row["x"], row["status"]) for row in table()] == [
+        ("1", "failed"),
+        ("2", "complete"),
+        ("8", "complete"),
+        ("1", "complete"),
+    ]
+
+
+def test_points_that_wait_keep_their_values_in_an_extended_study(sweep: Sweep) -> None:
+    """One was enqueued, one was suggested ahead and released."""
+    assert sweep("x=1,2,3", "hydra.sweeper.n_trials=1", "hydra.sweeper.enqueue=[{x: 3}]") == 0
+    study = optuna.load_study(
+        study_name="study", storage=JournalStorage(JournalFileBackend("multirun/study/study.journal"))
+    )
+    study.enqueue_trial({"x": 2})
+    assert sweep("x=1,2,3,4", "hydra.sweeper.on_change=extend") == 0
+    assert [row["x"] for row in table()] == ["3", "2", "1", "4"]
+
+
+@pytest.mark.parametrize("space", ["x=interval(0,3)", "x=tag(log,interval(1,3))", "x=7,2.5"])
+def test_a_parameter_of_another_kind_begins_anew_in_an_extended_study(sweep: Sweep, space: str) -> None:
+    assert sweep("x=int(interval(1,3))", "hydra.sweeper.n_trials=2") == 0
+    assert sweep(space, "hydra.sweeper.n_trials=4", "hydra.sweeper.on_change=extend") == 0
+    assert states() == ["COMPLETE"] * 4
+    rows = list(csv.DictReader(Path("multirun/study/trials.csv").read_text().splitlines()))
+    assert all(row["x"] for row in rows)
 
 
 def test_another_objective_is_refused(sweep: Sweep) -> None:
@@ -79,15 +153,6 @@ def test_the_best_trial_of_an_extended_study_keeps_what_it_ran_with(
     assert " x=0." in command
     assert command.endswith(" y=5")
     assert "y: 5" in Path("multirun/study/best.yaml").read_text().replace("'", "")
-
-
-@pytest.mark.parametrize("space", ["x=interval(0,3)", "x=tag(log,interval(1,3))"])
-def test_what_optuna_cannot_extend_is_refused_before_anything_is_signed(sweep: Sweep, space: str) -> None:
-    first = ("x=int(interval(1,3))", "hydra.sweeper.n_trials=1")
-    assert sweep(*first) == 0
-    with pytest.raises(SystemExit, match="Optuna cannot change it to"):
-        sweep(space, "hydra.sweeper.n_trials=2", "hydra.sweeper.on_change=extend")
-    assert sweep(*first) == 0
 
 
 def test_a_torn_last_line_of_the_journal_does_not_end_a_study(sweep: Sweep) -> None:

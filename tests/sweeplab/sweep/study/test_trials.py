@@ -20,7 +20,7 @@ def test_a_pruned_trial_came_to_its_best_value(clients: list[StudyClient]) -> No
     first, _ = clients
     for outcome in (Outcome(Status.PRUNED, values=(0.9,)), Outcome(Status.PRUNED)):
         held = ask(first)
-        first.report(held, {1: 0.9, 2: 0.7})
+        first.report({held: {1: 0.9, 2: 0.7}})
         first.tell(held, outcome)
     assert [came_to(trial) for trial in first.trials()] == [[0.9], [0.7]]
     assert [trial.value for trial in first.trials()] == [0.7, 0.7]  # Optuna's rule
