@@ -1,4 +1,4 @@
-"""The training: a page of plain Lightning, yours to change. docs/training.md shows two stages, and folds."""
+"""The training: a page of plain Lightning, yours to change. Sweeplab's docs/training.md shows two stages, and folds."""
 
 from sweeplab import Run
 
