@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from sweeplab.callbacks import Pruning
 from sweeplab.loggers import WandbRun
 from sweeplab.sweep.trial import current
+from tests.sweeplab.sweep.ray_cluster import raylet_of
 
 
 class Careful(Pruning):
@@ -39,7 +41,7 @@ class Cut(Callback):
 
 
 class LosesNode(Callback):
-    """Kills the worker of the cluster under the first attempt of trial 0, behind a step."""
+    """Kills the node of the cluster under the first attempt of trial 0, behind a step: Dask's worker, or Ray's."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -47,8 +49,27 @@ class LosesNode(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         trial = current()
         if trial is not None and (trial.number, trial.attempt) == (0, 0) and trainer.global_step == self.step:
-            (worker,) = [one for one in psutil.Process().parents() if "dask_worker" in " ".join(one.cmdline())]
-            worker.kill()
+            for process in psutil.Process().parents():
+                if "dask_worker" in " ".join(process.cmdline()):
+                    process.kill()
+                    break
+                if raylet := raylet_of(process):
+                    psutil.Process(raylet).kill()
+                    break
+            time.sleep(60)  # until the host ends this process
+
+
+class Waits(Callback):
+    """Lets the first two attempts of trial 0 wait for their end, the second 4 steps behind the first."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        trial = current()
+        steps = {} if trial is None or trial.number > 0 else {0: self.step, 1: self.step + 4}
+        if trial is not None and trainer.global_step == steps.get(trial.attempt):
+            time.sleep(1000)
 
 
 class Seen(Callback):

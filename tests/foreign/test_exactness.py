@@ -120,6 +120,7 @@ ODD = {
     "sampled-by-a-worker": ("data._target_=tests.foreign.odd.Sampled", "data.num_workers=1"),
     "weighted": ("data._target_=tests.foreign.odd.Weighted",),
     "ema": ("+callbacks.ema._target_=lightning.pytorch.callbacks.EMAWeightAveraging", "+callbacks.ema.decay=0.9"),
+    "swa": ("callbacks=[default,swa]", "callbacks.swa.start=0.4", "callbacks.progress=null", "callbacks.summary=null"),
     "limited": ("+trainer.limit_train_batches=5",),
     "loaders-made-anew": ("+trainer.reload_dataloaders_every_n_epochs=1",),
     "validated-by-batches": ("+trainer.val_check_interval=7", "+trainer.check_val_every_n_epoch=null"),

@@ -63,3 +63,14 @@ def test_a_link_may_be_typed_and_a_linked_key_be_searched(command: Command, tmp_
     letters = ["--config-dir", str(CONF), "-m", *SMALL, *CHOICES["letters"], "trainer.max_epochs=1", "study=mine"]
     command("train.py", *letters, "model.vocabulary_size=100,120", **PATH)
     assert read(tmp_path / "multirun" / "mine" / "1")["status"] == Status.COMPLETE
+
+
+@pytest.mark.parametrize("name", ["tables", "template"])
+@pytest.mark.parametrize("debug", ["default", "fdr", "limit"])
+def test_the_presets_for_debugging_train_and_test_any_module(foreign: Compose, name: str, debug: str) -> None:
+    config = foreign(name, f"debug={debug}", "logger=csv")
+    run(config)
+    facts = read(Path(config.folder))
+    assert facts["status"] == Status.COMPLETE
+    assert facts["test"]
+    assert not (Path(config.folder) / "checkpoints").exists()

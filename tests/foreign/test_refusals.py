@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hydra.errors import HydraException
 from torch import Tensor
 
 from sweeplab.errors import SetupError
+from sweeplab.hydra_errors import sentence
 from sweeplab.records.record import read
 from sweeplab.training.effective_config import effective_config
 from tests.conftest import Compose
@@ -44,6 +46,13 @@ class WithLoss(TableRegression):
 def test_a_key_that_nothing_reads_is_refused(foreign: Compose, name: str, override: str, words: str) -> None:
     with pytest.raises(SetupError, match=words):
         effective_config(foreign(name, override), [override])
+
+
+def test_a_misspelt_argument_is_answered_with_those_of_the_module(foreign: Compose) -> None:
+    with pytest.raises(HydraException) as error:
+        foreign("tables", "model.hiden=3")
+    takes = "tests.foreign.tables.TableRegression takes width, hidden, dropout, lr"
+    assert sentence(error.value) == f"there is no key 'model.hiden'; did you mean 'model.hidden'? ({takes})"
 
 
 def test_a_run_keeps_no_group_that_nothing_read(foreign: Compose) -> None:

@@ -41,8 +41,8 @@ class ArrayData(LightningDataModule):
     """Data that fits in memory. A data set is a subclass with one method, `load`.
 
     `split_seed` decides which samples are held out, `shuffle_seed` the order of training. Once it is set up, it has
-    attributes that a configuration may link to: `in_shape` of a sample, `num_classes` (of labels) or `num_targets` (of
-    numbers), and `scale`, mean and deviation of each channel over the training part.
+    attributes that a configuration may link to: `in_shape` of a sample, `num_classes` and `class_weights` of labels or
+    `num_targets` of numbers, and `scale`, mean and deviation of each channel over the training part.
     """
 
     def __init__(
@@ -126,6 +126,18 @@ class ArrayData(LightningDataModule):
                 "task=classification."
             )
         return self._targets
+
+    @property
+    def class_weights(self) -> list[float]:
+        """A weight for each class, by which all classes of the training part count the same: 1 on average.
+
+        Raises:
+            UserError: there is no training part with a sample of each class.
+        """
+        counts = torch.bincount(self.parts["train"][1], minlength=self.num_classes) if "train" in self.parts else None
+        if counts is None or (counts == 0).any():
+            raise UserError("data has no class_weights: its training part lacks samples of a class.")
+        return (counts.sum() / (len(counts) * counts)).tolist()
 
     @property
     def scale(self) -> list[list[float]]:

@@ -76,6 +76,7 @@ class Batches:
         # Lightning looks here: for an order to set an epoch in, and whether there is one at all.
         self.sampler: Sampler[int] = shuffle or SequentialSampler(self.tensors[0])
         self.batch_sampler = None
+        self.dataset = self.tensors[0]  # for its length, which Lightning compares with the batch size
         self.pin_memory = pin_memory
         self._next = 0
         self._resumed = False

@@ -13,18 +13,43 @@ from sweeplab.tasks.network_task import Batch, NetworkTask
 class Classification(NetworkTask):
     """A network that learns to tell classes apart, on labels from 0; its outputs are logits (samples, classes).
 
-    `train/loss` has the label smoothing that is minimised, `val/loss` and `test/loss` are without.
+    The loss is the cross entropy: `train/loss` with the label smoothing and the `class_weights` that are minimised,
+    `val/loss` and `test/loss` without, so that runs compare. A `criterion`, a function of logits and labels, takes its
+    place everywhere.
     """
 
-    def __init__(self, *, label_smoothing: float = 0.0, **task: Any) -> None:
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+        criterion: nn.Module | None = None,
+        **task: Any,
+    ) -> None:
         super().__init__(**task)
         if not 0 <= label_smoothing < 1:
             raise UserError(f"task.label_smoothing={label_smoothing} must be at least 0 and below 1.")
-        self.label_smoothing = label_smoothing
+        if criterion is not None and (label_smoothing or class_weights):
+            raise UserError(
+                "task.label_smoothing and task.class_weights are of the cross entropy: give the criterion its own."
+            )
+        self.label_smoothing, self.criterion = label_smoothing, criterion
+        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
 
     def loss(self, outputs: Tensor, targets: Tensor, training: bool) -> Tensor:
-        """Return the cross entropy."""
-        return cross_entropy(outputs, targets, label_smoothing=self.label_smoothing if training else 0.0)
+        """Return the cross entropy, or what the criterion says."""
+        if self.criterion is not None:
+            return self.criterion(outputs, targets)  # type: ignore[no-any-return]  # torch types the call as Any
+        if not training:
+            return cross_entropy(outputs, targets)
+        if self.class_weights is not None and len(self.class_weights) != outputs.shape[1]:
+            raise UserError(
+                f"task.class_weights has {len(self.class_weights)} weights, and there are {outputs.shape[1]} classes."
+            )
+        return cross_entropy(outputs, targets, self.class_weights, label_smoothing=self.label_smoothing)
 
     @torch.inference_mode()
     def probabilities(self, x: Tensor) -> Tensor:
@@ -48,8 +73,10 @@ class Classification(NetworkTask):
     @classmethod
     def ensemble(cls, members: Sequence[Self]) -> Self:
         """Return a classifier with the mean probabilities of its members, and the metrics of the first."""
-        metrics = dict(members[0].test_metrics.metrics.items())
-        return cls(network=_MeanProbabilities(members), optimizer=members[0].optimizer, metrics=metrics)
+        first = members[0]
+        metrics = dict(first.test_metrics.metrics.items())
+        network = _MeanProbabilities(members)
+        return cls(network=network, optimizer=first.optimizer, metrics=metrics, criterion=first.criterion)
 
 
 class _MeanProbabilities(nn.Module):

@@ -84,11 +84,8 @@ class NetworkTask(LightningModule):
     def forward(self, x: Tensor) -> Tensor:
         """Return what the network says of inputs as the data has them, of shape (samples, *shape)."""
         if self.is_scaled:
-            if self.mean.dim() != x.dim():
-                self.mean, self.deviation = (
-                    part.view(1, -1, *[1] * (x.dim() - 2)) for part in (self.mean, self.deviation)
-                )
-            x = (x - self.mean) / self.deviation
+            shape = (-1, *[1] * (x.dim() - 2))
+            x = (x - self.mean.view(shape)) / self.deviation.view(shape)
         return self.network(x)  # type: ignore[no-any-return]  # torch types the call of a module as Any
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -40,7 +40,7 @@ class Samples(Callback):
         """Keep the first predictions, of a model whose validation step returns logits."""
         if batch_idx == 0 and isinstance(outputs, Tensor):
             x, y = (part[: self.count] for part in batch)
-            self._samples = (x, y, outputs[: self.count].argmax(1))
+            self._samples = (x.float(), y, outputs[: self.count].argmax(1))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw what was kept, if it is time."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import (
     InterpolationResolutionError,
@@ -17,6 +18,7 @@ from omegaconf.errors import (
 )
 
 from sweeplab.errors import UserError, did_you_mean, machine_trouble
+from sweeplab.extras import check_installed, missing_extra
 from sweeplab.hydra_errors import sentence
 from sweeplab.records.config import check_secrets, load, mask_hydra_files
 from sweeplab.records.layout import RunFile
@@ -29,7 +31,9 @@ from sweeplab.training.ranks import rank
 PRUNING = "sweeplab.callbacks.Pruning"
 NOT_YET = (DataNotBuiltError.__name__, "HydraConfig was not set")  # in what an interpolation raises before a run begins
 WITHOUT_REPORTS = ("sweeplab.", "lightning.")  # whose callbacks report nothing to a pruner, Pruning aside
+MAX_TAG = 64  # characters
 STAGES = ("test", "validate", "predict")
+OF_LOGGERS = {"sweeplab.loggers.TensorBoardLogger": "tensorboard", "sweeplab.loggers.WandbRun": "wandb"}
 SERVING = ("batch_size", "shuffle_seed", "num_workers", "pin_memory")  # of data: how it comes, not what it is
 
 
@@ -41,6 +45,7 @@ class Check(Callback):
         with read_write(config.hydra):
             mask(config.hydra)
         if rank(config.trainer) == 0:  # of several processes that train together the first checks
+            _require_tags(config, may_ask=True)
             config = _with_folder(config)
             _check_or_exit(config, Path(config.hydra.run.dir))
             for group in SWEEP_GROUPS:
@@ -54,8 +59,9 @@ class Check(Callback):
         The sweeper checks each point; what is missing here the search may give.
         """
         HydraConfig.instance().set_config(config)
+        _require_tags(config)
         _exit_on_mistake(lambda: _check_pruning(config))
-        if config.hydra.sweeper._target_.rpartition(".")[2] != "BasicSweeper":
+        if not _is_basic(config.hydra):
             return
         _check_or_exit(config)
         taken = sorted(Path(config.hydra.sweep.dir).glob(f"*/{RunFile.RECORD}"))
@@ -106,7 +112,9 @@ def _exit_on_mistake(find_mistakes: Callable[[], None]) -> None:
         sys.exit(f"Error: {sentence(error) or error}")
     except OSError as error:
         sys.exit(f"Error: {machine_trouble(error) or error}")
-    except Exception:  # noqa: BLE001 - as above: a bug in the check must not switch it off
+    except Exception as error:  # noqa: BLE001 - as above: a bug in the check must not switch it off
+        if text := missing_extra(error):
+            sys.exit(f"Error: {text}")
         traceback.print_exc()
         sys.exit(1)
 
@@ -126,7 +134,15 @@ def check(config: DictConfig, is_new: bool = True) -> None:
     seed = config.seed
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
         raise UserError(f"seed={seed} must be a whole number from 0 to {2**32 - 1}, or null for a random one.")
+    _check_tags(config.get("tags"))
+    for key in ("print_config", "enforce_tags"):
+        if not isinstance(value := (config.get("extras") or {}).get(key, False), bool):
+            raise UserError(f"extras.{key}={value} must be true or false.")
+    freeze = config.get("freeze", ListConfig([]))
+    if not (isinstance(freeze, ListConfig) and all(isinstance(pattern, str) for pattern in freeze)):
+        raise UserError(f"freeze={freeze} must be a list of patterns: freeze=[encoder.*].")
     _check_objective(config)
+    _check_nodes(config)
     for group in ("data", "model", "task", "trainer", "callbacks", "logger"):
         if not isinstance(config.get(group), DictConfig | None):
             raise UserError(f"{group}={config[group]} is not a description: it has no _target_; choose {group}=...")
@@ -136,6 +152,7 @@ def check(config: DictConfig, is_new: bool = True) -> None:
                 raise UserError(
                     f"{group}.{name} has no _target_: {group}={name} chooses it, {group}.{name}=null turns it off."
                 )
+    _check_installed(config)
     for group in ("data", "model", "task"):
         _check_values(config.get(group) or OmegaConf.create(), group)
     for name, metric in ((config.get("task") or {}).get("metrics") or {}).items():
@@ -144,6 +161,43 @@ def check(config: DictConfig, is_new: bool = True) -> None:
     _check_interpolations(config)
     if is_new and (source := config.get("init_from")):
         check_source(Path(source))
+
+
+def _require_tags(config: DictConfig, may_ask: bool = False) -> None:
+    """Ask for tags where there have to be some; without a terminal, and for a sweep, that is a mistake."""
+    if not (config.get("extras") or {}).get("enforce_tags") or config.get("tags"):
+        return
+    if not (may_ask and sys.stdin.isatty() and sys.stdout.isatty()):
+        sys.exit("Error: extras.enforce_tags=true, and there are no tags; write 'tags=[a,b]'.")
+    try:
+        words = [word.strip() for word in input("Tags of this run, separated by commas: ").split(",")]
+    except EOFError:
+        words = []
+    if not any(words):
+        sys.exit("Error: there are no tags; write some, or extras.enforce_tags=false.")
+    with read_write(config), open_dict(config), read_write(config.hydra):
+        plus = "" if "tags" in config else "+"
+        config.tags = [word for word in words if word]
+        sys.argv.append(f"{plus}tags={config.tags}")  # the record has them as if they had been typed with the command
+        config.hydra.overrides.task.append(sys.argv[-1])
+
+
+def _check_tags(tags: Any) -> None:
+    is_list = isinstance(tags, ListConfig) and not any(isinstance(tag, DictConfig | ListConfig | None) for tag in tags)
+    if not (is_list or tags is None):
+        raise UserError(
+            f"tags={tags} is not a list of words; write 'tags=[{tags if isinstance(tags, str) else 'a,b'}]'."
+        )
+    for tag in map(str, tags or ()):  # W&B refuses others, and a filter takes a comma for the end of a tag
+        if not tag.strip() or len(tag) > MAX_TAG or "," in tag:
+            raise UserError(f"the tag '{tag}' must have 1 to {MAX_TAG} characters, and no comma among them.")
+
+
+def _check_installed(config: DictConfig) -> None:
+    """Refuse a training without what each of its kind imports, before a sweep has begun that could only fail."""
+    targets = [entry["_target_"] for entry in (config.logger or {}).values() if entry is not None]
+    for module in ("torch", "lightning", *(OF_LOGGERS[target] for target in targets if target in OF_LOGGERS)):
+        check_installed(module)
 
 
 def _check_pruning(config: DictConfig) -> None:
@@ -208,6 +262,22 @@ def check_ensemble(
 def _samples(config: DictConfig) -> dict[str, str]:
     """Return what decides which samples are held out; as text, since lists cannot be compared as items of a set."""
     return {str(key): repr(value) for key, value in config.data.items() if key not in SERVING}
+
+
+def _check_nodes(config: DictConfig) -> None:
+    """Refuse a trial on several nodes: nobody starts its processes on the others."""
+    hydra, nodes = config.get("hydra"), (config.get("trainer") or {}).get("num_nodes")
+    is_trial = hydra is not None and hydra.get("mode") == RunMode.MULTIRUN and not _is_basic(hydra)
+    if is_trial and str(nodes or 1) != "1":
+        raise UserError(
+            f"trainer.num_nodes={nodes}: a trial of a sweep runs on one node. Train on several nodes in a single run, "
+            "started with srun python train.py and without -m."
+        )
+
+
+def _is_basic(hydra: DictConfig) -> bool:
+    """Say whether Hydra's own sweeper runs the jobs, which starts no processes of its own."""
+    return str(hydra.sweeper._target_).rpartition(".")[2] == "BasicSweeper"
 
 
 def _check_objective(config: DictConfig) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, WeightAveraging
+from lightning.pytorch.callbacks import BatchSizeFinder, Checkpoint, EarlyStopping, LearningRateFinder, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning_utilities.core.apply_func import apply_to_collection
@@ -44,7 +44,7 @@ NEEDS = {
 }
 HOOKS = {"test": "on_test_", "validate": "on_validation_", "predict": "on_predict_"}
 # What belongs to training, whatever hooks it has.
-OF_TRAINING = (Checkpoint, EarlyStopping, WeightAveraging)
+OF_TRAINING = (Checkpoint, EarlyStopping, WeightAveraging, BatchSizeFinder, LearningRateFinder)
 
 
 def evaluate(

@@ -67,6 +67,13 @@ def explanation(error: Exception, checkpoint: Path, folder: Path) -> str | None:
         if "must have a single element" in str(error):
             return f"self.log({match[1]!r}, ...) is given an array; log one number, such as its mean."
         return None
+    if lines[0].startswith("element 0 of tensors does not require grad"):
+        return "a loss depends on no weight that is trained; freeze=... may leave too few."
+    if match := re.match(r"You provided multiple `(\w+)`, but no `dataloader_idx` argument in `(.+?)\(\)`", lines[0]):
+        return (
+            f"the data has more than one {match[1]}, and {match[2]} takes one: add dataloader_idx=0 to its signature, "
+            "or return one loader."
+        )
     if lines[0].startswith("Early stopping conditioned on metric"):
         return f"callbacks.early_stopping: {' '.join(lines)}"
     return None

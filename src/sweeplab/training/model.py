@@ -60,6 +60,12 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: value for name, value in given.items() if name in accepted or open_ended}, **rest}
 
 
+def config_key(description: Mapping[str, Any], name: str) -> str:
+    """Return the key of the configuration behind an argument of a description, or a part of it: `optimizer.lr`."""
+    first, dot, rest = name.partition(".")
+    return f"{TASK_ARGUMENTS.get(first, f'task.{first}') if 'network' in description else f'model.{first}'}{dot}{rest}"
+
+
 def build_model(description: Mapping[str, Any], **more: Any) -> LightningModule:
     """Return the LightningModule of a description.
 

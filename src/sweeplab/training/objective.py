@@ -14,6 +14,8 @@ from torch import Tensor
 from sweeplab.errors import SetupError, UserError, did_you_mean, nearest
 from sweeplab.records.objective import PARAMETERS, Objective
 
+OF_LOADER = "/dataloader_idx_"  # what Lightning adds to the names where there are several loaders
+
 
 class BestObjective(Checkpoint):
     """Remembers the best moment of a run, by the rule that ModelCheckpoint has: strictly better, first one wins.
@@ -133,7 +135,8 @@ class BestObjective(Checkpoint):
         if self._is_logged:
             return
         in_source = trained is not None and _is_in_source(trained, rf"['\"]{re.escape(metric)}['\"]")
-        if not in_source and (is_all or nearest(metric, names) is not None):
+        of_loaders = any(name.startswith(f"{metric}{OF_LOADER}") for name in names)
+        if of_loaders or (not in_source and (is_all or nearest(metric, names) is not None)):
             raise SetupError(_not_logged(metric, names))
 
 
@@ -159,7 +162,8 @@ def _refuse_arrays(trainer: Trainer) -> None:
 
 def _not_logged(metric: str, logged: Iterable[str]) -> str:
     names = sorted({name for name in logged if not name.startswith("lr-")} | {PARAMETERS})
-    near = did_you_mean(metric, names)
+    of_loaders = [name for name in names if name.startswith(f"{metric}{OF_LOADER}")]
+    near = f"; did you mean '{of_loaders[0]}'?" if of_loaders else did_you_mean(metric, names)
     return f"the objective {metric} is not logged{near} Write objective.metric=... objective.mode=..."
 
 

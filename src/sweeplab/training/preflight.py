@@ -165,7 +165,7 @@ def _check_trainer(settings: Mapping[str, Any]) -> None:
         return
     plain = {key: value for key, value in settings.items() if key != "profiler"}
     switches = dict.fromkeys(SWITCHES, False)
-    with warnings.catch_warnings(), _silent():
+    with warnings.catch_warnings(), silent():
         warnings.simplefilter("ignore")
         try:
             build(plain, "trainer", callbacks=[], logger=False, **switches, **ignoring_scheduler(plain))
@@ -193,7 +193,8 @@ def setup_errors(group: str) -> Iterator[None]:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
+    """Keep what Lightning says of a trainer that is only tried off the console."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:

@@ -1,8 +1,10 @@
 """Progress for people on a terminal, and for people who read a log afterwards."""
 
 import logging
+import re
 import sys
 import time
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
@@ -14,7 +16,19 @@ METRICS_PER_LINE = 12
 
 def progress() -> Callback:
     """Return a progress bar where output goes to a terminal, elsewhere one plain line an epoch."""
-    return RichProgressBar() if sys.stdout.isatty() else EpochLines()
+    return EpochBar() if sys.stdout.isatty() else EpochLines()
+
+
+class EpochBar(RichProgressBar):
+    """Lightning's bar; it counts epochs from 1, as lines and messages do, and has no number of a logger's version."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Return what is shown beside the bar."""
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        text = re.sub(r"/-\d+", "", super()._get_train_description(current_epoch))  # of a training without an end
+        return re.sub(r"\d+", lambda number: str(int(number[0]) + 1), text)
 
 
 class EpochLines(ProgressBar):
@@ -29,6 +43,10 @@ class EpochLines(ProgressBar):
     def disable(self) -> None:
         """Say nothing; Lightning calls this on every rank but the first."""
         self._enabled = False
+
+    def enable(self) -> None:
+        """Write lines again; Lightning calls this where something else has drawn a bar meanwhile."""
+        self._enabled = True
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the line of the epoch before, and start the clock."""

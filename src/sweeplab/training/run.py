@@ -18,11 +18,13 @@ from sweeplab.records.record import Record
 from sweeplab.secrets import masked_config
 from sweeplab.training.checkpoint_callbacks import plain_items
 from sweeplab.training.checkpoint_file import load_checkpoint
+from sweeplab.training.freezing import freeze
 from sweeplab.training.loggers import RunLogger
-from sweeplab.training.model import build_model, describe, load_fitting, load_weights
+from sweeplab.training.model import build_model, config_key, describe, load_fitting, load_weights
 from sweeplab.training.preflight import checkpoint_of
 from sweeplab.training.ranks import rank
 from sweeplab.training.stage import Stage
+from sweeplab.training.tuning import configure, first_tuned
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +48,13 @@ class Run:
         self.objective = Objective.of(resolved(config.objective))
         self.record, self.is_resumed, self.is_longer = record, earlier is not None, is_longer
         self._signs = signs
+        self.tuned_values: dict[str, Any] = dict((earlier or {}).get("tuned") or {})
+        configure(config, first_tuned(self.tuned_values))
         self.stages_done: dict[str, Any] = dict((earlier or {}).get("stages") or {})
         self.data: LightningDataModule | None = None
         self.model: LightningModule | None = None
         self.description: dict[str, Any] | None = None
+        self._more: dict[str, Any] = {}
         self.loggers: list[Logger] = []
         self.tests: dict[str, float] = {}
         self.steps_reported = max([0, *(stage.get("reported", 0) for stage in self.stages_done.values())])
@@ -121,6 +126,24 @@ class Run:
                 self.record.update(**logger.begin(config, self.model, self.record.facts))
         return self.loggers
 
+    def key_of(self, group: str, name: str) -> str:
+        """Return the key of the configuration behind an attribute of the data or the model."""
+        return f"{group}.{name}" if group == "data" else config_key(self.description or {}, name)
+
+    def tuned(self, key: str, value: Any, stage: str = "") -> None:
+        """Note a value that was found before the training: in the record; the first also in the configuration."""
+        before = OmegaConf.select(self.config, key)
+        log.info("Found %s=%s%s", key, value, "" if before is None else f", in place of {before}")
+        self.tuned_values |= {stage: {**self.tuned_values.get(stage, {}), key: value}} if stage else {key: value}
+        configure(self.config, first_tuned(self.tuned_values))
+        if key.split(".")[0] != "data" and self.description is not None:
+            self.description |= masked_config({**describe(kept(self.config)), **self._more})
+        if self.record is not None:
+            self.record.update(tuned=self.tuned_values)
+            self._save_config(keep=False)
+        for logger in self.loggers:
+            logger.log_hyperparams(masked_config(kept(self.config)))
+
     def _build_data(self, **more: Any) -> LightningDataModule:
         data: Any = build(self.config.data, "data", **more)
         if not isinstance(data, LightningDataModule):
@@ -154,12 +177,21 @@ class Run:
                 f"{unresolved[0][0]} of the model is an attribute of the data: call run.build('data') first."
             )
         self.model = build_model(description, **more)
-        self.description = masked_config({**describe(kept(self.config)), **plain_items(more)})
+        self._more = plain_items(more)
+        self.description = masked_config({**describe(kept(self.config)), **self._more})
         if self.record is not None:
             kind = type(self.model)
             self.record.update(module=f"{kind.__module__}.{kind.__qualname__}")
         if plain.get("init_from") and self.resume_from is None:  # a later stage of a resumed run begins so too
             self._initialize(Path(plain["init_from"]), plain.get("init_strict", True))
+        if patterns := plain.get("freeze"):
+            frozen = freeze(self.model, patterns)
+            sizes = {name: parameter.numel() for name, parameter in self.model.named_parameters()}
+            log.info(
+                "Frozen: %s of %s parameters", f"{sum(sizes[name] for name in frozen):,}", f"{sum(sizes.values()):,}"
+            )
+            if self.record is not None:
+                self.record.update(frozen=frozen)
         return self.model
 
     def _initialize(self, source: Path, is_strict: bool) -> None:

@@ -1,5 +1,6 @@
 """One training of a run: its trainer, its checkpoints, its best value."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, StochasticWeightAveraging
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from sweeplab.build import build
@@ -16,18 +18,23 @@ from sweeplab.errors import SetupError, UserError
 from sweeplab.records.ending import TrialPruned
 from sweeplab.records.layout import RunFile, moved
 from sweeplab.records.links import resolved
-from sweeplab.training.checkpoint_callbacks import CheckpointContents
+from sweeplab.records.names import short_path
+from sweeplab.training.checkpoint_callbacks import BestCheckpoint, CheckpointContents
 from sweeplab.training.checkpoint_file import WholeCheckpoints
 from sweeplab.training.exact_resume import ExactResume
 from sweeplab.training.fast_steps import NoProfiler, fast_steps
 from sweeplab.training.finite_loss import FiniteLoss
+from sweeplab.training.freezing import FrozenStatistics
 from sweeplab.training.objective import BestObjective
 from sweeplab.training.preflight import SWITCHES, refuse_switches, setup_errors
 from sweeplab.training.pruning import Pruning
 from sweeplab.training.ranks import TOGETHER, ignoring_scheduler
+from sweeplab.training.tuning import Target, refuse_searched, search, target, without_finders
 
 if TYPE_CHECKING:
     from sweeplab.training.run import Run
+
+log = logging.getLogger(__name__)
 
 
 class Stage:
@@ -39,6 +46,7 @@ class Stage:
         self.trainer: Trainer | None = None
         self.best: BestObjective | None = None
         self.metrics: dict[str, float] = {}
+        self._finders: list[Callback] = []
 
     def build(self, key: str, **more: Any) -> Any:
         """Return what the configuration describes under a key, as `Run.build` does; a trainer is this stage's."""
@@ -87,7 +95,7 @@ class Stage:
         run, plain = self.run, resolved(self.run.config)
         _check_test(run)
         loggers = run.begin_loggers()
-        configured = self._configured_callbacks(plain, loggers)
+        self._finders, configured = without_finders(self._configured_callbacks(plain, loggers))
         settings = plain["trainer"]
         refuse_switches(settings)
         arguments: dict[str, Any] = {"callbacks": configured, "logger": loggers or False}
@@ -97,6 +105,7 @@ class Stage:
             arguments["profiler"] = NoProfiler()
         with setup_errors("trainer"):
             trainer: Trainer = build(settings, "trainer", **ignoring_scheduler(settings | more), **arguments | more)
+        _write_to(run.folder, trainer.profiler, self.name)  # type: ignore[attr-defined]  # set by one of its connectors
         for callback in trainer.early_stopping_callbacks if trainer.limit_val_batches == 0 else ():
             callback._check_on_train_epoch_end = True  # Lightning waits for validations where they may be rare
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
@@ -106,6 +115,8 @@ class Stage:
         self.trainer, self.best = trainer, BestObjective(run.objective)
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
         callbacks += [self.best, ExactResume(run.is_longer), _RunUpdates(self), CheckpointContents(run.description)]
+        if patterns := plain.get("freeze"):
+            callbacks.append(FrozenStatistics(patterns))
         if run.config.get("finite_loss", True):
             callbacks.insert(0, FiniteLoss())  # before those that save
         trainer.fit = self._fit_of(trainer)  # type: ignore[method-assign]  # it ends as a trial may
@@ -120,6 +131,14 @@ class Stage:
             entries = moved(entries, str(self.run.folder / RunFile.CHECKPOINTS), str(self.checkpoints))
         built = [build(entry, f"callbacks.{name}") for name, entry in entries.items() if entry is not None]
         for callback in built:
+            if isinstance(callback, StochasticWeightAveraging) and any(
+                isinstance(each, BestCheckpoint) for each in built
+            ):
+                log.warning(
+                    "%s averages weights that are neither validated nor saved in the best checkpoint, which is what is "
+                    "tested; callbacks=[default,swa] averages weights that are.",
+                    type(callback).__name__,
+                )
             if isinstance(callback, EarlyStopping) and callback.monitor == self.run.objective.metric:
                 callback.strict = False  # BestObjective looks whether it is logged; here it may only be early
         # Lightning refuses to monitor learning rates for nobody.
@@ -136,6 +155,9 @@ class Stage:
             for callback in pruning:
                 callback.offset = run.steps_reported
             data = [argument for argument in (*args, *kwargs.values()) if isinstance(argument, LightningDataModule)]
+            more = {name: value for name, value in kwargs.items() if name != "model"}
+            for finder in self._finders:
+                self._tune(finder, target(finder, model, data), model, *args[1:], **more)
             with fast_steps(model, data[0] if data else None, callbacks):
                 fit(*args, **kwargs)
             run.steps_reported = max([run.steps_reported, *(callback.reported_at for callback in pruning)])
@@ -145,6 +167,18 @@ class Stage:
             self._record_end()
 
         return fit_and_record
+
+    def _tune(self, finder: Callback, tuned: Target, *args: Any, ckpt_path: Any = None, **kwargs: Any) -> None:
+        """Let a finder search, and set what it finds; a training that goes on has what was found before."""
+        run, key = self.run, self.run.key_of(tuned.group, tuned.name)
+        if ckpt_path is not None:
+            value = (run.tuned_values.get(self.name, {}) if self.name else run.tuned_values).get(key)
+        else:
+            refuse_searched(key)
+            if (value := search(finder, resolved(run.config)["trainer"], *args, **kwargs)) is not None:
+                run.tuned(key, value, self.name)
+        if value is not None:
+            tuned.set(value)
 
     def _record_end(self) -> None:
         """Note in the record that a stage with a name is over."""
@@ -158,6 +192,15 @@ class Stage:
             }
             if run.record is not None:
                 run.record.update(stages=run.stages_done)
+
+
+def _write_to(folder: Path, profiler: Profiler, stage: str) -> None:
+    """Let a profiler write to the folder of the run, by the name of a stage, unless it has a place of its own."""
+    if isinstance(profiler, PassThroughProfiler):
+        return
+    name = f"profile-{stage}" if stage else "profile"
+    profiler.dirpath, profiler.filename = profiler.dirpath or folder, profiler.filename or name
+    log.info("The profile is written to %s", short_path(Path(profiler.dirpath, f"fit-{profiler.filename}.txt")))
 
 
 def _check_test(run: "Run") -> None:

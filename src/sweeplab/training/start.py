@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,16 +17,17 @@ from sweeplab.records import config as run_config
 from sweeplab.records import record as run_record
 from sweeplab.records.ending import TrialPruned, recorded
 from sweeplab.records.layout import RunFile
-from sweeplab.records.links import resolved
+from sweeplab.records.links import kept, resolved
 from sweeplab.records.log import log_traceback, spare_log_files
 from sweeplab.records.names import short_path
-from sweeplab.records.provenance import program
+from sweeplab.records.provenance import program, script
 from sweeplab.records.record import Record, Status
 from sweeplab.records.rerun import differences, environment
 from sweeplab.records.resume import check_resumable, last_checkpoint, resumed
 from sweeplab.secrets import masked_command, masked_config
 from sweeplab.sweep.trial import Trial, current
 from sweeplab.training.check import check
+from sweeplab.training.config_tree import print_tree
 from sweeplab.training.effective_config import effective_config
 from sweeplab.training.loggers import RunLogger, closing_loggers
 from sweeplab.training.messages import explanation, hidden_warnings
@@ -69,6 +69,8 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
         return _join(train, Run(config))
     os.environ.pop(GOES_ON, None)
     check_components(resolved(config))
+    if trial is None and (config.get("extras") or {}).get("print_config"):
+        print_tree(config)
     if trial is not None and trial.attempt:
         if cut is not None and cut["status"] in (Status.COMPLETE, Status.PRUNED):
             return _outcome(cut)
@@ -76,6 +78,7 @@ def start(train: Train, config: DictConfig, origin: Path | None = None) -> float
             return _go_on(train, config, trial)
         run_record.move_aside(folder, trial.attempt, (RunFile.METRICS, RunFile.CHECKPOINTS))
     facts = {"choices": _choices(config), "threads": torch.get_num_threads(), "environment": environment()}
+    facts |= {"tags": _tags(config)}
     record = run_record.begin(folder, _overrides(), config.seed, trial.attempt if trial else 0, **facts)
     if origin is not None:
         record.update(rerun=str(origin))
@@ -135,7 +138,7 @@ def _go_on(train: Train, config: DictConfig, trial: Trial) -> float | list[float
     folder = Path(config.folder)
     log.info("Attempt %d goes on from %s", trial.attempt + 1, last_checkpoint(folder))
     os.environ[GOES_ON] = str(folder)
-    record = run_record.begin_again(folder, _overrides())
+    record = run_record.begin_again(folder, _overrides(), tags=_tags(config))
     record.update(**_about(trial, record))
     return _recorded(train, Run(config, record, record.facts), record)
 
@@ -160,7 +163,7 @@ def resume(
     check_components(resolved(config), is_new=False)
     check_checkpoint(folder, config)
     signs = not trusted or run_config.is_own(folder)
-    record = run_record.begin_again(folder, overrides)
+    record = run_record.begin_again(folder, overrides, tags=_tags(config))
     return _recorded(train, Run(config, record, record.facts, is_longer, signs), record)
 
 
@@ -251,8 +254,9 @@ def _print(result: Result, run: Run) -> None:
     epoch = "" if result.epoch is None else f" (best, epoch {result.epoch + 1})"
     tests = "".join(f", {name} {value:.4g}" for name, value in result.test.items())
     log.info("%s %.4g%s%s", run.objective.metric, result.values[0], epoch, tests)
-    log.info("Everything is in %s", short_path(run.folder))
-    evaluation = Path(sys.argv[0]).with_name("eval.py")
+    tags = ", ".join(_tags(run.config))
+    log.info("Everything is in %s%s", short_path(run.folder), f" (tags: {tags})" if tags else "")
+    evaluation = script().with_name("eval.py")
     if evaluation.is_file() and (result.checkpoint or last_checkpoint(run.folder)):
         stage = "" if result.test else " stage=validate"
         log.info(
@@ -268,6 +272,11 @@ def _overrides() -> list[str]:
     # As they were typed: a link is not resolved before there is any data.
     typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     return [str(override) for override in typed]
+
+
+def _tags(config: DictConfig) -> list[str]:
+    """Return the words that a user gave the run; one that asks the environment as it was written."""
+    return [str(tag) for tag in masked_config(kept(config)).get("tags") or ()]
 
 
 def _choices(config: DictConfig) -> dict[str, str]:

@@ -44,6 +44,12 @@ def test_the_scale_comes_from_the_training_part_alone() -> None:
     assert (torch.cat([x for x, _ in data.test_dataloader()]).mean() - mean) / deviation > 20
 
 
+def test_class_weights_balance_the_training_part() -> None:
+    data = ramp()
+    counts = np.bincount(data.parts["train"][1], minlength=3)
+    assert (np.array(data.class_weights) * counts).tolist() == pytest.approx([80 / 3] * 3)
+
+
 def test_workers_serve_what_memory_serves() -> None:
     def served(workers: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         return [(x, y) for x, y in ramp(num_workers=workers).train_dataloader()]

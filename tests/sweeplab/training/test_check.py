@@ -1,12 +1,13 @@
 """What Hydra asks the check, and when."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, open_dict, read_write
 
 from sweeplab.errors import UserError
 from sweeplab.training.check import Check, check
@@ -87,6 +88,14 @@ def test_only_hydras_own_sweeper_needs_a_new_folder(composed: Callable[..., Dict
     Check().on_multirun_start(config)
 
 
+@pytest.mark.parametrize("overrides", [("+trainer.num_nodes=2",), ("+trainer.num_nodes=1,2",)])
+def test_a_trial_on_several_nodes_is_refused(command: Command, tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    refused = command("train.py", "-m", "model=cnn", "data=mnist1d", "study=several", *overrides, check=False)
+    assert refused.returncode == 1
+    assert "Error: trainer.num_nodes=2: a trial of a sweep runs on one node." in refused.stderr + refused.stdout
+    assert not list(tmp_path.glob("multirun/several/[0-9]*"))
+
+
 def find_mistakes(config: DictConfig) -> None:
     """Look for mistakes as it is done before anything is written."""
     check(config)
@@ -119,3 +128,57 @@ def test_where_to_begin_is_looked_for_before_anything_runs(configured: Compose, 
         check(configured(f"init_from={tmp_path}/none.ckpt"))
     with pytest.raises(UserError, match="init_strict=maybe must be true or false"):
         check(configured("init_strict=maybe"))
+
+
+@pytest.mark.parametrize(
+    ("override", "advice"), [("tags=mnist", "'tags=[mnist]'"), ("tags=[[a]]", "'tags=[a,b]'"), ("tags=[null]", "a,b")]
+)
+def test_tags_are_a_list_of_words(configured: Compose, override: str, advice: str) -> None:
+    with pytest.raises(UserError, match="is not a list of words") as mistake:
+        check(configured(override))
+    assert advice in str(mistake.value)
+    check(configured("tags=[a,2026]"))
+    check(configured("tags=null"))
+
+
+@pytest.mark.parametrize("tag", ["''", "' '", "a" * 65, "'a,b'"])
+def test_a_tag_is_short_and_has_no_comma(configured: Compose, tag: str) -> None:
+    with pytest.raises(UserError, match=r"^the tag '.*' must have 1 to 64 characters, and no comma among them\.$"):
+        check(configured(f"tags=[fine,{tag}]"))
+    check(configured(f"tags=[{'a' * 64}]"))
+
+
+ENFORCED = ("extras.enforce_tags=true", "seed=-1")  # which the check refuses, once it has tags
+
+
+def test_tags_that_have_to_be_there_are_asked_for_on_a_terminal_only(
+    composed: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match=r"there are no tags; write 'tags=\[a,b\]'"):
+        Check().on_run_start(composed(*ENFORCED))
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda question: " mnist, first try,")
+    monkeypatch.setattr(sys, "argv", ["train.py", *ENFORCED])
+    config = composed(*ENFORCED)
+    with pytest.raises(SystemExit, match="seed=-1"):
+        Check().on_run_start(config)
+    assert config.tags == ["mnist", "first try"]
+    assert sys.argv[-1] == config.hydra.overrides.task[-1]
+    assert composed(sys.argv[-1]).tags == ["mnist", "first try"]
+    config = composed(*ENFORCED)
+    with read_write(config), open_dict(config):
+        del config["tags"]  # an application may have none
+    with pytest.raises(SystemExit, match="seed=-1"):
+        Check().on_run_start(config)
+    assert sys.argv[-1] == "+tags=['mnist', 'first try']"
+    with pytest.raises(SystemExit, match="there are no tags"):
+        Check().on_multirun_start(composed(*ENFORCED))
+
+
+def test_an_empty_answer_is_none(composed: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda question: " ,")
+    with pytest.raises(SystemExit, match=r"write some, or extras\.enforce_tags=false"):
+        Check().on_run_start(composed(*ENFORCED))

@@ -54,4 +54,4 @@ def test_only_the_first_process_writes(tmp_path: Path, caplog: pytest.LogCapture
 @pytest.mark.parametrize(("is_terminal", "kind"), [(True, RichProgressBar), (False, EpochLines)])
 def test_a_bar_is_for_terminals_alone(monkeypatch: pytest.MonkeyPatch, is_terminal: bool, kind: type) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
-    assert type(progress()) is kind
+    assert isinstance(progress(), kind)

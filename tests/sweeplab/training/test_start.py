@@ -259,3 +259,15 @@ def test_trust_is_for_one_command_and_signs_nothing(complete: Path, is_own: bool
         path.write_text(json.dumps({**json.loads(path.read_text()), "signature": "somebody else's"}))
     start.resume(train, complete, ["trainer.max_epochs=2"], trusted=True)
     assert run_config.is_own(complete) is is_own
+
+
+def test_tags_are_in_the_record_and_may_change_when_a_run_is_resumed(
+    configured: Compose, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWNER", "ada")
+    caplog.set_level("INFO")
+    folder = trained(configured, "model=linear", "tags=[first,'${oc.env:OWNER}',7]")
+    assert read(folder)["tags"] == ["first", "${oc.env:OWNER}", "7"]
+    assert "(tags: first, ${oc.env:OWNER}, 7)" in caplog.text
+    resume(folder, ["trainer.max_epochs=3", "tags=[second]"])
+    assert read(folder)["tags"] == ["second"]
