@@ -49,6 +49,11 @@ class Comparison:
         return any(len(configuration.by_seed) > 1 for configuration in self.configurations)
 
     @cached_property
+    def has_tags(self) -> bool:
+        """Whether any run has some."""
+        return any(run.tags for run in self.runs)
+
+    @cached_property
     def fields(self) -> Fields:
         """The words by which these runs can be filtered and sorted."""
         return Fields(self.runs, self.varied)

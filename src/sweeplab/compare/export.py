@@ -20,6 +20,7 @@ def as_csv(comparison: Comparison) -> str:
     for run in comparison.runs:
         row = _row(run, comparison)
         settings, values = row.pop("settings"), row.pop("metrics")
+        row |= {"tags": ", ".join(run.tags)} if "tags" in row else {}
         rows.append({**row, **settings, **{name: values.get(name) for name in comparison.fields.metrics}})
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([cells(rows[0]), *(cells(row.values()) for row in rows)])
@@ -50,6 +51,7 @@ def _row(run: Run, comparison: Comparison) -> dict[str, Any]:
         "status": str(run.status),
         "study": run.study,
         "number": run.number,
+        **({"tags": list(run.tags)} if comparison.has_tags else {}),
         "settings": {key: run.settings.get(key) for key in comparison.varied},
         "metrics": run.values(),
         "seconds": run.seconds,

@@ -14,6 +14,7 @@ FACTS: dict[str, Callable[[Run], Any]] = {
     "run": lambda run: run.name,
     "status": lambda run: str(run.status),
     "study": lambda run: run.study,
+    "tags": lambda run: list(run.tags) or None,
     "number": lambda run: run.number,
     "seconds": lambda run: run.seconds,
     "started": lambda run: run.facts["started"],
@@ -62,7 +63,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a run must meet: `optimizer.lr<1e-3`, `model=cnn,mlp`, `status!=failed`."""
+    """What a run must meet: `optimizer.lr<1e-3`, `model=cnn,mlp`, `status!=failed`; of its tags, one is enough."""
 
     field: str
     relation: str
@@ -91,7 +92,7 @@ class Condition:
             UserError: no run has it; the message has the nearest.
         """
         values = [Fields.value(run, self.field) for run in runs]
-        words = sorted({value for value in values if isinstance(value, str)})
+        words = sorted({word for value in values for word in _each(value) if isinstance(word, str)})
         for wanted in self.wanted:
             if self.relation == "=" and isinstance(wanted, str) and words and wanted not in words:
                 raise UserError(f"no run has {self.field}={wanted}{did_you_mean(wanted, words)}")
@@ -101,8 +102,13 @@ class Condition:
         value = Fields.value(run, self.field)
         if self.relation in _ORDERS:
             return _is_number(value) and bool(_ORDERS[self.relation](value, self.wanted[0]))
-        is_one = any(_equals(value, wanted) for wanted in self.wanted)
+        is_one = any(_equals(each, wanted) for each in _each(value) for wanted in self.wanted)
         return is_one == (self.relation == "=")
+
+
+def _each(value: Any) -> list[Any]:
+    """Return a value, and what is in it where it is a list."""
+    return [value, *value] if isinstance(value, list) else [value]
 
 
 def _read(word: str) -> Any:

@@ -83,6 +83,8 @@ def cell(field: str, run: Run) -> str:
         return f"{value:.1f} s" if value < 60 else clock(value)
     if field == "started":
         return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M}"
+    if field == "tags":
+        return ", ".join(value)
     return setting(value) if field in FACTS or field in run.settings else number(value)
 
 

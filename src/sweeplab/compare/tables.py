@@ -119,8 +119,9 @@ def differences_table(one: Run, other: Run) -> Table:
 
 def _standard_fields(comparison: Comparison) -> list[str]:
     status = ["status"] if any(run.status is not Status.COMPLETE for run in comparison.runs) else []
+    tags = ["tags"] if len({tuple(run.tags) for run in comparison.runs}) > 1 else []
     metrics = [objective.metric for objective in comparison.objectives]
-    return [*status, *metrics, *comparison.tests[:1], *comparison.varied, "seconds"]
+    return [*status, *tags, *metrics, *comparison.tests[:1], *comparison.varied, "seconds"]
 
 
 def _remarks(comparison: Comparison) -> list[str]:
@@ -201,4 +202,5 @@ def _facts(run: Run) -> dict[str, Any]:
     git = run.facts.get("git") or {}
     commit = {"commit": git["commit"][:8] + (" and changes" if git.get("dirty") else "")} if git else {}
     threads = {"threads": run.facts["threads"]} if "threads" in run.facts else {}
-    return {"status": run.status, **commit, **threads, **(run.facts.get("versions") or {})}
+    tags = {"tags": ", ".join(run.tags)} if run.tags else {}
+    return {"status": run.status, **tags, **commit, **threads, **(run.facts.get("versions") or {})}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TARGETS = {
+    "lightning.pytorch.callbacks.RichModelSummary": "sweeplab.callbacks.ModelSummary",
     "lab.charts.Charts": "sweeplab.tasks.Charts",
     "lab.data.npz.Npz": "sweeplab.tasks.Npz",
     "lab.models.classifier.Classifier": "sweeplab.tasks.Classification",
@@ -27,7 +28,13 @@ OF_THE_DATA = {"in_shape": "${data:in_shape}", "num_classes": "${data:num_classe
 MOVED = ("label_smoothing", "compile", "metrics")  # from the top to `task`
 CHARTS = ("samples", "charts")  # from `callbacks` to `task.callbacks`
 DROPPED = ("trainer.use_distributed_sampler", "trainer.profiler._target_")
-ADDED = ("init_from", "init_strict", "finite_loss", "trust", "trainer.profiler", "trainer.num_sanity_val_steps", "task")
+ADDED = (
+    *("init_from", "init_strict", "freeze", "finite_loss", "trust", "task"),
+    *("trainer.profiler", "trainer.num_sanity_val_steps"),
+)
+
+SINCE = {"freeze": "[]", "task.class_weights": "None", "task.criterion": "None"}  # what was so before one could choose
+RECORDS = "logger.csv."  # which every logger writes now
 
 
 def upgraded_override(override: str) -> str:
@@ -87,7 +94,8 @@ def upgraded_settings(before: Mapping[str, str], now: Mapping[str, str]) -> dict
     What this version added, and earlier ones could not choose, is taken from `now`.
     """
     if not _is_first_version(before):
-        return {key: TARGETS.get(value, value) for key, value in before.items()}
+        new = {key: value for key, value in now.items() if SINCE.get(key) == value or key.startswith(RECORDS)}
+        return new | {key: TARGETS.get(value, value) for key, value in before.items()}
     new = {_moved(key): TARGETS.get(value, value) for key, value in before.items() if key not in DROPPED}
     added = (*ADDED, *(f"model.{key}" for key in OF_THE_DATA))
     return {key: value for key, value in now.items() if key.startswith(added)} | new

@@ -38,6 +38,7 @@ class StudyFile:
     BEST = "best.yaml"
     REPORT = "report.html"
     WANDB_VIEW = "wandb/view.json"
+    ARRIVING = ".arriving-"  # how the name of a folder begins in which files gather on their way from a node
 
 
 class EvaluationFile:

@@ -2,6 +2,7 @@
 
 import functools
 import hmac
+import json
 import os
 import platform
 import secrets
@@ -9,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 from sweeplab.records.files import write_new
 from sweeplab.secrets import masked_words
 
+ORIGIN = ".sweeplab-project.json"  # in a copy of a project: which it is, and what `code` found there
 ENVIRONMENT = (".env", ".env.*", "*.env")  # files of secrets
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "optuna", "wandb", "numpy")
 
@@ -31,9 +34,16 @@ def program() -> str:
     return shlex.join(words())
 
 
+def script() -> Path:
+    """Return the program's file as it was started; where that is in a copy of its project, the one in the project."""
+    path = Path(sys.argv[0])
+    copy, origin = _origin(path.absolute().parent)
+    return Path(origin["project"], path.absolute().relative_to(copy)) if origin else path
+
+
 def words() -> list[str]:
     """Return the words that start this program: a module by its name, what was installed by its own, else a script."""
-    path, main = Path(sys.argv[0]), sys.modules["__main__"]
+    path, main = script(), sys.modules["__main__"]
     name = getattr(getattr(main, "__spec__", None), "name", "__main__")
     if name != "__main__" and sys.argv[0] == getattr(main, "__file__", None):
         return ["python", "-m", name.removesuffix(".__main__")]
@@ -61,8 +71,10 @@ def code(folder: Path) -> tuple[dict[str, Any] | None, bytes]:
 
     Files that git does not track are named, not copied; those that it tracks though it is told to ignore them, and
     `.env`, are not in the patch. A process has one answer: that of the moment when it, or the process it was forked
-    from, first asked.
+    from, first asked; in a copy of a project that of when it was made.
     """
+    if origin := _origin(folder)[1]:
+        return origin["git"], origin["patch"].encode("latin-1")
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None, b""
@@ -76,6 +88,15 @@ def code(folder: Path) -> tuple[dict[str, Any] | None, bytes]:
         paths = [":/", *(f":(top,exclude,glob)**/{name}" for name in ENVIRONMENT), *names]
         patch = _git(folder, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--", *paths)
     return {"commit": commit.decode().strip(), "dirty": bool(status), "untracked": untracked}, patch or b""
+
+
+@functools.cache
+def _origin(folder: Path) -> tuple[Path, Mapping[str, Any]]:
+    """Return the copy of a project that a folder lies in, and what it was made from; nothing where it is in none."""
+    for parent in (folder, *folder.parents):
+        with suppress(OSError, ValueError):
+            return parent, json.loads((parent / ORIGIN).read_text(encoding="utf-8"))
+    return folder, {}
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:

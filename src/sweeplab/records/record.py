@@ -179,13 +179,13 @@ def withdraw(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def begin_again(folder: Path, overrides: Sequence[str]) -> Record:
-    """Take up a run that stopped; what earlier attempts recorded moves to `attempts` when the new one begins."""
+def begin_again(folder: Path, overrides: Sequence[str], **more: Any) -> Record:
+    """Take up a run that stopped, and note `more` facts; earlier ones move to `attempts` when the new one begins."""
     before = read(folder)
     attempts = _attempts(before)
     carried = {key: value for key, value in before.items() if key not in OF_AN_ATTEMPT}
     facts, patch = _beginning(overrides, RunFile.LATER_PATCH.format(len(attempts)))
-    return _Attempt(folder, carried | facts | {"attempts": attempts}, patch)
+    return _Attempt(folder, carried | facts | more | {"attempts": attempts}, patch)
 
 
 def occupied(folder: Path) -> str:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 # Keys that say where a run lies, what its sweep searched, or what it is called: no two runs differ by them.
 SWEEP_GROUPS = ("sweep", "cluster")  # of conf/: they say how a sweep runs, not what a run is
-NOT_COMPARED = ("folder", "root", "study", *SWEEP_GROUPS, "space", "experiment", "debug", "local", "logger")
+NOT_COMPARED = (
+    *("folder", "root", "study", "tags", "extras", *SWEEP_GROUPS),
+    *("space", "experiment", "debug", "local", "logger"),
+)
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,11 @@ class Run:
         attempts = [*(self.facts.get("attempts") or ()), self.facts]
         seconds = [attempt["seconds"] for attempt in attempts if attempt.get("seconds") is not None]
         return sum(seconds) if seconds else None
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """The words that its user gave it."""
+        return self.facts.get("tags") or ()
 
     @property
     def tests(self) -> list[str]:

@@ -78,6 +78,7 @@ class RunFacts(TypedDict, total=False):
     metrics: Mapping[str, float | None] | None
     test: Sequence[str] | None
     trial: Trial | None
+    tags: Sequence[str] | None
     choices: Mapping[str, Any] | None
     overrides: Sequence[str] | None
     attempts: Sequence[Attempt] | None

@@ -41,7 +41,8 @@ function condition(token) {
     return (run) => typeof cell(run, column) === "number" && RELATIONS[relation](cell(run, column), Number(value));
   }
   const wanted = value.split(",");
-  const holds = (run) => wanted.some((one) => alike(cell(run, column), one));
+  const values = (run) => (column.role === "tags" ? (cell(run, column) ?? "").split(", ") : [cell(run, column)]);
+  const holds = (run) => wanted.some((one) => values(run).some((value) => alike(value, one)));
   return relation === "=" ? holds : (run) => !holds(run);
 }
 

@@ -6,7 +6,7 @@ const PLOTS = [
   { id: "history", title: "History", draw: historyPlot, caption: "Each run's value, and the best so far. What is far from the complete runs stands at the edge, and so does what has no value.", wide: keys.length < 2 },
   { id: "importance", title: "Importance", draw: importancePlot, caption: () => `How much each key decides ${objectives[0].label}: PED-ANOVA over all ${plural(data.importance.count, "complete run")}, whatever the filter.`, if: () => keys.length > 1 },
   { id: "parallel", title: "Parallel coordinates", draw: parallelPlot, caption: "A line a run. Drag over an axis to filter.", legend: true, wide: true, scroll: true, if: () => keys.length > 1 },
-  { id: "curves", title: "Learning curves", draw: curvesPlot, caption: "", legend: true, wide: true, controls: curveControls },
+  { id: "curves", title: "Learning curves", draw: curvesPlot, caption: "The values that complete runs took; a double click shows what went beyond them.", legend: true, wide: true, controls: curveControls },
   { id: "slices", title: "Slices", draw: slicesPlot, caption: "Each key against the objective; what was pruned or failed has the signs of the history.", legend: true, wide: true, several: true, if: () => keys.length > 0 },
   { id: "map", title: "Map", draw: mapPlot, caption: () => `${objectives[0].label} over the two keys that matter most, linear between all complete runs; the dots are those that pass the filter.`, if: () => keys.length > 1 },
   { id: "pareto", title: "Pareto front", draw: paretoPlot, caption: "", controls: paretoControls, if: () => objectives.length > 1 },
@@ -94,7 +94,7 @@ function layoutOf({ xaxis = {}, yaxis = {}, ...more }) {
   const ink = style("soft"), rule = style("rule");
   const axis = { gridcolor: rule, zeroline: false, linecolor: rule, automargin: true, exponentformat: "power" };
   return {
-    height: 340, margin: { l: 62, r: 16, t: 12, b: 48 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+    height: 364, margin: { l: 62, r: 16, t: 36, b: 48 }, modebar: { bgcolor: "rgba(0,0,0,0)", color: rule, activecolor: ink }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
     font: { family: style("face"), size: 12, color: ink }, hoverlabel: { align: "left", bgcolor: style("ground"), bordercolor: rule, font: { color: style("ink"), family: style("face") } },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" }, hovermode: "closest", xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...more,
   };

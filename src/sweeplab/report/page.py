@@ -87,5 +87,5 @@ def _plotly() -> str:
     """Return Plotly's own script; its Python package is not imported, which takes long."""
     spec = find_spec("plotly")
     if spec is None or not spec.submodule_search_locations:
-        raise UserError("a report needs plotly; run: pip install plotly")
+        raise UserError("a report needs plotly; run: pip install 'sweeplab[report]'")
     return (Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from sweeplab.records.record import Status
 from sweeplab.records.run import Run
 from sweeplab.records.study import Axis, Study
 
-TAKEN = ("run", "status", "seconds", "started", "folder")
+TAKEN = ("run", "status", "tags", "seconds", "started", "folder")
 ABSENT: Any = object()  # null is a value
 Plain = float | int | str | None
 
@@ -26,7 +26,7 @@ class Column:
     that its cells are made of.
     """
 
-    role: Literal["run", "status", "objective", "test", "key", "seed", "seconds", "started"]
+    role: Literal["run", "status", "tags", "objective", "test", "key", "seed", "seconds", "started"]
     key: str
     label: str
     cells: Sequence[Plain]
@@ -51,6 +51,7 @@ def columns(comparison: Comparison, study: Study | None) -> list[Column]:
     keys = list(dict.fromkeys([*(key for key in axes if any(key in run.settings for run in runs)), *comparison.varied]))
     labels = short_keys(keys, taken=(*TAKEN, *(objective.metric for objective in objectives)))
     values = [run.values() for run in runs]
+    tags = [", ".join(run.tags) or None for run in runs]
 
     def measured(metric: str) -> list[Plain]:
         return [json_number(each.get(metric)) for each in values]
@@ -58,6 +59,7 @@ def columns(comparison: Comparison, study: Study | None) -> list[Column]:
     return [
         Column("run", "run", "run", _names(runs)),
         Column("status", "status", "status", [str(run.status) for run in runs]),
+        *([Column("tags", "tags", "tags", tags)] if any(tags) else []),
         *(Column("objective", o.metric, o.metric, measured(o.metric), o.mode) for o in objectives),
         *(Column("test", name, name, measured(name), mode_of(name, objectives)) for name in comparison.tests),
         *(

@@ -113,6 +113,14 @@ const metrics = Object.keys(data.curves.metrics);
 const hasEpochs = data.curves.epochs.some((epochs) => epochs.some((epoch) => epoch !== null));
 const metric = () => (metrics.includes(state.metric) ? state.metric : metrics[0]);
 
+// That of the complete runs, where the others would press their curves flat; null where all fit.
+function rangeOfCurves(lines) {
+  const ends = (some) => some.reduce(([low, high], value) => (value === null ? [low, high] : [Math.min(low, value), Math.max(high, value)]), [Infinity, -Infinity]);
+  const [low, high] = ends(lines.filter(({ run }) => statusOf(run) === "complete").flatMap(({ y }) => y));
+  const [lowest, highest] = ends(lines.flatMap(({ y }) => y));
+  return high > low && highest - lowest > 1.5 * (high - low) ? [low - 0.06 * (high - low), high + 0.06 * (high - low)] : null;
+}
+
 function curvesPlot(runs) {
   if (!metrics.length) return "No run has a metrics.csv with two points or more of a metric.";
   const by = state.x === "epoch" && hasEpochs ? data.curves.epochs : data.curves.steps;
@@ -130,7 +138,8 @@ function curvesPlot(runs) {
     traces.push(threads(members.map(line), { color: colour, width: 1.5 }, { type, opacity: dim * force }));
   }
   if (dim < 1) traces.push(threads([line(selected())], { color: style("ink"), width: 3 }, { type }));
-  return [{ traces, layout: { xaxis: { title: { text: by === data.curves.epochs ? "epoch" : "step" } }, yaxis: { title: { text: plain(metric()) } }, hovermode: "closest" } }];
+  const range = rangeOfCurves(chosen.map(line));
+  return [{ traces, layout: { xaxis: { title: { text: by === data.curves.epochs ? "epoch" : "step" } }, yaxis: { title: { text: plain(metric()) }, ...range && { range } }, hovermode: "closest" } }];
 }
 
 // Where a value stands on an axis of parallel coordinates, from 0 to 1.
@@ -225,7 +234,7 @@ function slicesPlot(runs) {
   const y = (run) => inside(valueOf(run)), colour = (run) => shade(quality(valueOf(run)));
   return keys.slice(0, SLICES).map((key) => {
     const placed = valued.filter(isPlaced(key));
-    return { traces: withRing(byStatus(placed, along(key), y, colour), placed, along(key), y), layout: { xaxis: axisOf(key), yaxis: { range: [low - 1.6 * pad, high + 1.6 * pad], title: { text: plain(objective().label) } }, height: 250, margin: { t: 8, r: 8, b: 44, l: 56 } } };
+    return { traces: withRing(byStatus(placed, along(key), y, colour), placed, along(key), y), layout: { xaxis: axisOf(key), yaxis: { range: [low - 1.6 * pad, high + 1.6 * pad], title: { text: plain(objective().label) } }, height: 274, margin: { t: 32, r: 8, b: 44, l: 56 } } };
   });
 }
 

@@ -116,7 +116,7 @@ function showDetails() {
     el("div", { class: "head" }, el("h2", {}, `Run ${nameOf(run)}`), el("button", { type: "button", onclick: () => select(null), "aria-label": "Close" }, "Close")),
     el("p", {}, el("span", { class: `status ${statusOf(run)}` }, statusOf(run)), run.broken ? ", but breaks a constraint" : "", run.host ? ` on ${run.host}` : "", " · ", el("a", { href: run.folder }, "its folder")),
     run.error ? el("p", { class: "mistake" }, run.error) : null,
-    pairs(set(["key", "seed"])), values.length ? el("h3", {}, "At its best moment, and in the test") : null, pairs(values), pairs(set(["seconds", "started"])),
+    pairs(set(["key", "seed"])), values.length ? el("h3", {}, "At its best moment, and in the test") : null, pairs(values), pairs(set(["tags", "seconds", "started"])),
     run.command ? command(run.command) : null,
   ].filter(Boolean));
 }

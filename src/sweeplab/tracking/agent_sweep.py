@@ -118,7 +118,7 @@ def _command(sweep: SweepInfo) -> list[str]:
     if not has_choices or "wandb" in (sweep.config.get("logger") or {}):
         return words
     if chosen := [word for word in words if word.startswith("logger=")]:
-        raise UserError(f"{chosen[0]} keeps the runs of a W&B sweep from W&B; write 'logger=[csv,wandb]'.")
+        raise UserError(f"{chosen[0]} keeps the runs of a W&B sweep from W&B; write logger=wandb.")
     return [*words, "logger=wandb"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import psutil
 
+from sweeplab.extras import check_installed
 from sweeplab.sweep.listener import Job, Listener, Summary, SweepInfo
 
 # W&B imports them while a run starts, which takes longer than everything else that it does then.
@@ -15,6 +16,9 @@ SERVICE = "WANDB_SERVICE"
 
 class SharedService(Listener):
     """Lends one service to the trials of any Hydra app, however these log to W&B; what they log is their own affair."""
+
+    def __init__(self) -> None:
+        check_installed("wandb")
 
     def preload(self, sweep: SweepInfo) -> Sequence[str]:
         """Spare each trial what W&B imports late."""

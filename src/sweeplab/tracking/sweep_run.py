@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeplab.records import record
@@ -40,6 +41,7 @@ class SweepRun:
             "name": f"{sweep.name} (sweep)",
             "group": sweep.name,
             "job_type": "sweep",
+            "tags": _tags(sweep.config),
             "config": self._config(),
             "resume": "allow",
             "reinit": "create_new",
@@ -181,6 +183,13 @@ class SweepRun:
 
 def _status(summary: Summary) -> Status:
     return Status.FAILED if summary.stopped or not summary.best else Status.COMPLETE
+
+
+def _tags(config: DictConfig) -> list[str]:
+    """Return the user's tags, as they are written: what asks the environment is not W&B's to know."""
+    content: Any = OmegaConf.to_container(config, resolve=False)
+    tags = content.get("tags")
+    return [str(tag) for tag in tags] if isinstance(tags, list) else []
 
 
 def _target(config: Any) -> str | None:

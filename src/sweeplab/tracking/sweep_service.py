@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from sweeplab.build import located
 from sweeplab.errors import UserError
+from sweeplab.extras import check_installed
 from sweeplab.records import record
 from sweeplab.records.layout import StudyFile
 from sweeplab.records.names import short_path
@@ -61,6 +62,7 @@ class SweepService(SharedService):
         entry = logger_of(sweep)
         if entry is None:
             return
+        check_installed("wandb")
         from sweeplab.tracking.settings import pick_mode
 
         self._mode = pick_mode(entry.get("offline"))
@@ -162,7 +164,7 @@ class SweepService(SharedService):
         from sweeplab.tracking import view
 
         if not view.available():
-            log.info("W&B: no saved view of the study; pip install -e '.[views]' makes them.")
+            log.info("W&B: no saved view of the study; pip install 'sweeplab[views]' makes them.")
             return
         path = sweep.folder / StudyFile.WANDB_VIEW
         view.save(sweep, str(entry.get("project") or "uncategorized"), str(entry.get("entity") or ""), path)

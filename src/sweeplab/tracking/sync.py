@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
+from sweeplab.environment import read_dotenv
 from sweeplab.errors import UserError, nearest
 from sweeplab.records import record
 from sweeplab.records.layout import RunFile, StudyFile
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
+        read_dotenv(Path.cwd())  # which is the project, as a rule: the key may be there
         return _sync(asked, console)
     except UserError as error:
         sys.exit(f"Error: {error}")
@@ -127,8 +129,9 @@ def find_logs(paths: Iterable[Path], online: bool = False) -> list[Path]:
 
 
 def _is_log(path: Path) -> bool:
-    """Tell a log from the copy of one that `latest-run` becomes where links are not kept."""
-    return path.suffix == ".wandb" and path.parent.name.startswith((OFFLINE, "run-"))
+    """Tell a log from the copy of one that `latest-run` becomes where links are not kept, and from one on its way."""
+    is_log = path.suffix == ".wandb" and path.parent.name.startswith((OFFLINE, "run-"))
+    return is_log and not any(part.startswith(StudyFile.ARRIVING) for part in path.parts)
 
 
 def _of_run(folder: Path) -> Iterator[Path]:
@@ -242,7 +245,7 @@ def _push_view(home: Path, asked: argparse.Namespace, console: "Console") -> boo
     if not (home / StudyFile.WANDB_VIEW).exists():
         return True
     if not available():
-        console.print(f"{short_path(home)}: its saved view needs wandb-workspaces: pip install -e '.[views]'")
+        console.print(f"{short_path(home)}: its saved view needs wandb-workspaces; run: pip install 'sweeplab[views]'")
         return True
     try:
         address = push(home / StudyFile.WANDB_VIEW, entity=asked.entity or None, project=asked.project or None)

@@ -132,7 +132,7 @@ def _read(path: Path) -> "View":
 def _load() -> None:
     """Import wandb-workspaces, which takes a second."""
     if not available():
-        raise UserError("views need wandb-workspaces; install it: pip install -e '.[views]'")
+        raise UserError("views need wandb-workspaces; run: pip install 'sweeplab[views]'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it declares its models in an old way
         import wandb_workspaces.workspaces  # noqa: F401 - so that its warnings come here, unheard

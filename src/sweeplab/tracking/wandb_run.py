@@ -5,6 +5,7 @@ import inspect
 import logging
 import os
 import secrets
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from wandb.sdk.data_types._private import MEDIA_TMP
 
 from sweeplab.errors import UserError, did_you_mean
+from sweeplab.records.names import short_path
 from sweeplab.records.record import Status
 from sweeplab.secrets import masked_command
 from sweeplab.sweep.trial import Trial, current
@@ -128,6 +130,7 @@ class WandbRun(WandbLogger):
         command = masked_command(self._trial.command) if self._trial else facts["command"]
         self._config = {**config, "command": command}
         title = self._title or str(config["model"]["_target_"]).rpartition(".")[2].lower()
+        self._wandb_init["tags"] = list(dict.fromkeys([*self._wandb_init["tags"], *map(str, config.get("tags") or ())]))
         self._wandb_init["name"] = self._name = run_name(title, self._trial) if self._trial else title
         if "wandb" in facts:
             self._wandb_init["id"] = self._id = facts["wandb"]["id"]
@@ -172,6 +175,9 @@ class WandbRun(WandbLogger):
         except OSError as error:  # of its folder, which somebody took away
             log.warning("W&B: the state of the record in %s is unknown: %s", failover.directory, first_line(error))
             kept = "partly"
+        if self._mode == "offline" and self._trial is None:
+            where = shlex.quote(short_path(Path(self.save_dir or ".")))
+            log.info("W&B: the run is offline. To upload it: python -m sweeplab.tracking.sync %s", where)
         return {"wandb": {"mode": self._mode, "kept": kept}}
 
     log_metrics = _optional(WandbLogger.log_metrics)

@@ -43,3 +43,9 @@ def test_json_keeps_types(comparison: Comparison) -> None:
 
 def test_markdown_ends_with_the_sentence(comparison: Comparison) -> None:
     assert as_markdown([Table("t", ["a"], [["1"]])], "A sentence.").endswith("| 1 |\n\nA sentence.\n")
+
+
+def test_tags_are_a_column_where_there_are_any(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "0", acc=0.5, tags=["a", "b"]), make_run(tmp_path / "1", acc=0.4)]
+    assert [row["tags"] for row in csv.DictReader(as_csv(compare(runs)).splitlines())] == ["a, b", ""]
+    assert [run["tags"] for run in json.loads(as_json(compare(runs), [], ""))["runs"]] == [["a", "b"], []]

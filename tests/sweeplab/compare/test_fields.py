@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from sweeplab.compare.comparison import compare
 from sweeplab.errors import UserError
 from sweeplab.records.run import Run
+from tests.sweeplab.records.made_runs import make_run
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,29 @@ def test_several_filters_must_all_be_met(runs: list[Run]) -> None:
 def test_a_filter_that_cannot_be_met_says_why(runs: list[Run], condition: str, words: str) -> None:
     with pytest.raises(UserError, match=words.replace("?", r"\?")):
         compare(runs, [condition])
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> list[Run]:
+    tags = (["mnist", "first"], ["first", "2026"], None)
+    return [make_run(tmp_path / str(n), acc=0.1 * n, tags=each) for n, each in enumerate(tags)]
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        ("tags=first", [0, 1]),
+        ("tags=mnist,2026", [0, 1]),
+        ("tags=2026", [1]),
+        ("tags!=mnist", [1, 2]),
+        ("tags=null", [2]),
+    ],
+)
+def test_of_the_tags_of_a_run_one_is_enough(tagged: list[Run], condition: str, left: list[int]) -> None:
+    kept = compare(tagged, [condition]).runs
+    assert sorted(tagged.index(run) for run in kept) == left
+
+
+def test_a_tag_that_no_run_has_is_told_with_the_nearest(tagged: list[Run]) -> None:
+    with pytest.raises(UserError, match=r"no run has tags=mnst; did you mean 'mnist'\?"):
+        compare(tagged, ["tags=mnst"])

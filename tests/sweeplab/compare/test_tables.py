@@ -180,3 +180,14 @@ def test_two_runs_differ_in_what_is_set_measured_and_installed(tmp_path: Path) -
 def test_equal_runs_differ_in_nothing(tmp_path: Path) -> None:
     one, other = (make_run(tmp_path / name, {"lr": 1}, acc=0.5) for name in "ab")
     assert differences_table(one, other).notes == ["Nothing differs."]
+
+
+def test_tags_are_shown_where_runs_differ_by_them_and_make_no_other_configuration(tmp_path: Path) -> None:
+    tags = (["a", "b"], ["a"])
+    runs = [make_run(tmp_path / str(n), {"tags": each, "seed": n}, acc=0.5, tags=each) for n, each in enumerate(tags)]
+    comparison = compare(runs)
+    assert len(comparison.configurations) == 1
+    table = runs_table(comparison, None)
+    assert [row[table.columns.index("tags")] for row in table.rows] == ["a, b", "a"]
+    assert ["tags", "a, b", "a"] in differences_table(*runs).rows
+    assert "tags" not in runs_table(compare(runs[:1]), None).columns

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sweeplab.records.earlier import upgraded_facts, upgraded_override
+from sweeplab.records.earlier import upgraded_facts, upgraded_override, upgraded_settings
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,12 @@ def test_a_record_without_a_format_is_of_version_1() -> None:
 def test_a_record_of_this_version_stays_as_it_is() -> None:
     facts = {"format": 2, "overrides": ["compile=true"], "metrics": {"test/acc": 0.4}}
     assert upgraded_facts(dict(facts)) == facts
+
+
+def test_a_study_from_before_a_key_was_there_had_what_the_key_says_without_being_set() -> None:
+    before = {"seed": "0", "callbacks.summary._target_": "lightning.pytorch.callbacks.RichModelSummary"}
+    now = {"seed": "0", "freeze": "[]", "logger.csv._target_": "sweeplab.loggers.CSVLogger"}
+    now |= {"callbacks.summary._target_": "sweeplab.callbacks.ModelSummary"}
+    assert upgraded_settings(before, now) == now
+    frozen = now | {"freeze": "['encoder.*']"}
+    assert upgraded_settings(before, frozen) == {key: value for key, value in now.items() if key != "freeze"}

@@ -200,6 +200,17 @@ def test_the_filter_knows_lists_negations_words_and_emptiness(open_page: Open, s
     assert set(rows(page, "test/acc")) == {""}
 
 
+def test_of_the_tags_of_a_run_one_is_enough_for_the_filter(open_page: Open, tmp_path: Path) -> None:
+    tags: tuple[list[str], ...] = (["first", "mnist"], ["mnist"], [])
+    runs = [make_run(tmp_path / str(n), {"lr": n}, 0.5, tags=each) for n, each in enumerate(tags)]
+    write_report(tmp_path / "report.html", runs, None)
+    page = open_page(tmp_path / "report.html")
+    assert sorted(rows(page, "tags")) == ["", "first, mnist", "mnist"]
+    for text, left in (("tags=first", ["first, mnist"]), ("tags!=first", ["", "mnist"]), ("tags=", [""])):
+        page.get_by_label("Filter").fill(text)
+        assert sorted(rows(page, "tags")) == left
+
+
 def test_a_click_on_a_run_shows_it_everywhere(open_page: Open, study: Path) -> None:
     page = open_page(study)
     before = look_at(page, "history")
@@ -272,6 +283,17 @@ def test_what_was_chosen_outlives_a_reload(open_page: Open, study: Path) -> None
     assert page.locator("#table thead th", has_text="depth").get_attribute("aria-sort") == "ascending"
     assert page.locator("html").get_attribute("data-theme") == "dark"
     assert page.get_by_label("Metric").input_value() == "val/loss"
+
+
+def test_what_a_pruned_run_came_to_does_not_press_the_curves_flat(open_page: Open, tmp_path: Path) -> None:
+    curves = {"a": [0.5, 0.9], "b": [0.6, 0.8]}
+    complete = [make_run(tmp_path / name, {"x": name}, 0.8, curve) for name, curve in curves.items()]
+    pruned = make_run(tmp_path / "c", {"x": "c"}, None, [900.0, 1e6], status="pruned")
+    write_report(tmp_path / "report.html", [*complete, pruned], None)
+    page = open_page(tmp_path / "report.html")
+    look_at(page, "curves")
+    low, high = page.evaluate("document.querySelector('#curves .js-plotly-plot').layout.yaxis.range")
+    assert low < 0.5 < 0.9 < high < 1
 
 
 def test_smoothing_draws_the_curve_over_the_raw_one(open_page: Open, study: Path) -> None:

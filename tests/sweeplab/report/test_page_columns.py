@@ -3,6 +3,7 @@ from typing import Any
 
 from bench.synthetic import make_study
 
+from sweeplab.records.run import Run
 from tests.sweeplab.report.folders import make_run
 from tests.sweeplab.report.page_data import column, described, of_runs, of_study
 
@@ -54,3 +55,10 @@ def test_several_objectives_are_all_columns(tmp_path: Path) -> None:
         "val/acc",
         "model/parameters",
     ]
+
+
+def test_tags_are_a_column_where_there_are_any(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / str(n), {"lr": n}, 0.5) for n in range(2)]
+    assert "tags" not in [each["label"] for each in of_runs(*runs)["columns"]]
+    tagged = Run(runs[0].folder, {**runs[0].facts, "tags": ["a", "b"]})
+    assert column(of_runs(tagged, runs[1]), "tags") == ["a, b", None]

@@ -42,9 +42,8 @@ class LogsItself(Callback):
     """Talks to the run without asking its logger, as many callbacks do."""
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        for logger in trainer.loggers:
-            assert isinstance(logger, WandbLogger)
-            logger.experiment.log({"mine": trainer.global_step})
+        assert isinstance(trainer.logger, WandbLogger)
+        trainer.logger.experiment.log({"mine": trainer.global_step})
 
 
 def kill_service() -> None:

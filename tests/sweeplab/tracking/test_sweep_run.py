@@ -146,3 +146,9 @@ def test_importances_of_too_few_trials_are_not_made_up() -> None:
     told = summary(recorded(info, trials, trials[:1]))["summary"]
     assert not [key for key in told if key.startswith("importance") or key == "plots/importance"]
     assert "plots/history" in told
+
+
+def test_the_sweep_has_the_tags_of_its_trials_as_they_are_written() -> None:
+    info = info_of(*SPACE, "hydra.sweeper.n_trials=20", "+tags=[first,'${oc.env:HOME}',3]")
+    trials = [trial(info, 0, 0.5, 1.0)]
+    assert summary(recorded(info, trials, trials))["tags"] == ["first", "${oc.env:HOME}", "3"]

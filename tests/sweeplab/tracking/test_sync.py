@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import wandb
 
-from sweeplab.tracking.sync import main
+from sweeplab.tracking.sync import find_logs, main
 from tests.sweeplab.tracking.conftest import Make, whole_log
 from tests.wandb_server import Json, WandbServer
 
@@ -276,6 +276,15 @@ def test_the_copied_target_of_a_link_is_no_second_run(make: Make, study: Path, w
     assert wandb_server.requests.count("RunResumeStatus") == 1
 
 
+def test_a_log_that_is_on_its_way_from_a_node_is_none_yet(tmp_path: Path) -> None:
+    (hidden := tmp_path / ".hidden" / "study").mkdir(parents=True)  # a user may have all in a hidden folder
+    for above in (hidden, hidden / ".arriving-x"):
+        log = above / "wandb" / "offline-run-1-a" / "run-a.wandb"
+        log.parent.mkdir(parents=True)
+        log.touch()
+    assert find_logs([hidden]) == [hidden / "wandb" / "offline-run-1-a" / "run-a.wandb"]
+
+
 def test_a_wrong_folder_is_named(make: Make, study: Path) -> None:
     make("cnn-0")
     with pytest.raises(SystemExit, match=f"there is no {study}x; did you mean '{study}'?"):
@@ -366,3 +375,15 @@ def test_ctrl_c_ends_it_and_the_same_command_finishes(make: Make, study: Path, w
     wandb_server.on_request, wandb_server.failing = None, None
     assert main([str(study)]) == 0
     assert [rows(wandb_server, f"cnn-{number}") for number in range(3)] == [list(range(10))] * 3
+
+
+def test_variables_of_the_projects_file_are_read(
+    make: Make, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("cnn-0")
+    (tmp_path / ".env").write_text("FOR_SYNC=1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHON_DOTENV_DISABLED")
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    assert main([str(study), "--list"]) == 0
+    assert os.environ["FOR_SYNC"] == "1"

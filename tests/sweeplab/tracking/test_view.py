@@ -177,7 +177,7 @@ def test_a_file_that_is_no_view_is_named(tmp_path: Path) -> None:
 def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not view.available()
-    with pytest.raises(UserError, match=r"pip install -e '\.\[views\]'"):
+    with pytest.raises(UserError, match=r"pip install 'sweeplab\[views\]'"):
         view.build(info_of("x=1,2"), "proj")
 
 

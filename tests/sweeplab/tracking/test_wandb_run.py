@@ -26,12 +26,14 @@ def only_run(folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_training_is_one_finished_run_that_tells_everything(configured: Compose) -> None:
-    config = configured(*TINY, "logger.wandb.tags=[a,b]", "logger.wandb.group=g", "logger.wandb.notes=why")
+    config = configured(
+        *TINY, "tags=[b,3]", "logger.wandb.tags=[a,b]", "logger.wandb.group=g", "logger.wandb.notes=why"
+    )
     objective = run(config)
     folder = Path(config.folder)
     told = summary(only_run(folder))
     assert (told["state"], told["exit_code"]) == ("finished", 0)
-    assert told["tags"] == ["a", "b"]
+    assert told["tags"] == ["a", "b", "3"]
     assert told["config"]["optimizer"]["lr"] == 0.001  # nested, as it was composed
     assert "${" not in str(told["config"])
     assert told["summary"]["objective"] == pytest.approx(objective)
