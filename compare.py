@@ -9,7 +9,11 @@ python compare.py multirun/cnn --html report.html               all plots on one
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+if find_spec("sweeplab") is None:
+    sys.exit("Error: this Python has no sweeplab; run: source .venv/bin/activate (make setup makes it).")
 
 from sweeplab.errors import plain_errors
 

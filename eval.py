@@ -13,8 +13,13 @@ mean predictions of the five best that still have their checkpoints, with result
 
 import logging
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+if find_spec("sweeplab") is None:
+    sys.exit("Error: this Python has no sweeplab; run: source .venv/bin/activate (make setup makes it).")
+
+from sweeplab.environment import read_dotenv
 from sweeplab.errors import UserError, nearest, plain_errors
 from sweeplab.records import trust
 
@@ -56,4 +61,5 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     with plain_errors(CONF):
+        read_dotenv(CONF.parent)
         main(sys.argv[1:])

@@ -2,20 +2,26 @@
 
 python train.py                                   a multilayer perceptron on scanned digits
 python train.py model=cnn data=mnist1d            other choices
-python train.py optimizer.lr=3e-3 seed=1          other values
+python train.py trainer.max_epochs=9 seed=1       other values
 python train.py experiment=mnist1d/cnn            a whole experiment
-python train.py 'logger=[csv,wandb]'              W&B too, offline where there is no account
+python train.py logger=wandb                      W&B too, offline where there is no account
 python train.py resume=outputs/<date>/<time>      resume a run that stopped
 python train.py rerun=multirun/cnn/12             train a run again, with the same numbers; overrides on top
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+if find_spec("sweeplab") is None:
+    sys.exit("Error: this Python has no sweeplab; run: source .venv/bin/activate (make setup makes it).")
 
 import hydra
 from omegaconf import DictConfig
 
+from sweeplab.environment import read_dotenv
 from sweeplab.errors import UserError, exit_on_user_error, plain_errors
+from sweeplab.other_templates import check_words
 
 CONF = Path(__file__).parent / "conf"
 
@@ -84,9 +90,11 @@ def main(arguments: list[str]) -> None:
             raise UserError(f"give the folder of a run: python train.py {verb}=outputs/<date>/<time>")
         OF_A_FOLDER[verb](folder, overrides, trusted)
     else:
+        check_words(arguments)
         train()
 
 
 if __name__ == "__main__":
     with plain_errors(CONF):
+        read_dotenv(CONF.parent)
         main(sys.argv[1:])

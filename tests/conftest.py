@@ -23,6 +23,7 @@ for ignored, default in ((signal.SIGINT, signal.default_int_handler), (signal.SI
 # No test may find a W&B account, or leave anything in the user's home.
 for name in [name for name in os.environ if name.startswith("WANDB_")]:
     del os.environ[name]
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # whoever works here may have one in a file .env
 
 SMALL = (
     "trainer=cpu",

@@ -23,6 +23,13 @@ def test_every_file_composes_and_passes_the_check(configured: Compose, choice: s
     check(config)
 
 
+@pytest.mark.parametrize("name", ["wandb", "tensorboard"])
+def test_the_logger_that_was_chosen_is_that_of_the_trainer(name: str) -> None:
+    """Which modules ask for: `self.logger` is the first, and metrics.csv is beside it."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        assert list(compose("train", [f"logger={name}"]).logger) == [name, "csv"]
+
+
 def test_metric_and_mode_stand_in_one_place() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         overrides = ["scheduler=plateau", "objective={metric: val/loss, mode: min}", "folder=.", "root=."]

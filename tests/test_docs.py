@@ -1,5 +1,6 @@
 import ast
 import inspect
+import json
 import re
 import shlex
 import shutil
@@ -162,6 +163,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("cnn", "cnn-small"):
         make_study(folder / "multirun" / name, 60)
     shutil.copytree(ROOT / "tests/sweeplab/records/studies/nets", folder / "multirun/nets")
+    record = folder / "multirun/nets/0/run.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "tags": ["first"]}))
     shutil.copytree(folder / "multirun/nets/0", folder / RUN)
     return folder
 

@@ -21,6 +21,16 @@ def imported(done: subprocess.CompletedProcess[str]) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
 
 
+@pytest.mark.parametrize("script", ["train.py", "eval.py", "compare.py"])
+def test_another_python_says_which_to_use(script: str) -> None:
+    """One that has no packages, as that of the system."""
+    command = [sys.executable, "-S", "-I", str(ROOT / script)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: this Python has no sweeplab; run: source .venv/bin/activate")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -47,9 +57,14 @@ def test_questions_are_answered_without_heavy_imports(command: Command, argument
     [
         (["objective.metric=val/ac"], "did you mean 'val/acc'?"),
         (["data=npz", "data.path=mien.npz"], "did you mean 'mine.npz'?"),
+        (["model.hiden=3"], "lab.models.mlp.MLP takes in_shape, num_classes, width, depth, dropout."),
+        (["+model.hiden=3"], "choose from in_shape, num_classes, width, depth, dropout."),
+        (["callbacks.best.save_topk=3"], "did you mean '+callbacks.best.save_top_k'?"),
+        (["trainer.min_epochs=3"], "lightning.pytorch.Trainer takes it, so write +trainer.min_epochs=..."),
+        (["-m", "model.hiden=3,4"], "lab.models.mlp.MLP takes in_shape, num_classes, width, depth, dropout."),
     ],
 )
-def test_what_the_model_and_the_data_must_be_asked_is_one_sentence_too(
+def test_what_the_classes_and_the_data_must_be_asked_is_one_sentence_too(
     command: Command, tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
     (tmp_path / "mine.npz").touch()

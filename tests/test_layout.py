@@ -15,6 +15,8 @@ FACES = ("sweeplab.callbacks", "sweeplab.loggers", "sweeplab.listeners")
 FLOORS = (
     "sweeplab",
     "sweeplab.records",
+    "sweeplab.schema",
+    "sweeplab.new",
     "sweeplab.compare",
     "sweeplab.report",
     "sweeplab.sweep",
@@ -45,14 +47,16 @@ OF_THE_SWEEP = {
 BUDGETS = {
     "lab": 600,
     "hydra_plugins": 200,
-    "sweeplab": 820,
-    "sweeplab.records": 3030,
+    "sweeplab": 990,
+    "sweeplab.records": 3070,
+    "sweeplab.schema": 375,
+    "sweeplab.new": 420,
     "sweeplab.compare": 1110,
     "sweeplab.report": 790,
-    "sweeplab.sweep": 7500,
-    "sweeplab.training": 3365,
-    "sweeplab.tracking": 2260,
-    "sweeplab.tasks": 1320,
+    "sweeplab.sweep": 9890,
+    "sweeplab.training": 3920,
+    "sweeplab.tracking": 2290,
+    "sweeplab.tasks": 1360,
 }
 CLASSES = re.compile(r"num_classes|in_shape|Classifier|label_smoothing")
 
@@ -242,4 +246,4 @@ def test_each_source_room_with_code_has_tests() -> None:
 def test_the_drawing_of_the_rooms_is_that_of_the_code() -> None:
     from tests.rooms import drawing  # which imports this module
 
-    assert f"```mermaid\n{drawing()}\n```" in (ROOT / "docs" / "architecture.md").read_text()
+    assert (ROOT / "docs" / "pictures" / "house.svg").read_text() == drawing()

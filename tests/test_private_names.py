@@ -1,4 +1,4 @@
-"""Private names of libraries: each that sweeplab uses is on the page on architecture, and is still there."""
+"""Private names of libraries: each that sweeplab uses is on a page, and is still there."""
 
 import ast
 import importlib
@@ -13,12 +13,14 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "private-names.md"
 # `package.module: Class._name, _other`, in the first cell of a row; also `package._module: name`.
 CELLS = re.findall(r"^\| `([\w.]+): ([\w., ]+)` \|", PAGE.read_text(), re.MULTILINE)
 ROWS = [(module, name) for module, names in CELLS for name in names.split(", ")]
 MODULES = sorted([*(ROOT / "src" / "sweeplab").rglob("*.py"), *(ROOT / "src" / "hydra_plugins").rglob("*.py")])
-PUBLIC = {"_target_", "_self_", "_exit", "_replace", "_fields"}  # Hydra's, Python's: documented under these names
+# Hydra's, Python's: documented under these names.
+PUBLIC = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_", "_self_", "_global_", "_group_"}
+PUBLIC |= {"_exit", "_replace", "_fields"}
 DOTTED = re.compile(r"\w+(\.\w+)*")
 AFFIXES = ("startswith", "endswith", "removeprefix", "removesuffix")  # whose arguments are parts of names
 

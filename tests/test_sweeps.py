@@ -38,8 +38,8 @@ def record(folder: Path) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_sweep_prunes_resumes_and_agrees_with_w_and_b(command: Command, tmp_path: Path) -> None:
     search = ("-m", *small("sweep=asha", "model=linear", "logger=wandb", "study=demo", "trainer.max_epochs=4"))
-    command("train.py", *search, "hydra.sweeper.n_trials=4")
-    command("train.py", *search, "hydra.sweeper.n_trials=8")
+    command("train.py", *search, "hydra.sweeper.n_trials=4", "tags=[first]")
+    command("train.py", *search, "hydra.sweeper.n_trials=8", "tags=[second]")
     study = tmp_path / "multirun" / "demo"
     trials = rows(study)
     assert len(trials) == 8
@@ -52,6 +52,9 @@ def test_a_sweep_prunes_resumes_and_agrees_with_w_and_b(command: Command, tmp_pa
         assert facts["trial"]["params"]["optimizer.lr"] == float(trial["optimizer.lr"])
         assert facts["objective"]["value"] == run["summary"]["objective"]
         assert run["exit_code"] == 0
+        tag = "first" if int(trial["number"]) < 4 else "second"  # other tags are no other study
+        assert facts["tags"] == [tag]
+        assert tag in run["tags"]
         assert ("pruned" in run["tags"]) == (trial["status"] == "pruned")
         if trial["status"] == "complete":
             assert float(trial["val/acc"]) == facts["objective"]["value"]

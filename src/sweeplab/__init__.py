@@ -7,6 +7,8 @@ Public are the names of this module and of `sweeplab.callbacks`, `sweeplab.logge
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sweeplab.extras import missing_extra
+
 if TYPE_CHECKING:
     from sweeplab.records.load import load
     from sweeplab.records.objective import Objective
@@ -30,4 +32,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'sweeplab' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if text := missing_extra(error):
+            raise ModuleNotFoundError(f"sweeplab.{name}: {text}", name=error.name) from error
+        raise

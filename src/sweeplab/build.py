@@ -16,6 +16,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from sweeplab.errors import UserError, did_you_mean
+from sweeplab.extras import missing_extra
 
 SCALARS = (int, float, bool, str)
 CONTAINERS = (list, tuple, dict, set, frozenset)
@@ -59,9 +60,9 @@ def check_target(config: Mapping[str, Any], name: str) -> None:
         if value == "???":
             raise UserError(f"{name}.{key} has no value; write {name}.{key}=...")
         if key not in parameters and not open_ended:
-            raise UserError(f"{target} has no argument '{name}.{key}'{_near(key, parameters)}")
+            raise UserError(f"{target} has no argument '{name}.{key}'{did_you_mean(key, parameters)}")
         if key in parameters and (hint := parameters[key]) is not None and not _fits(value, hint):
-            raise UserError(f"{name}.{key}={value!r} is of the wrong type: {target} wants {_spelled(hint)}.")
+            raise UserError(f"{name}.{key}={value!r} is of the wrong type: {target} wants {spelled(hint)}.")
         check_within(value, f"{name}.{key}")
 
 
@@ -126,6 +127,8 @@ def _module(parts: Sequence[str], label: str) -> tuple[Any, int]:
 
 def _where(error: BaseException) -> str:
     """Say what went wrong while a module was imported, and in which line of whose file."""
+    if text := missing_extra(error):
+        return text
     message = " ".join(str(error).split()).removesuffix(".")
     file: str | None = None
     line: int | None = None
@@ -147,17 +150,19 @@ def _refusals() -> tuple[type[Exception], ...]:
     return ValueError, ModuleNotFoundError, *((lightning.MisconfigurationException,) if lightning else ())
 
 
-def _near(key: str, parameters: Mapping[str, Any]) -> str:
-    return did_you_mean(key, [name for name in parameters if name != "self"])
+def arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
+    """Return the arguments of a function or class with their type hints, and whether it takes others as well."""
+    parameters, open_ended = signature(function)
+    return {name: parameter.annotation for name, parameter in parameters.items()}, open_ended
 
 
 @functools.cache
-def arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
-    """Return the arguments of a function or class with their type hints, and whether it takes others as well.
+def signature(function: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return the parameters of a function or class, hints resolved, and whether it takes others as well.
 
     `**kwargs` of a class are followed to its parents.
     """
-    accepted: dict[str, Any] = {}
+    accepted: dict[str, inspect.Parameter] = {}
     classes = function.__mro__ if inspect.isclass(function) else ()
     layers = [vars(layer)["__init__"] for layer in classes if "__init__" in vars(layer)] or [function]
     for layer in layers:
@@ -170,20 +175,22 @@ def arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
         except (TypeError, NameError):  # that only a type checker can read
             hints = {}
         for parameter in parameters:
-            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                accepted.setdefault(parameter.name, hints.get(parameter.name))
+            is_named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            if is_named and not (classes and parameter.name == "self"):
+                accepted.setdefault(parameter.name, parameter.replace(annotation=hints.get(parameter.name)))
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             return accepted, False
     return accepted, True
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def options_of(hint: Any) -> tuple[Any, ...]:
+    """Return the types that a hint lets through."""
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
 def _fits(value: Any, hint: Any) -> bool:
     """Judge a plain value against classes, literals and containers; anything richer is the target's own business."""
-    options = _options(hint)
+    options = options_of(hint)
     if isinstance(value, list | Mapping) and "_target_" not in value:
         return not all(option in (*SCALARS, type(None)) for option in options)
     if not isinstance(value, (*SCALARS, type(None))) or (isinstance(value, str) and "${" in value):
@@ -192,12 +199,15 @@ def _fits(value: Any, hint: Any) -> bool:
     literals = [option for option in options if get_origin(option) is Literal]
     if any(value in get_args(option) for option in literals) or (float in classes and type(value) is int):
         return True
+    if isinstance(value, str) and Path in classes:
+        return True  # what YAML has of a path is text
     plain = [*classes, *literals, *(option for option in options if get_origin(option) in CONTAINERS)]
     return len(plain) < len(options) or object in classes or type(value) in classes
 
 
-def _spelled(hint: Any) -> str:
-    return " or ".join(dict.fromkeys(name for option in _options(hint) for name in _names(option)))
+def spelled(hint: Any) -> str:
+    """Return a type hint in words: int or null."""
+    return " or ".join(dict.fromkeys(name for option in options_of(hint) for name in _names(option)))
 
 
 def _names(option: Any) -> list[str]:

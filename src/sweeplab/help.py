@@ -12,7 +12,7 @@ def help_text(about: str, conf: Path, name: str, overrides: list[str]) -> str:
         values = OmegaConf.to_yaml(compose(name, overrides))
     return (
         f"{about.strip()}\n\n== Choices: group=option ==\n{_choices(conf)}\n\n== Values: key=value ==\n{values}\n"
-        "--hydra-help shows Hydra's own options; docs/ has a page per task."
+        "--hydra-help shows Hydra's own options; sweeplab's docs/ has a page per task."
     )
 
 

@@ -19,11 +19,15 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError
 
-from sweeplab.errors import did_you_mean, nearest
+from sweeplab.errors import UserError, did_you_mean, nearest
+from sweeplab.extras import missing_extra
+from sweeplab.other_templates import instead_of
 
 
 def sentence(error: Exception, conf: Path | None = None) -> str | None:
-    """Say in one sentence what is wrong with the command line, or None where it is not to blame."""
+    """Say in one sentence what is wrong with the command line or not installed, or None where neither is to blame."""
+    if text := missing_extra(error):
+        return text
     if isinstance(error, MissingConfigException) and conf is not None:
         missing = str(error.missing_cfg_file).removesuffix(".yaml")
         if missing.startswith("hydra/"):
@@ -34,6 +38,8 @@ def sentence(error: Exception, conf: Path | None = None) -> str | None:
         choices = [file.relative_to(conf / group).with_suffix("").as_posix() for file in files]
         if group == "experiment" and "/" in choice:  # perhaps a file anywhere
             choices += sorted(path.as_posix() for path in Path(choice).parent.glob("*.yaml"))
+        if not choices:
+            return f"there is no {group} to choose yet: write {conf.name}/{group}/{choice or '<name>'}.yaml."
         return f"{group}={choice} is not a choice{did_you_mean(choice, choices)}"
     if isinstance(error, YAMLError):  # which names the file and the line
         return f"the configuration cannot be read: {' '.join(str(error).split())}."
@@ -81,6 +87,8 @@ def _no_texts(conf: Path) -> Iterator[Path]:
 def _unknown_key(error: OmegaConfBaseException) -> str:
     key = str(error.full_key or error.key)
     root = _root(error.parent_node)
+    if key.partition(".")[0] not in {*root} - {"extras"} and (instead := instead_of(key)):
+        return f"there is no key '{key}'; {instead}."
     group = OmegaConf.select(root, key.rpartition(".")[0]) if key.startswith("hydra.") else None
     if isinstance(group, DictConfig):
         names = {name: f"{key.rpartition('.')[0]}.{name}" for name in map(str, group) if not name.startswith("_")}
@@ -88,10 +96,40 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     sweeper = OmegaConf.select(root, "hydra.sweeper")
     if isinstance(sweeper, DictConfig) and key in sweeper:
         return f"there is no key '{key}'; did you mean 'hydra.sweeper.{key}'?"
-    if near := nearest(key, _keys(root)):
+    if text := _not_an_argument(root, key):
+        return text
+    if near := nearest(key, (other for other in _keys(root) if not key.startswith(f"{other}."))):
         add = f" ({_adding(key)} adds it)" if "." in key else ""
         return f"there is no key '{key}'; did you mean '{near}'?{add}"
     return f"there is no key '{key}'; the top ones are {', '.join(_keys(root, deep=False))} ({_adding(key)} adds it)."
+
+
+def _not_an_argument(root: DictConfig, key: str) -> str | None:
+    """Say what the class takes whose description lacks a key; None where there is no class that can be asked."""
+    from sweeplab.build import arguments, located
+
+    above, _, name = key.rpartition(".")
+    try:
+        node = OmegaConf.select(root, above) if above else None
+        if not isinstance(node, DictConfig) or not (target := node.get("_target_")):
+            return None
+        taken, open_ended = arguments(located(target, above))
+    except (UserError, OmegaConfBaseException):
+        return None
+    names = list(taken)
+    if name in names:
+        return f"the configuration does not set '{key}'; {target} takes it, so write {_adding(key)}"
+    more = f" and others ({_adding(key)} adds it)" if open_ended else ""
+    if not open_ended and _adding(key).startswith("++"):
+        more = f" (if another choice of the sweep has it: {_adding(key)} adds it)"
+    if near := nearest(name, names):
+        meant = f"{above}.{near}" if near in node else f"+{above}.{near}"
+    else:
+        meant = next((other for other in _keys(root) if other.rpartition(".")[2] == name), "")
+    if meant:
+        listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        return f"there is no key '{key}'; did you mean '{meant}'? ({target} takes {listed}{more})"
+    return f"there is no key '{key}'; {target} takes {', '.join(names) or 'no arguments'}{more}."
 
 
 def _adding(key: str) -> str:

@@ -21,6 +21,8 @@ SMALLEST = {
     "slots.py": ("--lengths", "asha", "--slots", "2", "--mean", "0.2", "--batches", "2", *OURS),
     "scale.py": ("--trials", "50", "--storages", "journal", "--further", "6", "--slots", "2"),
     "quality.py": ("--seeds", "1", "--seconds", "45", "--epochs", "2", "--ways", "sweeplab: tpe"),
+    "cluster.py": ("--slots", "16", "--mean", "1", "--trials", "40", "--reports", "3", "--samplers", "random"),
+    "nodes.py": ("--rounds", "1", "--tasks", "noop"),
     "compare.py": ("--runs", "20", "--repeats", "1"),
     "tracking.py": ("--rounds", "1", "--steps", "25", "--trials", "4"),
     "paper_table.py": ("--models", "linear", "--seeds", "2", "--epochs", "1"),

@@ -30,6 +30,17 @@ def test_arguments_reach_the_target_and_its_parent() -> None:
     assert (layer.rate, layer.name, layer.width) == (1, None, 3)
 
 
+class Files:
+    def __init__(self, folder: Path, other: Path | None = None) -> None:
+        self.folder, self.other = Path(folder), other
+
+
+def test_text_is_a_path() -> None:
+    assert build({"_target_": f"{__name__}.Files", "folder": "data", "other": "more"}, "data").folder == Path("data")
+    with pytest.raises(UserError, match=r"data\.folder=3 is of the wrong type"):
+        build({"_target_": f"{__name__}.Files", "folder": 3}, "data")
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

@@ -2,12 +2,22 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 
 from sweeplab.hydra_errors import sentence
 
 
+class Net:
+    def __init__(self, width: int, depth: int = 2) -> None: ...
+
+
+class Open:
+    def __init__(self, width: int, **more: int) -> None: ...
+
+
 @pytest.fixture
-def conf(tmp_path: Path) -> Path:
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("sys.argv", ["train.py"])  # pytest's -m would be taken for a sweep's
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "cnn.yaml").write_text("width: 3\n")
     (tmp_path / "train.yaml").write_text("defaults: [{model: cnn}, _self_]\nseed: 0\nmust: ???\nlost: ${nowhere}\n")
@@ -41,6 +51,44 @@ def test_what_is_wrong_with_a_value_is_one_sentence(conf: Path, key: str, messag
     with pytest.raises(Exception) as error:  # noqa: PT011 - any of OmegaConf's
         config[key]
     assert str(sentence(error.value, conf)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("target", "override", "message"),
+    [
+        ("Net", "model.hiden=3", "there is no key 'model.hiden'; {} takes width, depth."),
+        ("Net", "model.widht=3", "there is no key 'model.widht'; did you mean 'model.width'? ({} takes width, depth)"),
+        ("Net", "model.dept=3", "there is no key 'model.dept'; did you mean '+model.depth'? ({} takes width, depth)"),
+        ("Net", "model.seed=3", "there is no key 'model.seed'; did you mean 'seed'? ({} takes width, depth)"),
+        (
+            "Net",
+            "model.depth=3",
+            "the configuration does not set 'model.depth'; {} takes it, so write +model.depth=...",
+        ),
+        ("Open", "model.x=3", "there is no key 'model.x'; {} takes width and others (+model.x=... adds it)."),
+        (
+            "Nowhere",
+            "model.widht=3",
+            "there is no key 'model.widht'; did you mean 'model.width'? (+model.widht=... adds it)",
+        ),
+    ],
+)
+def test_a_key_that_a_class_does_not_take_is_answered_with_its_arguments(
+    conf: Path, target: str, override: str, message: str
+) -> None:
+    target = f"{__name__}.{target}"
+    (conf / "model" / "cnn.yaml").write_text(f"_target_: {target}\nwidth: 3\n")
+    with initialize_config_dir(str(conf), version_base="1.3"), pytest.raises(HydraException) as error:
+        compose("train", [override])
+    assert sentence(error.value, conf) == message.format(target)
+
+
+def test_in_a_sweep_another_choice_may_have_the_key(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train.py", "-m"])
+    (conf / "model" / "cnn.yaml").write_text(f"_target_: {__name__}.Net\nwidth: 3\n")
+    with initialize_config_dir(str(conf), version_base="1.3"), pytest.raises(HydraException) as error:
+        compose("train", ["model.channels=3"])
+    assert "++model.channels=... adds it" in str(sentence(error.value, conf))
 
 
 def test_an_error_of_the_program_is_no_mistake_of_the_command_line() -> None:
