@@ -94,7 +94,7 @@ function layoutOf({ xaxis = {}, yaxis = {}, ...more }) {
   const ink = style("soft"), rule = style("rule");
   const axis = { gridcolor: rule, zeroline: false, linecolor: rule, automargin: true, exponentformat: "power" };
   return {
-    height: 364, margin: { l: 62, r: 16, t: 36, b: 48 }, modebar: { bgcolor: "rgba(0,0,0,0)", color: rule, activecolor: ink }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+    height: parseInt(style("chart")), margin: { l: 62, r: 16, t: 36, b: 48 }, modebar: { bgcolor: "rgba(0,0,0,0)", color: rule, activecolor: ink }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
     font: { family: style("face"), size: 12, color: ink }, hoverlabel: { align: "left", bgcolor: style("ground"), bordercolor: rule, font: { color: style("ink"), family: style("face") } },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" }, hovermode: "closest", xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...more,
   };

@@ -103,6 +103,12 @@ def plots(page: Page) -> list[str]:
     return [str(each.get_attribute("id")) for each in page.locator("#plots > section").all()]
 
 
+def draw_all(page: Page) -> None:
+    """Draw all plots: as they are drawn the table below moves, and a click might miss it."""
+    for plot in plots(page):
+        come_to(page, plot)
+
+
 def rows(page: Page, label: str) -> list[str]:
     """What a column of the table shows."""
     place = page.locator("#table thead th").evaluate_all(
@@ -139,6 +145,7 @@ def test_several_objectives_have_a_front(open_page: Open, pareto: Path) -> None:
 
 def test_a_click_on_a_column_sorts_numbers_as_numbers_and_empty_last(open_page: Open, study: Path) -> None:
     page = open_page(study)
+    draw_all(page)
     head = page.locator("#table thead th", has_text="lr")
     head.locator("button").click()
     values = [float(text) for text in rows(page, "lr")]
@@ -228,6 +235,7 @@ def test_a_click_on_a_run_shows_it_everywhere(open_page: Open, study: Path) -> N
 
 def test_a_failed_run_says_why(open_page: Open, study: Path) -> None:
     page = open_page(study, state="#filter=status%3Dfailed")
+    draw_all(page)
     page.locator("#table tbody tr button").first.click()
     page.get_by_role("complementary").wait_for()
     assert "ValueError: no such luck" in page.get_by_role("complementary").inner_text()
@@ -273,6 +281,7 @@ def test_links_lead_to_the_folders_of_the_runs(open_page: Open, study: Path) -> 
 def test_what_was_chosen_outlives_a_reload(open_page: Open, study: Path) -> None:
     page = open_page(study)
     page.get_by_label("Filter").fill("status=complete")
+    draw_all(page)
     page.locator("#table thead th button", has_text="depth").click()
     page.get_by_role("button", name="Use dark colours").click()
     look_at(page, "curves")

@@ -384,6 +384,7 @@ def test_variables_of_the_projects_file_are_read(
     (tmp_path / ".env").write_text("FOR_SYNC=1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHON_DOTENV_DISABLED")
-    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setenv("FOR_SYNC", "of the test")
+    monkeypatch.delenv("FOR_SYNC")  # such that it is gone again after the test
     assert main([str(study), "--list"]) == 0
     assert os.environ["FOR_SYNC"] == "1"
