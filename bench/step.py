@@ -7,10 +7,11 @@ the median of the ratios of neighbours, behind three epochs to warm up. Ours sca
 loop does not. `between` is what lies between the last step of an epoch and the first one of the next: validation,
 logging, checkpoints.
 
-Measured are all batch sizes and models with the CSV logger, and, at batch 128 with the first model, all loggers and two
-others: `usual` is the same training as most templates write it, with a DataLoader that collates samples and metrics
-logged from every step; `alone` is Lightning with our batches and nothing else, no metric, logger, callback or
-validation. W&B is offline. Each training is a process of its own, forked from one that has imported everything.
+Measured are all batch sizes and models with `trainer=lean` and the CSV logger, and, at batch 128, `trainer=default`;
+with the first model all loggers and two others: `usual` is the same training as most templates write it, with a
+DataLoader that collates samples and metrics logged from every step; `alone` is Lightning with our batches and nothing
+else, no metric, logger, callback or validation. W&B is offline. Each training is a process of its own, forked from one
+that has imported everything.
 """
 
 import argparse
@@ -55,7 +56,7 @@ COLUMNS = ["model", "batch", "logger", "ms", "bare ms", "ratio", "quartiles", "b
 
 @dataclass(frozen=True)
 class Case:
-    """A training to measure; `way` is ours, usual or alone."""
+    """A training to measure; `way` is lean, default, usual or alone."""
 
     way: str
     model: str
@@ -151,8 +152,15 @@ class UsualModule(LoneModule):
 
 
 def ours(case: Case, _: Mnist1D, clock: AgainstBareLoop, epochs: int, folder: str) -> None:
-    """Train as train.py does, callbacks and all."""
-    choices = [f"model={case.model}", "data=mnist1d", "trainer=cpu", f"logger={case.logger}", f"folder={folder}"]
+    """Train as train.py does, callbacks and all, with one of its trainers."""
+    choices = [
+        f"model={case.model}",
+        "data=mnist1d",
+        f"trainer={case.way}",
+        f"logger={case.logger}",
+        f"folder={folder}",
+    ]
+    choices += ["trainer.accelerator=cpu"]
     choices += [f"data.batch_size={case.batch}", f"trainer.max_epochs={epochs}", f"root={ROOT}"]
     choices += [f"callbacks.{name}=null" for name in ("early_stopping", "progress", "summary")]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -202,7 +210,7 @@ def alone(case: Case, data: Mnist1D, clock: AgainstBareLoop, epochs: int, folder
     trainer.fit(LoneModule(case.model), served(data, "train"))
 
 
-WAYS = {"ours": ours, "usual": usual, "alone": alone}
+WAYS = {"lean": ours, "default": ours, "usual": usual, "alone": alone}
 
 
 def served(data: Mnist1D, part: str) -> Batches:
@@ -227,7 +235,7 @@ def measure(case: Case, epochs: int) -> Row:
     through, bare = (1000 * statistics.median(side) for side in zip(*pairs, strict=True))
     low, middle, high = statistics.quantiles(ratios, n=4)
     return {
-        "model": case.model if case.way == "ours" else f"{case.model}, {case.way}",
+        "model": case.model if case.way == "lean" else f"{case.model}, {case.way}",
         "batch": case.batch,
         "logger": case.logger,
         "ms": f"{through:.2f}",
@@ -249,8 +257,9 @@ def apart(case: Case, epochs: int) -> Row:
 def star(models: list[str], batches: list[int], loggers: list[str]) -> list[Case]:
     """Return what is measured: one thing changes at a time, but for models and batch sizes."""
     model, batch = models[0], 128 if 128 in batches else batches[0]
-    cases = [Case("ours", model, size, "csv") for model in models for size in batches]
-    cases += [Case("ours", model, batch, logger) for logger in loggers]
+    cases = [Case("lean", model, size, "csv") for model in models for size in batches]
+    cases += [Case("lean", model, batch, logger) for logger in loggers]
+    cases += [Case("default", each, batch, "csv") for each in models]
     cases += [Case("usual", model, batch, "csv"), Case("alone", model, batch, "none")]
     return list(dict.fromkeys(cases))
 

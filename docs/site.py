@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "build" / "pages"  # docs_dir of zensical.toml
 FROM_THE_ROOT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-PUBLIC = ("sweeplab", "sweeplab.callbacks", "sweeplab.loggers", "sweeplab.listeners", "sweeplab.tasks")
+PUBLIC = tuple(f"sweeplab{face}" for face in ("", ".callbacks", ".loggers", ".listeners", ".trainers", ".tasks"))
 LINK = re.compile(r"(\[[\w./-]+\.md)?\]\((?!\w+:|#)([^)#\s]+)")
 STATES = re.compile(r"```mermaid\nstateDiagram-v2\n(.*?)```", re.DOTALL)
 TRANSITION = re.compile(r"^ +(\S+) --> (\w+): (.*)$", re.MULTILINE)

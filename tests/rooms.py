@@ -28,7 +28,7 @@ class Box(NamedTuple):
 BOXES = {
     "lab": Box(2, "yours", "yours: training function, models, data"),
     "tasks": Box(2, "training", "LightningModules for bare networks"),
-    "callbacks, loggers, listeners": Box(3.3, "training", "public names for conf/"),
+    "callbacks, loggers, listeners, trainers": Box(3.3, "training", "public names for conf/"),
     "hydra_plugins": Box(0.7, "sweep", "what Hydra finds: the sweeper"),
     "training": Box(2, "training", "the life of a run"),
     "tracking": Box(3.3, "training", "Weights & Biases"),

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 SRC = ROOT / "src"
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.stat().st_size > 0)
 # From the ground up: a room imports from rooms before it, and from itself. A face gathers names of other rooms.
-FACES = ("sweeplab.callbacks", "sweeplab.loggers", "sweeplab.listeners")
+FACES = ("sweeplab.callbacks", "sweeplab.loggers", "sweeplab.listeners", "sweeplab.trainers")
 FLOORS = (
     "sweeplab",
     "sweeplab.records",
@@ -47,14 +47,14 @@ OF_THE_SWEEP = {
 BUDGETS = {
     "lab": 600,
     "hydra_plugins": 200,
-    "sweeplab": 990,
+    "sweeplab": 995,
     "sweeplab.records": 3070,
     "sweeplab.schema": 375,
     "sweeplab.new": 420,
     "sweeplab.compare": 1110,
     "sweeplab.report": 790,
     "sweeplab.sweep": 9890,
-    "sweeplab.training": 3920,
+    "sweeplab.training": 4210,
     "sweeplab.tracking": 2290,
     "sweeplab.tasks": 1360,
 }

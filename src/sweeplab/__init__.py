@@ -1,7 +1,7 @@
 """What every lab needs around its models: sweeps, runs on disk, Lightning pieces, tracking.
 
-Public are the names of this module and of `sweeplab.callbacks`, `sweeplab.loggers`, `sweeplab.listeners` and
-`sweeplab.tasks`. Nothing is imported before it is asked for.
+Public are the names of this module and of `sweeplab.callbacks`, `sweeplab.loggers`, `sweeplab.listeners`,
+`sweeplab.trainers` and `sweeplab.tasks`. Nothing is imported before it is asked for.
 """
 
 import importlib

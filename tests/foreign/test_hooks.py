@@ -11,7 +11,6 @@ from torch import Tensor
 
 import sweeplab
 from sweeplab.records.record import read
-from sweeplab.training.fast_steps import STEP_HOOKS, fast_steps
 from tests.conftest import Compose
 from tests.foreign.template import LitModule
 from tests.training import evaluate, run
@@ -51,17 +50,11 @@ class Transfers(LitModule):
 
 
 @pytest.mark.filterwarnings("ignore:You have overridden")  # Lightning's word on a data module beside such a module
-def test_hooks_that_a_module_has_are_called(foreign: Compose) -> None:
+@pytest.mark.parametrize("trainer", ["lightning.pytorch.Trainer", "sweeplab.trainers.LeanTrainer"])
+def test_hooks_that_a_module_has_are_called(foreign: Compose, trainer: str) -> None:
     Transfers.called.clear()
-    run(foreign("template", "model._target_=tests.foreign.test_hooks.Transfers"))
+    run(foreign("template", "model._target_=tests.foreign.test_hooks.Transfers", f"trainer._target_={trainer}"))
     assert Transfers.called == {"before", "transfer", "after", "zero_grad"}
-
-
-def test_hooks_that_nobody_wrote_are_back_behind_a_training() -> None:
-    module = LightningModule()
-    with fast_steps(module, None, []):
-        assert not [hook for hook in STEP_HOOKS if callable(getattr(module, hook))]
-    assert all(callable(getattr(module, hook)) for hook in STEP_HOOKS)
 
 
 def test_averaged_weights_are_tested_as_they_were_validated(foreign: Compose) -> None:

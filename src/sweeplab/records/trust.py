@@ -25,7 +25,7 @@ from sweeplab.errors import UserError
 
 WORD = "trust"
 TARGET = "_target_"
-PUBLIC = ("sweeplab.callbacks", "sweeplab.loggers", "sweeplab.listeners", "sweeplab.tasks")
+PUBLIC = ("sweeplab.callbacks", "sweeplab.loggers", "sweeplab.listeners", "sweeplab.tasks", "sweeplab.trainers")
 LIBRARIES = ("torch", "lightning", "pytorch_lightning", "torchmetrics")
 KINDS = (
     "torch.nn.Module",

@@ -29,6 +29,11 @@ class BestCheckpoint(ModelCheckpoint):
     not end together, it looks at a metric of the training when a validation ends, and finds that of the epoch before.
     """
 
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Save, if it is to do so inside epochs; Lightning's own looks at the whole trainer to find that it is not."""
+        if self._every_n_train_steps > 0 or self._train_time_interval is not None:
+            super().on_train_batch_end(trainer, pl_module, *args)
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, unless the metric is one of the training, which comes when the epoch ends."""
         if self.monitor is None or self._is_of_validation(trainer):

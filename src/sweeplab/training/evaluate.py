@@ -28,9 +28,9 @@ from sweeplab.records.names import short_path
 from sweeplab.records.trust import check_files
 from sweeplab.training.check import check_ensemble
 from sweeplab.training.checkpoint_file import load_checkpoint
-from sweeplab.training.fast_steps import NoProfiler
 from sweeplab.training.messages import hidden_warnings
 from sweeplab.training.model import build_model, describe, described_in, load_weights
+from sweeplab.training.no_profiler import NoProfiler
 from sweeplab.training.predictions import Predictions, averaged, gathered, write_predictions
 from sweeplab.training.ranks import ignoring_scheduler
 

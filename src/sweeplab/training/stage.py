@@ -22,9 +22,9 @@ from sweeplab.records.names import short_path
 from sweeplab.training.checkpoint_callbacks import BestCheckpoint, CheckpointContents
 from sweeplab.training.checkpoint_file import WholeCheckpoints
 from sweeplab.training.exact_resume import ExactResume
-from sweeplab.training.fast_steps import NoProfiler, fast_steps
 from sweeplab.training.finite_loss import FiniteLoss
 from sweeplab.training.freezing import FrozenStatistics
+from sweeplab.training.no_profiler import NoProfiler
 from sweeplab.training.objective import BestObjective
 from sweeplab.training.preflight import SWITCHES, refuse_switches, setup_errors
 from sweeplab.training.pruning import Pruning
@@ -158,8 +158,7 @@ class Stage:
             more = {name: value for name, value in kwargs.items() if name != "model"}
             for finder in self._finders:
                 self._tune(finder, target(finder, model, data), model, *args[1:], **more)
-            with fast_steps(model, data[0] if data else None, callbacks):
-                fit(*args, **kwargs)
+            fit(*args, **kwargs)
             run.steps_reported = max([run.steps_reported, *(callback.reported_at for callback in pruning)])
             for callback in pruning:
                 if callback.pruned:
