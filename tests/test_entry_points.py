@@ -61,7 +61,7 @@ def test_questions_are_answered_without_heavy_imports(command: Command, argument
         (["+model.hiden=3"], "choose from in_shape, num_classes, width, depth, dropout."),
         (["callbacks.best.save_topk=3"], "did you mean '+callbacks.best.save_top_k'?"),
         (["trainer.min_epochs=3"], "lightning.pytorch.Trainer takes it, so write +trainer.min_epochs=..."),
-        (["-m", "model.hiden=3,4"], "lab.models.mlp.MLP takes in_shape, num_classes, width, depth, dropout."),
+        (["-m", "model.hiden=3,4"], "lab.models.mlp.MLP takes in_shape, num_classes, width, depth, dropout (if"),
     ],
 )
 def test_what_the_classes_and_the_data_must_be_asked_is_one_sentence_too(

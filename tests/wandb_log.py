@@ -6,10 +6,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sweeplab.tracking.offline_run import read
+
 
 def offline_runs(folder: Path) -> list[Path]:
-    """The run directories below a folder."""
-    return sorted(path.parent for path in folder.rglob("*.wandb") if not path.parent.is_symlink())
+    """The run directories below a folder, in the order in which the runs began."""
+
+    def begun(log: Path) -> tuple[int, Path]:
+        run = read(log)
+        return run.started if run else 0, log
+
+    logs = [path for path in folder.rglob("*.wandb") if not path.parent.is_symlink()]
+    return [log.parent for log in sorted(logs, key=begun)]
 
 
 def summary(run: Path) -> dict[str, Any]:

@@ -78,7 +78,7 @@ SCENARIOS = (
         nodes=2,
         pause=3.0,
     ),
-    Scenario("train.py, a grid", 6, (*_TRAINING, "seed=range(6)"), grid="seed", trains=True, pause=6.0),
+    Scenario("train.py, a grid", 6, (*_TRAINING, "seed=range(6)"), grid="seed", trains=True, pause=1.0),
     Scenario(
         "train.py with ASHA",
         8,
@@ -89,6 +89,6 @@ SCENARIOS = (
             "hydra.sweeper.n_trials=8",
         ),
         trains=True,
-        pause=6.0,
+        pause=1.0,
     ),
 )

@@ -109,6 +109,9 @@ class SweepService(SharedService):
 
         if facts["mode"] == "online":
             mark_unsent(job.folder / facts["directory"])
+        ending = settings(files=False, requirements=False)
+        # Its folder is named after the second; the next attempt, on another node, may begin in the same one.
+        ending.x_sync_dir_suffix = "ending"
         self._finish(
             wandb.init(
                 id=facts["id"],
@@ -118,7 +121,7 @@ class SweepService(SharedService):
                 mode=self._mode,
                 resume="allow",
                 reinit="create_new",
-                settings=settings(files=False, requirements=False),
+                settings=ending,
             ),
             outcome,
         )
