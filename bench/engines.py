@@ -171,11 +171,16 @@ def _script(path: str, *known: str) -> Callable[[Search], list[str]]:
     return arguments
 
 
-OURS, TRAIN = "sweeplab", "sweeplab train.py"
+def _reusing(search: Search) -> list[str]:
+    return [*_ours(search), "hydra.sweeper.reuse=20"]
+
+
+OURS, REUSE, TRAIN = "sweeplab", "sweeplab reuse=20", "sweeplab train.py"
 ENGINES = {
     engine.name: engine
     for engine in (
         Engine(OURS, "", _ours),
+        Engine(REUSE, "", _reusing),
         Engine(TRAIN, "", _train_py, _own_records),
         Engine("hos-1.3 basic", ".venv-peers/hos13", _hydra("hos")),
         Engine(

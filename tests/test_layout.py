@@ -53,7 +53,7 @@ BUDGETS = {
     "sweeplab.new": 420,
     "sweeplab.compare": 1110,
     "sweeplab.report": 790,
-    "sweeplab.sweep": 9890,
+    "sweeplab.sweep": 10220,
     "sweeplab.training": 4210,
     "sweeplab.tracking": 2290,
     "sweeplab.tasks": 1360,

@@ -1,12 +1,16 @@
 """A callback and a logger derived from ours, and a callback that notes which samples a process saw."""
 
 import json
+import logging
 import os
+import random
 import signal
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -38,6 +42,22 @@ class Cut(Callback):
         trial = current()
         if trial is not None and trial.attempt == 0 and trainer.global_step == self.step:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Spoils(Callback):
+    """Leaves another trial's generators, settings and loggers behind when its test is over."""
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "test":
+            Path(trainer.default_root_dir, "process").write_text(str(os.getpid()))
+            torch.set_default_dtype(torch.float64)
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.set_num_threads(2)
+            for seed in (torch.manual_seed, np.random.seed, random.seed):
+                seed(99)
+            os.environ["PL_GLOBAL_SEED"] = "99"
+            warnings.simplefilter("ignore")
+            logging.disable()
 
 
 class LosesNode(Callback):

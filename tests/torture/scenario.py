@@ -67,6 +67,7 @@ SCENARIOS = (
         20,
         ("value=interval(0,1)", "hydra.sweeper.sampler._target_=slow.Slow", "hydra.sweeper.n_trials=20"),
     ),
+    Scenario("processes that are reused", 24, (_grid(24), "hydra.sweeper.reuse=5"), grid="x"),
     Scenario("two controllers, a grid", 24, (_grid(24),), grid="x", controllers=2),
     Scenario("two controllers, TPE", 20, (*_TPE, "hydra.sweeper.n_trials=20"), controllers=2),
     Scenario("SQLite, a grid", 18, (_grid(18), f"hydra.sweeper.storage={_DATABASE}"), grid="x", url=_DATABASE),

@@ -79,7 +79,7 @@ def check_limits(settings: Settings) -> None:
         UserError: one that makes no sense.
     """
     numbers_to_retry(settings)
-    least = {"n_trials": 1, "repeats": 1, "retries": 0, "max_failures": 0}
+    least = {"n_trials": 1, "repeats": 1, "reuse": 1, "retries": 0, "max_failures": 0}
     for name, lowest in least.items():
         value = getattr(settings, name)
         if value is not None and value < lowest:

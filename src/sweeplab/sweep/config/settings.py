@@ -49,6 +49,8 @@ class Settings:
     gpus_per_job: int = 1
     # local: a process a trial, forked warm where the system can; spawn: started cold; inline: in this process.
     executor: str = "local"
+    # How many trials a process runs, one after the other.
+    reuse: int = 1
     # Where trials run beyond this machine (see `ClusterSettings`); null: here.
     cluster: Any = None
     # Modules to import before the first trial, besides the program's own.

@@ -143,6 +143,7 @@ def _setup(spec: SweepSpec, cluster: ClusterSettings, preload: Sequence[str], wi
         },
         cold=settings.executor == "spawn",
         trial_timeout=settings.trial_timeout,
+        reuse=settings.reuse,
         jobs=cluster.jobs_per_node,
         jobs_per_gpu=settings.jobs_per_gpu,
         gpus_per_job=settings.gpus_per_job,

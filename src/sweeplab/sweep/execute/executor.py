@@ -103,7 +103,8 @@ def make_executor(spec: SweepSpec, slots: Sequence[Slot], preload: Sequence[str]
     if settings.executor == "inline":
         return Inline()
     cold = settings.executor == "spawn"
-    return Local(slots, spec.task, modules_of(spec, preload), write_warm_up(spec), cold, settings.trial_timeout)
+    modules, timeout = modules_of(spec, preload), settings.trial_timeout
+    return Local(slots, spec.task, modules, write_warm_up(spec), cold, timeout, settings.reuse)
 
 
 def modules_of(spec: SweepSpec, preload: Sequence[str]) -> list[str]:

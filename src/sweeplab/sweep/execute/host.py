@@ -146,7 +146,7 @@ class Host:
         jobs = setup.jobs if setup.jobs != "auto" or gpus()[1] else threads
         shares = slots(jobs, setup.jobs_per_gpu, setup.gpus_per_job, None)
         warm_up = self._snapshot / WARM_UP_FILE
-        local = Local(shares, setup.task, setup.modules, warm_up, setup.cold, setup.trial_timeout)
+        local = Local(shares, setup.task, setup.modules, warm_up, setup.cold, setup.trial_timeout, setup.reuse)
         outside = not_copied({*modules, *sys.modules}, self._copies)
         self._say(Ready(len(shares), node, provenance.versions(), outside))
         return local

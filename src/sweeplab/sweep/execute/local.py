@@ -1,13 +1,13 @@
-"""A fresh process a trial on this machine, forked from a warm server where the system has one."""
+"""Processes for trials on this machine, forked from a warm server where the system has one: fresh ones, or reused."""
 
 import contextlib
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,7 +20,7 @@ from sweeplab.sweep.execute.fork_server import ForkServer
 from sweeplab.sweep.execute.outcome import left_outcome
 from sweeplab.sweep.execute.runtime_state import beyond_import, warn_of_missing
 from sweeplab.sweep.execute.slots import Slot
-from sweeplab.sweep.execute.worker import work
+from sweeplab.sweep.execute.worker import IDLE, work
 from sweeplab.sweep.job import Job, Outcome, Task
 
 AT_ONCE = 100  # messages of one trial, before others have their turn
@@ -29,12 +29,13 @@ GRACE = 10.0  # seconds between asking a process to end and killing it
 
 @dataclass
 class _Ready:
-    """A process that waits for a slot to run its job in."""
+    """A process that waits for a slot to run its job in; one that ran others has used the GPUs of `environment`."""
 
     job: Job
     process: BaseProcess
     channel: Connection
     alive: Connection
+    environment: Mapping[str, str] | None
 
     def can_run(self, job: Job) -> bool:
         """Say whether it waits for this job, and lives."""
@@ -59,6 +60,7 @@ class _Running(_Ready):
     outcome: Outcome | None = None
     stopped: Outcome | None = None
     kill_at: float = float("inf")
+    is_idle: bool = False
 
     def answer(self, prune: bool) -> None:
         """Tell a trial that has reported whether it should stop; it may have died meanwhile."""
@@ -67,7 +69,10 @@ class _Running(_Ready):
 
 
 class Local:
-    """Runs each job in a process group of its own: the group does not survive the job, nor any job this process."""
+    """Runs each job in a process group of its own: the group does not survive the job, nor any job this process.
+
+    With `reuse` above 1 a process runs so many jobs, one after the other, where they leave nothing behind in it.
+    """
 
     nodes = 0
 
@@ -79,11 +84,14 @@ class Local:
         warm_up: Path,
         cold: bool,
         trial_timeout: float | None,
+        reuse: int = 1,
     ) -> None:
         self.slots = len(slots)
-        self._free = list(slots)
+        self._slots, self._free = slots, list(slots)
         self._running: list[_Running] = []
         self._ready: _Ready | None = None
+        self._idle: list[_Ready] = []  # processes that wait for any job
+        self._reuse = reuse
         self._timeout = trial_timeout
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             # torch counts its threads when it is imported, in the server already; a user's own setting stays.
@@ -121,6 +129,7 @@ class Local:
             ready.channel.send({**slot.environment, **job.environment})
         now = time.monotonic()
         deadline = now + (self._timeout or float("inf"))
+        ready.environment = slot.environment
         running = _Running(**vars(ready), report=report, slot=slot, future=Future(), started=now, deadline=deadline)
         self._running.append(running)
         return running.future
@@ -134,14 +143,25 @@ class Local:
     def _drop_ready(self) -> None:
         """Kill the process that waits, if there is one."""
         if self._ready is not None:
-            _signal_group(self._ready.process, signal.SIGKILL)
-            self._ready.leave()
+            _kill(self._ready)
             self._ready = None
 
+    def _drop_idle(self) -> None:
+        while self._idle:
+            _kill(self._idle.pop())
+
     def _launch(self, job: Job) -> _Ready:
+        """Give a job to a process that is idle, else to a new one."""
+        for idle in [idle for idle in self._idle if self._fits(idle)]:
+            self._idle.remove(idle)
+            idle.job = job
+            with contextlib.suppress(OSError):  # it has died
+                idle.channel.send(job)
+                return idle
+            _kill(idle)
         channel, far = self._context.Pipe()
         watched, alive = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=work, args=(job, far, watched), name=f"trial-{job.number}")
+        process = self._context.Process(target=work, args=(job, far, watched, self._reuse), name=f"trial-{job.number}")
         try:
             process.start()
             if self._server is not None and self._server.is_replaced:  # nothing has run yet: it waits for its slot
@@ -155,7 +175,12 @@ class Local:
             ) from error
         far.close()
         watched.close()
-        return _Ready(job, process, channel, alive)
+        return _Ready(job, process, channel, alive, None)
+
+    def _fits(self, idle: _Ready) -> bool:
+        """Say whether the next slot has the GPUs that a process has used: it cannot change to others."""
+        nexts = self._free[:1] or self._slots
+        return all(slot.environment == idle.environment for slot in nexts)
 
     def wait(self, seconds: float, also: Sequence[Connection] = ()) -> None:
         """Serve reports until a job has ended, one of `also` can be read, or the time is over."""
@@ -172,7 +197,7 @@ class Local:
                 if running.channel in ready:
                     self._listen(running)
             # A sentinel may stay open in grandchildren, so the exit codes are asked for as well.
-            ended = [running for running in self._running if running.process.exitcode is not None]
+            ended = [each for each in self._running if each.is_idle or each.process.exitcode is not None]
             for running in ended:
                 self._end(running)
             if ended or time.monotonic() >= until or any(source in ready for source in also):
@@ -182,6 +207,7 @@ class Local:
     def stop(self, status: Status, reason: str) -> None:
         """Ask all processes to end; those that do not are killed after a while."""
         self._drop_ready()
+        self._drop_idle()
         for running in self._running:
             self._stop(running, Outcome(status, reason))
 
@@ -192,6 +218,7 @@ class Local:
             _signal_group(running.process, signal.SIGKILL)
             running.process.join()
             self._end(running)
+        self._drop_idle()
         if self._server is not None:
             self._server.close()
 
@@ -218,11 +245,16 @@ class Local:
     def _take(self, running: _Running) -> bool:
         """Take in one message; False where none is there, or none is to come."""
         try:
-            if running.outcome is not None or not running.channel.poll():
+            if running.is_idle or not running.channel.poll():
                 return False
             message = running.channel.recv()
         except (EOFError, OSError):
             return False
+        if message == IDLE:
+            running.is_idle = True
+            return False
+        if running.outcome is not None:  # a thread that outlived its trial reports
+            return True
         if isinstance(message, Outcome):
             running.outcome = message
             running.kill_at = time.monotonic() + GRACE  # threads and children may hold it back
@@ -233,7 +265,8 @@ class Local:
         return True
 
     def _end(self, running: _Running) -> None:
-        _signal_group(running.process, signal.SIGKILL)  # children that outlived their trial
+        if not running.is_idle:
+            _signal_group(running.process, signal.SIGKILL)  # children that outlived their trial
         while self._take(running):  # all of it: its outcome is the last
             pass
         # Killed between writing its outcome and sending it, it has come to that.
@@ -241,10 +274,20 @@ class Local:
         if running.stopped and outcome.status not in (Status.COMPLETE, Status.PRUNED):
             outcome = replace(running.stopped, seconds=outcome.seconds)
         outcome.seconds = outcome.seconds or round(time.monotonic() - running.started, 3)
-        running.leave()
+        if running.is_idle and running.stopped is None:
+            self._idle.append(_Ready(*(getattr(running, each.name) for each in fields(_Ready))))
+        elif running.is_idle:
+            _kill(running)
+        else:
+            running.leave()
         self._running.remove(running)
         self._free.append(running.slot)
         running.future.set_result(outcome)
+
+
+def _kill(ready: _Ready) -> None:
+    _signal_group(ready.process, signal.SIGKILL)
+    ready.leave()
 
 
 def _identity(job: Job) -> tuple[int, int, int]:

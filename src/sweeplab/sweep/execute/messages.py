@@ -42,6 +42,7 @@ class HostSetup:
     lease: float
     node_root: str | None = None
     sync_every: float = 60.0
+    reuse: int = 1
 
 
 @dataclass(frozen=True)

@@ -27,30 +27,46 @@ from sweeplab.sweep import trial as current_trial
 from sweeplab.sweep.config.hydra_job import HydraJob, make_hydra_job
 from sweeplab.sweep.execute import signals
 from sweeplab.sweep.execute.outcome import write_outcome
+from sweeplab.sweep.execute.process_state import ProcessState
 from sweeplab.sweep.job import Job, Outcome
 from sweeplab.sweep.trial import Report, Trial
 
+IDLE = "idle"  # what a process says that waits for another job
 LONGEST = 500  # characters of a reason
 
 
-def work(job: Job, channel: Connection, alive: Connection) -> None:
+def work(job: Job, channel: Connection, alive: Connection, reuse: int = 1) -> None:
     """Run a job in this fresh process, send reports and the outcome through `channel`, and end with the controller.
 
     The job starts when `channel` has brought the environment of its slot. `alive` ends when the controller does,
-    however it died.
+    however it died. Up to `reuse` jobs run here, one after the other, as long as they come to a good end and leave
+    nothing behind: after each but the last the process says that it is idle, and waits for the next.
     """
     signals.restore()
     open_closed_streams()
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C on the terminal is the controller's alone; and the whole group can be killed
     threading.Thread(target=_die_with, args=(alive,), daemon=True).start()
+    state = ProcessState() if reuse > 1 else None
+    for left in range(reuse - 1, -1, -1):
+        if not _work(job, channel) or not left or state is None or not state.restore():
+            return
+        channel.send(IDLE)
+        try:
+            job = channel.recv()
+        except EOFError:  # the sweep needs it no more
+            return
+
+
+def _work(job: Job, channel: Connection) -> bool:
+    """Run a job; say whether another may follow it in this process."""
     ready, output = None, io.StringIO()  # for the file that the job will have
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), contextlib.suppress(Exception):
         ready = compose(job)  # what it raises is raised again where it is recorded
     try:
         environment: Mapping[str, str] = channel.recv()
     except EOFError:  # nobody wants it any more
-        return
+        return False
     os.environ |= environment
     _capture(job.folder / RunFile.OUTPUT)
     sys.stdout.write(output.getvalue() if ready else "")
@@ -67,6 +83,7 @@ def work(job: Job, channel: Connection, alive: Connection) -> None:
     write_outcome(job, outcome)
     with sending:
         channel.send(outcome)
+    return outcome.status in (Status.COMPLETE, Status.PRUNED)
 
 
 def compose(job: Job) -> HydraJob:
