@@ -26,6 +26,7 @@ from sweeplab.records.links import DataNotBuiltError, resolved
 from sweeplab.records.record import is_run, occupied, read
 from sweeplab.records.run import SWEEP_GROUPS, Run
 from sweeplab.secrets import mask
+from sweeplab.sweep.trial import current
 from sweeplab.training.ranks import rank
 
 PRUNING = "sweeplab.callbacks.Pruning"
@@ -69,8 +70,8 @@ class Check(Callback):
             sys.exit(f"Error: {taken[0].parent} already holds a run; remove hydra.sweep.dir to get a new folder.")
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the configuration of one run: each run of a sweep has its own. Hydra has just written it."""
-        if config.hydra.output_subdir is not None:
+        """Check the configuration of one run, which Hydra has just written; trials of a sweep mask theirs themselves."""
+        if config.hydra.output_subdir is not None and current() is None:
             mask_hydra_files(Path(config.hydra.runtime.output_dir, config.hydra.output_subdir))
         _exit_on_mistake(lambda: check(config))
 

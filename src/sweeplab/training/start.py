@@ -276,6 +276,8 @@ def _overrides() -> list[str]:
 
 def _tags(config: DictConfig) -> list[str]:
     """Return the words that a user gave the run; one that asks the environment as it was written."""
+    if not config.get("tags"):  # to look at the whole configuration takes long
+        return []
     return [str(tag) for tag in masked_config(kept(config)).get("tags") or ()]
 
 
