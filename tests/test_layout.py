@@ -54,7 +54,7 @@ BUDGETS = {
     "sweeplab.compare": 1110,
     "sweeplab.report": 790,
     "sweeplab.sweep": 10220,
-    "sweeplab.training": 4210,
+    "sweeplab.training": 4215,
     "sweeplab.tracking": 2290,
     "sweeplab.tasks": 1360,
 }

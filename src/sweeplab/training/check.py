@@ -70,7 +70,7 @@ class Check(Callback):
             sys.exit(f"Error: {taken[0].parent} already holds a run; remove hydra.sweep.dir to get a new folder.")
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the configuration of one run, which Hydra has just written; trials of a sweep mask theirs themselves."""
+        """Check the configuration of one run, which Hydra has just written; trials mask theirs themselves."""
         if config.hydra.output_subdir is not None and current() is None:
             mask_hydra_files(Path(config.hydra.runtime.output_dir, config.hydra.output_subdir))
         _exit_on_mistake(lambda: check(config))

@@ -102,7 +102,7 @@ def test_a_project_is_small(folder: Path) -> None:
         end: sum(text.count("\n") for path, text in files.items() if path.endswith(end)) for end in (".py", ".yaml")
     }
     assert lines[".py"] <= 450
-    assert lines[".yaml"] <= 600
+    assert lines[".yaml"] <= 605
 
 
 def test_a_project_says_what_it_needs(folder: Path, task: str) -> None:
