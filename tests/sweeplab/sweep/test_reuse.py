@@ -57,3 +57,11 @@ def test_each_trial_writes_to_its_own_log(sweep: Sweep) -> None:
 def test_less_than_one_trial_a_process_is_refused(sweep: Sweep) -> None:
     with pytest.raises((UserError, SystemExit), match="reuse=0 must be 1 or more"):
         sweep("x=1,2", "hydra.sweeper.reuse=0")
+
+
+def test_a_process_stays_with_the_gpus_that_it_has_used(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")  # which need not be there: nothing touches them
+    assert sweep("x=range(8)", "hydra.sweeper.reuse=8", task=app.sees_gpus) == 0
+    values = [trial.value for trial in trials()]
+    assert {value // 100 for value in values if value is not None} == {1}
+    assert max(value % 100 for value in values if value is not None) > 1

@@ -148,7 +148,7 @@ class Searches(BoringModel):
 class Schedules(BoringModel):
     """Has a schedule by steps, and no batch index."""
 
-    def training_step(self, batch: Tensor) -> Any:  # type: ignore[override]
+    def training_step(self, batch: Tensor) -> Any:  # type: ignore[override]  # Lightning takes it without an index
         return self.step(batch)
 
     def configure_optimizers(self) -> Any:
@@ -183,7 +183,7 @@ class Manual(BoringModel):
 class Iterates(BoringModel):
     """Takes batches from the iterator by itself."""
 
-    def training_step(self, dataloader_iter: Any) -> Any:  # type: ignore[override]
+    def training_step(self, dataloader_iter: Any) -> Any:  # type: ignore[override]  # Lightning goes by the name
         batch, _, _ = next(dataloader_iter)
         return self.step(batch)
 
@@ -191,7 +191,7 @@ class Iterates(BoringModel):
 class TwoLoaders(Logs):
     """Validates on two sets, and takes the second more seriously."""
 
-    def validation_step(self, batch: Tensor, batch_idx: int, dataloader_idx: int) -> None:  # type: ignore[override]
+    def validation_step(self, batch: Tensor, batch_idx: int, dataloader_idx: int) -> None:  # type: ignore[override]  # as two loaders want it
         self.log("val", self.step(batch) * (1 + dataloader_idx))
 
     def on_validation_batch_end(self, *args: Any) -> None:
@@ -322,7 +322,7 @@ def test_other_stages_come_to_the_same(tmp_path: Path, stage: str) -> None:
 def test_a_checkpoint_of_one_inside_an_epoch_is_resumed_by_both(tmp_path: Path) -> None:
     class Fixed(Waits):
         def train_dataloader(self) -> Any:
-            return DataLoader(torch.randn(8, 32, generator=torch.Generator().manual_seed(1)))  # type: ignore[arg-type]
+            return DataLoader(torch.randn(8, 32, generator=torch.Generator().manual_seed(1)))  # type: ignore[arg-type]  # a tensor is a data set
 
     one, other = outcomes(tmp_path, Fixed, max_epochs=-1, max_steps=7)
     assert_same(one, other)
@@ -361,7 +361,7 @@ def test_a_callback_that_joins_inside_an_epoch_is_called(tmp_path: Path) -> None
 def test_a_hook_that_is_set_on_the_object_is_called(tmp_path: Path) -> None:
     """As people patch a module in a notebook."""
     module, steps = BoringModel(), []
-    module.on_before_backward = lambda loss: steps.append(loss)  # type: ignore[method-assign]
+    module.on_before_backward = lambda loss: steps.append(loss)  # type: ignore[method-assign]  # in a notebook
     LeanTrainer(default_root_dir=tmp_path, logger=False, **QUIET, **SMALL).fit(module)
     assert len(steps) == 10
 

@@ -277,5 +277,14 @@ def spoils(config: DictConfig) -> float:
     return spoilt - 1.0
 
 
+gpus_seen: list[str] = []
+
+
+def sees_gpus(config: DictConfig) -> float:
+    """Return how many choices of GPUs this process has seen, times 100, and how many trials it has run."""
+    gpus_seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
+    return 100.0 * len(set(gpus_seen)) + len(gpus_seen)
+
+
 if __name__ == "__main__":
     app()
